@@ -1,0 +1,1 @@
+"""The edge: an agency's node beside its own systems."""

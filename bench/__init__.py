@@ -1,0 +1,1 @@
+"""Measured side by side with the floor, in one run."""

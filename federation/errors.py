@@ -1,0 +1,338 @@
+"""The closed catalogue of errors.
+
+A refusal by policy is an answer, not an error; it never appears here except where a *call* is refused. Families say who
+must act. `public` is all that a peer or a user ever sees; `detail` goes to the log of the process that raised it and
+must hold identifiers and numbers only, never personal data or key material. `docs/errors/` has one page per code, generated
+from this table (`make docs`), and a test holds the sets equal.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import grpc
+
+
+class Family(StrEnum):
+    """Who must act."""
+
+    CALLER = "caller"
+    PEER = "peer"
+    OPERATOR = "operator"
+    POLICY = "policy"
+    INTERNAL = "internal"
+
+
+class ErrorCode(StrEnum):
+    """Stable names, part of the interface."""
+
+    # caller
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+    MESSAGE_MALFORMED = "MESSAGE_MALFORMED"
+    NHS_NUMBER_INVALID = "NHS_NUMBER_INVALID"
+    PURPOSE_UNKNOWN = "PURPOSE_UNKNOWN"
+    CATEGORY_UNKNOWN = "CATEGORY_UNKNOWN"
+    TIER_UNKNOWN = "TIER_UNKNOWN"
+    PERIOD_INVALID = "PERIOD_INVALID"
+    USER_UNKNOWN = "USER_UNKNOWN"
+    AGENCY_UNKNOWN = "AGENCY_UNKNOWN"
+    TARGET_UNKNOWN = "TARGET_UNKNOWN"
+    QUERY_UNKNOWN = "QUERY_UNKNOWN"
+    QUERY_CONFLICT = "QUERY_CONFLICT"
+    QUERY_EXPIRED = "QUERY_EXPIRED"
+    REFERRAL_UNKNOWN = "REFERRAL_UNKNOWN"
+    REFERRAL_DECIDED = "REFERRAL_DECIDED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    REPLAYED = "REPLAYED"
+    ENROLMENT_REFUSED = "ENROLMENT_REFUSED"
+    TASK_UNKNOWN = "TASK_UNKNOWN"
+    # peer
+    NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+    NOT_AUTHORISED = "NOT_AUTHORISED"
+    CERTIFICATE_REVOKED = "CERTIFICATE_REVOKED"
+    SIGNATURE_REJECTED = "SIGNATURE_REJECTED"
+    ENVELOPE_REJECTED = "ENVELOPE_REJECTED"
+    PROOF_REJECTED = "PROOF_REJECTED"
+    DIRECTORY_REJECTED = "DIRECTORY_REJECTED"
+    LEDGER_FORKED = "LEDGER_FORKED"
+    EPOCH_UNKNOWN = "EPOCH_UNKNOWN"
+    PEER_UNAVAILABLE = "PEER_UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    # operator
+    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    TRUSTEE_UNAVAILABLE = "TRUSTEE_UNAVAILABLE"
+    POLICY_UNAVAILABLE = "POLICY_UNAVAILABLE"
+    BUNDLE_REJECTED = "BUNDLE_REJECTED"
+    KEYRING_REJECTED = "KEYRING_REJECTED"
+    SETTINGS_INVALID = "SETTINGS_INVALID"
+    MAPPING_INVALID = "MAPPING_INVALID"
+    SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
+    REGION_INVALID = "REGION_INVALID"
+    LEDGER_INVALID = "LEDGER_INVALID"
+    # internal
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """What the catalogue says of one code."""
+
+    family: Family
+    status: grpc.StatusCode
+    public: str
+    remedy: str
+
+
+_C, _P, _O = Family.CALLER, Family.PEER, Family.OPERATOR
+_S = grpc.StatusCode
+
+CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
+    ErrorCode.MESSAGE_TOO_LARGE: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "A message or one of its parts is over its size limit.",
+        "Send less at once: fewer categories or targets, a shorter text. Limits are in docs/configuration.md.",
+    ),
+    ErrorCode.MESSAGE_MALFORMED: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "A message is not of the agreed form.",
+        "Compare the versions of the two sides; see the log by correlation id.",
+    ),
+    ErrorCode.NHS_NUMBER_INVALID: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "That is not a valid NHS number: ten digits whose last is the modulus 11 check digit.",
+        "Check the number against its source. Nothing was sent to anyone.",
+    ),
+    ErrorCode.PURPOSE_UNKNOWN: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "That purpose code is not in the policy bundle.",
+        "Use a code from the policy guide. Nothing was sent to anyone.",
+    ),
+    ErrorCode.CATEGORY_UNKNOWN: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "That category is not in the policy bundle.",
+        "Use a category from the policy guide. Nothing was sent to anyone.",
+    ),
+    ErrorCode.TIER_UNKNOWN: ErrorSpec(
+        _C, _S.INVALID_ARGUMENT, "A tier is T0, T1 or T2.", "Write the category as NAME:T0, NAME:T1 or NAME:T2."
+    ),
+    ErrorCode.PERIOD_INVALID: ErrorSpec(
+        _C, _S.INVALID_ARGUMENT, "The period is not two dates in order (YYYY-MM-DD).", "Correct the dates."
+    ),
+    ErrorCode.USER_UNKNOWN: ErrorSpec(
+        _C,
+        _S.PERMISSION_DENIED,
+        "That user is not known to this node.",
+        "The node operator adds users and their roles to the node's users file.",
+    ),
+    ErrorCode.AGENCY_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "That agency is not in the directory.",
+        "Check the agency's id; enrolment may not be finished.",
+    ),
+    ErrorCode.TARGET_UNKNOWN: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "The query names a target that the current directory does not list.",
+        "The node refreshes its directory and asks again by itself; if it persists, compare directory versions.",
+    ),
+    ErrorCode.QUERY_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "No such query for this caller.",
+        "Check the query id. Closed queries keep only their ledger entries.",
+    ),
+    ErrorCode.QUERY_CONFLICT: ErrorSpec(
+        _C,
+        _S.ALREADY_EXISTS,
+        "Another query with this id exists.",
+        "Never reuse a query id; ask again under a new one.",
+    ),
+    ErrorCode.QUERY_EXPIRED: ErrorSpec(
+        _C, _S.FAILED_PRECONDITION, "The query is outside its time of validity.", "Check both clocks (NTP); ask again."
+    ),
+    ErrorCode.REFERRAL_UNKNOWN: ErrorSpec(
+        _C, _S.NOT_FOUND, "No such referral in this inbox.", "List the inbox again; it may have expired."
+    ),
+    ErrorCode.REFERRAL_DECIDED: ErrorSpec(
+        _C,
+        _S.FAILED_PRECONDITION,
+        "This referral has been decided already.",
+        "A decision is made once; read it in the ledger.",
+    ),
+    ErrorCode.QUOTA_EXCEEDED: ErrorSpec(
+        _C,
+        _S.RESOURCE_EXHAUSTED,
+        "This agency has used up its quota of identifier evaluations.",
+        "Wait for the next hour; a larger caseload needs its quota raised by two approvals.",
+    ),
+    ErrorCode.REPLAYED: ErrorSpec(
+        _C,
+        _S.ALREADY_EXISTS,
+        "A signed message was presented a second time.",
+        "If you did not retry by hand, treat it as an attack and look at both ledgers.",
+    ),
+    ErrorCode.ENROLMENT_REFUSED: ErrorSpec(
+        _C,
+        _S.PERMISSION_DENIED,
+        "Enrolment refused: the token is unknown, used or expired, or the request was rejected.",
+        "Ask the gateway operator for a new invitation.",
+    ),
+    ErrorCode.TASK_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "No such task for this agency.",
+        "The task was cancelled, expired or answered already; nothing to do.",
+    ),
+    ErrorCode.NOT_AUTHENTICATED: ErrorSpec(
+        _P, _S.UNAUTHENTICATED, "The certificate does not name an enrolled party.", "Enrol, or renew the certificate."
+    ),
+    ErrorCode.NOT_AUTHORISED: ErrorSpec(
+        _P,
+        _S.PERMISSION_DENIED,
+        "This party may not call this method.",
+        "Methods without an authorisation row are refused.",
+    ),
+    ErrorCode.CERTIFICATE_REVOKED: ErrorSpec(
+        _P, _S.PERMISSION_DENIED, "This party has been revoked.", "Speak to the gateway operator."
+    ),
+    ErrorCode.SIGNATURE_REJECTED: ErrorSpec(
+        _P,
+        _S.PERMISSION_DENIED,
+        "A signature does not verify.",
+        "Somebody altered the message or signed with another key. Keep both logs; do not retry.",
+    ),
+    ErrorCode.ENVELOPE_REJECTED: ErrorSpec(
+        _P,
+        _S.PERMISSION_DENIED,
+        "A sealed message does not open or does not belong here.",
+        "The key was swapped or the message was moved to another context. Keep both logs; do not retry.",
+    ),
+    ErrorCode.PROOF_REJECTED: ErrorSpec(
+        _P,
+        _S.PERMISSION_DENIED,
+        "A proof about a key does not verify.",
+        "The holder used another key than it published. Stop using it; keep the messages.",
+    ),
+    ErrorCode.DIRECTORY_REJECTED: ErrorSpec(
+        _P,
+        _S.FAILED_PRECONDITION,
+        "The directory or a key in it does not verify.",
+        "A key was changed without the proof that it stands in the ledger. Speak to the gateway operator by phone.",
+    ),
+    ErrorCode.LEDGER_FORKED: ErrorSpec(
+        _P,
+        _S.FAILED_PRECONDITION,
+        "A ledger does not extend what it showed before.",
+        "History was rewritten. Keep both checkpoints: together they prove it.",
+    ),
+    ErrorCode.EPOCH_UNKNOWN: ErrorSpec(
+        _P, _S.FAILED_PRECONDITION, "That key epoch is not in use.", "Refresh the directory."
+    ),
+    ErrorCode.PEER_UNAVAILABLE: ErrorSpec(
+        _P,
+        _S.UNAVAILABLE,
+        "The other side cannot be reached.",
+        "Check that it runs and that the network lets it through; it is retried.",
+    ),
+    ErrorCode.DEADLINE_EXCEEDED: ErrorSpec(
+        _P,
+        _S.DEADLINE_EXCEEDED,
+        "The other side did not answer in time.",
+        "It is retried; look at the other side's health.",
+    ),
+    ErrorCode.LEDGER_UNAVAILABLE: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "The ledger cannot be written, so nothing was done.",
+        "Free disk space or restore the database; then retry.",
+    ),
+    ErrorCode.STORE_UNAVAILABLE: ErrorSpec(
+        _O, _S.UNAVAILABLE, "The store cannot be used.", "Check the database; nothing was done."
+    ),
+    ErrorCode.TRUSTEE_UNAVAILABLE: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "The trustee cannot be reached, so no query can be routed.",
+        "Check the trustee's health and the network to it.",
+    ),
+    ErrorCode.POLICY_UNAVAILABLE: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "The policy engine cannot decide, so nothing is permitted.",
+        "Check the engine and the bundle.",
+    ),
+    ErrorCode.BUNDLE_REJECTED: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "The policy bundle does not verify.",
+        "Install a bundle signed by the policy authority, newer than the last.",
+    ),
+    ErrorCode.KEYRING_REJECTED: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "The keyring cannot be used.",
+        "Key files must exist, be readable by their owner alone (0600) and be whole.",
+    ),
+    ErrorCode.SETTINGS_INVALID: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "The settings are not valid.",
+        "Run `check-config`; docs/configuration.md lists every setting.",
+    ),
+    ErrorCode.MAPPING_INVALID: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "A source's mapping file is not valid.",
+        "The message names file, category and column.",
+    ),
+    ErrorCode.SOURCE_UNREADABLE: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "A source system cannot be read.",
+        "Check path, credentials and that the system runs; the last caseload stays in force.",
+    ),
+    ErrorCode.REGION_INVALID: ErrorSpec(
+        _O,
+        _S.INVALID_ARGUMENT,
+        "The region file is not valid.",
+        "The message names the table and key; docs/region-file.md describes the format.",
+    ),
+    ErrorCode.LEDGER_INVALID: ErrorSpec(
+        _O,
+        _S.DATA_LOSS,
+        "The ledger does not verify.",
+        "The first bad index is named. Keep a copy before anything else.",
+    ),
+    ErrorCode.INTERNAL: ErrorSpec(
+        Family.INTERNAL,
+        _S.INTERNAL,
+        "Something unforeseen happened.",
+        "Look the correlation id up in the log and report it.",
+    ),
+}
+
+
+class WardgateError(Exception):
+    """An error of the catalogue.
+
+    Attributes:
+        code: The catalogue's code.
+        detail: For the local log only; no personal data, no key material.
+    """
+
+    def __init__(self, code: ErrorCode, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else str(code))
+        self.code = code
+        self.detail = detail
+
+    @property
+    def spec(self) -> ErrorSpec:
+        """The catalogue's row."""
+        return CATALOGUE[self.code]

@@ -1,0 +1,38 @@
+"""Limits of the wire, each with its reason. Enforced at the edge, before any work."""
+
+from typing import Final
+
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+"""One gRPC message: 100 targets with their sealed parts, or one answer of 1 MiB in four parts, with room."""
+
+MAX_HEADER_BYTES: Final = 64 * 1024
+"""A query header with 200 targets is about 30 KiB."""
+
+MAX_TARGETS: Final = 200
+"""Ten times the nodes of a large area (domain/sizing)."""
+
+MAX_CATEGORIES: Final = 64
+MAX_ATTESTATIONS: Final = 16
+MAX_APPROVALS: Final = 8
+MAX_CODE_CHARS: Final = 64
+"""Purpose, category, role, flag, reason and attestation codes."""
+
+MAX_JUSTIFICATION_CHARS: Final = 4_000
+"""A page; longer reasoning belongs in the case record."""
+
+MAX_SEALED_PART_BYTES: Final = 64 * 1024
+MAX_AUDIT_ENVELOPE_BYTES: Final = 64 * 1024
+MAX_ANSWER_BYTES: Final = 1024 * 1024
+"""Plaintext of one answer: about 8,000 record lines; more is refused at the node, with a clear error."""
+
+MAX_BATCH_ELEMENTS: Final = 4_096
+"""128 KiB each way; one RFC 9497 proof covers at most 65,535."""
+
+MAX_RECORDS_PER_DECISION: Final = 500
+"""Records of one child in one policy evaluation."""
+
+MAX_CLOCK_SKEW_S: Final = 30
+"""Two machines under NTP are within a second; a signed time further ahead is refused."""
+
+MAX_QUERY_LIFE_S: Final = 24 * 3600 + MAX_CLOCK_SKEW_S
+"""The longest expiry of any urgency."""

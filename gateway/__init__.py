@@ -1,0 +1,1 @@
+"""The centre: enrolment, directory, admission, translation, dispatch, exchange, ledger."""

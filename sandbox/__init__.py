@@ -1,0 +1,1 @@
+"""A whole synthetic region on one machine."""

@@ -1,0 +1,1 @@
+"""The independent holder of half of every pseudonym key."""
