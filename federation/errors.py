@@ -1,9 +1,9 @@
 """The closed catalogue of errors.
 
-A refusal by policy is an answer, not an error; it never appears here except where a *call* is refused. Families say who
-must act. `public` is all that a peer or a user ever sees; `detail` goes to the log of the process that raised it and
-must hold identifiers and numbers only, never personal data or key material. `docs/errors/` has one page per code, generated
-from this table (`make docs`), and a test holds the sets equal.
+A refusal by policy is an answer, not an error; it never appears here except where a *call* is refused. Families
+say who must act. `public` is all that a peer or a user ever sees; `detail` goes to the log of the process that raised it
+and must hold identifiers and numbers only, never personal data or key material. `docs/errors/` has one page per code,
+generated from this table (`make docs`), and a test holds the sets equal.
 """
 
 from dataclasses import dataclass

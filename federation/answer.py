@@ -1,0 +1,188 @@
+"""The sealed answer: sealed to a one-time reply key, signed by the responder, equal in shape whatever it says.
+
+Every part's plaintext repeats the SHA-512 of its own header and both identities, so that nobody can re-seal another's
+answer under a header of their own. The gateway checks signatures (`verify_answer_parts`) without being able to read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from federation import limits
+from federation.admission import ObligationGiven, ReasonGiven
+from federation.document import AgencyName, Code, Document, Hex32, Instant, IsoDate, Uuid
+from federation.errors import ErrorCode, WardgateError
+from federation.query import Period, verify_signed
+from federation.vocabulary import IdentifierState, Outcome, Tier
+from keys import domains
+from keys.digest import sha512
+from keys.envelope import SealingKey, pad, seal, unpad
+from keys.errors import EnvelopeRejected
+from keys.signing import SigningKey, VerifyKey
+
+SUITE: Final = "MLKEM768-X25519/HKDF-SHA256/AES-256-GCM"
+CHUNK_BYTES: Final = 255 * 1024
+"""One part: the largest padding bucket (256 KiB) less the framing."""
+MAX_PARTS: Final = -(-limits.MAX_ANSWER_BYTES // CHUNK_BYTES)
+
+Text = Annotated[str, Field(max_length=limits.MAX_JUSTIFICATION_CHARS)]
+
+
+class Contact(Document):
+    """How to reach a person at the responder."""
+
+    name: Text
+    role: Text
+    phone: Text
+
+
+class DisclosedRecord(Document):
+    """One record as far as policy let it out. At T0 `fields` is empty: somebody here holds such a record."""
+
+    category: Code
+    type: str
+    tier: Tier
+    date: IsoDate | Literal[""]
+    fields: dict[str, str | int | bool]
+    assertion: Code
+    relation: Code
+    contact_level: Code
+    handling_code: str
+    flags: list[Code]
+    redactions: list[Code]
+    reasons: list[ReasonGiven]
+
+
+class Answer(Document):
+    """What one responder says to one query; read by the requester alone."""
+
+    MAX_BYTES: ClassVar[int] = limits.MAX_ANSWER_BYTES
+
+    v: Literal[1] = 1
+    query_id: Uuid
+    outcome: Outcome
+    records: list[DisclosedRecord]
+    reasons: list[ReasonGiven]
+    obligations: list[ObligationGiven]
+    contact: Contact | None
+    period_covered: Period
+    context_note: Text
+    identifier_state: IdentifierState
+    answered_at: Instant
+
+
+class AnswerHeader(Document):
+    """What the gateway can see of one part of an answer: nothing that tells one outcome from another."""
+
+    v: Literal[1] = 1
+    suite: Literal["MLKEM768-X25519/HKDF-SHA256/AES-256-GCM"] = SUITE
+    query_id: Uuid
+    task_id: Uuid
+    requester: AgencyName
+    responder: AgencyName
+    responder_key_version: Annotated[int, Field(ge=1)]
+    purpose: Code
+    issued_at: Instant
+    expires_at: Instant
+    decision_id: Uuid
+    bundle_digest: Hex32
+    query_sha256: Hex32
+    part: Annotated[int, Field(ge=1, le=MAX_PARTS)]
+    total: Annotated[int, Field(ge=1, le=MAX_PARTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPart:
+    """One part as it travels."""
+
+    header: bytes
+    ciphertext: bytes
+    signature: bytes
+
+
+def seal_answer(answer: Answer, header: AnswerHeader, *, reply_key: bytes, key: SigningKey) -> list[SealedPart]:
+    """Seal and sign an answer in as many parts as it needs.
+
+    Args:
+        answer: What to say.
+        header: Its header; `part` and `total` are set here.
+        reply_key: The query's one-time HPKE public key.
+        key: The responder's signing key.
+
+    Raises:
+        WardgateError: `MESSAGE_TOO_LARGE` when the answer is over `MAX_ANSWER_BYTES`.
+    """
+    content = answer.canonical()
+    if len(content) > limits.MAX_ANSWER_BYTES:
+        raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "answer")
+    chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+    sealed = []
+    for number, chunk in enumerate(chunks, start=1):
+        head = header.model_copy(update={"part": number, "total": len(chunks)}).canonical()
+        plaintext = _framing(head, header.requester, header.responder) + chunk
+        ciphertext = seal(reply_key, purpose="answer", context=head, plaintext=pad(plaintext))
+        sealed.append(SealedPart(head, ciphertext, key.sign(domains.ANSWER, head, sha512(ciphertext))))
+    return sealed
+
+
+def _framing(header: bytes, requester: str, responder: str) -> bytes:
+    return sha512(header) + requester.encode() + b"\0" + responder.encode() + b"\0"
+
+
+def verify_answer_parts(parts: Sequence[SealedPart], *, key: VerifyKey, expected: AnswerHeader) -> None:
+    """Check signatures, order and context of an answer without reading it.
+
+    Args:
+        parts: The parts in order.
+        key: The responder's verify key from the directory.
+        expected: A header whose identities, ids and hashes every part must repeat; its times, decision, bundle digest,
+            key version and part numbers are not compared.
+
+    Raises:
+        WardgateError: `MESSAGE_*` or `SIGNATURE_REJECTED`.
+    """
+    if not 1 <= len(parts) <= MAX_PARTS:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "number of answer parts")
+    for number, part in enumerate(parts, start=1):
+        header = AnswerHeader.parse(part.header)
+        verify_signed(key, part.signature, domains.ANSWER, part.header, sha512(part.ciphertext))
+        if (header.part, header.total) != (number, len(parts)) or _context(header) != _context(expected):
+            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "answer belongs elsewhere")
+
+
+def _context(header: AnswerHeader) -> tuple[str | bytes, ...]:
+    return (
+        header.query_id,
+        header.task_id,
+        header.requester,
+        header.responder,
+        header.purpose,
+        header.query_sha256,
+    )
+
+
+def open_answer(parts: Sequence[SealedPart], *, reply_key: SealingKey) -> Answer:
+    """Open a verified answer.
+
+    Raises:
+        WardgateError: `ENVELOPE_REJECTED` or `MESSAGE_*`.
+    """
+    content = b"".join(_open_part(part, reply_key) for part in parts)
+    answer = Answer.parse(content)
+    if answer.query_id != AnswerHeader.parse(parts[0].header).query_id:
+        raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "answer to another query")
+    return answer
+
+
+def _open_part(part: SealedPart, reply_key: SealingKey) -> bytes:
+    header = AnswerHeader.parse(part.header)
+    try:
+        plaintext = unpad(reply_key.open(purpose="answer", context=part.header, ciphertext=part.ciphertext))
+    except EnvelopeRejected as error:
+        raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "answer") from error
+    framing = _framing(part.header, header.requester, header.responder)
+    if not plaintext.startswith(framing):
+        raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "answer was sealed under another header")
+    return plaintext[len(framing) :]

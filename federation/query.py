@@ -1,0 +1,277 @@
+"""The signed query: header, per-target parts, translation ticket, and what a target and the gateway verify.
+
+The header is all that the gateway may know of a question. The trustee sees only the ticket, which names the header by
+hash. Each target sees the header and its own part; the header binds every part by hash, so one signature covers all and
+a target needs no other target's part. Nothing here performs I/O: times and keys are passed in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from federation import limits
+from federation.canonical import to_canonical
+from federation.document import AgencyName, Base64, Code, Document, Hex32, Instant, IsoDate, Uuid
+from federation.errors import ErrorCode, WardgateError
+from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
+from keys import domains
+from keys.digest import sha256, sha512
+from keys.errors import SignatureRejected
+from keys.signing import VerifyKey
+
+
+class CategoryAsked(Document):
+    """A kind of record and the highest tier asked for."""
+
+    name: Code
+    tier: Tier
+
+
+class Approval(Document):
+    """A second person's approval, already verified at the requester's node."""
+
+    role: Code
+    kind: Code
+    user_ref: Code
+
+
+class Period(Document):
+    """Calendar dates, both included."""
+
+    start: IsoDate
+    end: IsoDate
+
+
+class QueryHeader(Document):
+    """What the gateway, and every target, may know of a question.
+
+    `targets` maps each responder to the hash of its part (`part_digest`). `reply_key` is the one-time HPKE public key
+    to which every answer is sealed. Free text never stands here.
+    """
+
+    MAX_BYTES: ClassVar[int] = limits.MAX_HEADER_BYTES
+
+    v: Literal[1] = 1
+    query_id: Uuid
+    requester: AgencyName
+    requester_key_version: Annotated[int, Field(ge=1)]
+    user_ref: Code
+    role: Code
+    purpose: Code
+    urgency: Urgency
+    area: Code
+    categories: Annotated[list[CategoryAsked], Field(min_length=1, max_length=limits.MAX_CATEGORIES)]
+    period: Period
+    attestations: Annotated[list[Code], Field(max_length=limits.MAX_ATTESTATIONS)]
+    approvals: Annotated[list[Approval], Field(max_length=limits.MAX_APPROVALS)]
+    family_informed: FamilyInformed
+    break_glass: Annotated[str, Field(max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]*$")]
+    identifier_state: IdentifierState
+    issued_at: Instant
+    deadline_at: Instant
+    expires_at: Instant
+    reply_key: Base64
+    directory_version: Annotated[int, Field(ge=1)]
+    decision_id: Uuid
+    ticket_sha256: Hex32
+    audit_sha256: Hex32
+    targets: Annotated[dict[AgencyName, Hex32], Field(min_length=1, max_length=limits.MAX_TARGETS)]
+
+
+class TicketPoint(Document):
+    """One target's blinded pseudonym of the requester's scope."""
+
+    responder: AgencyName
+    epoch: Annotated[int, Field(ge=1)]
+    element: Hex32
+
+
+class Ticket(Document):
+    """What the trustee acts on: points a node signed, and the hash of a query it never sees."""
+
+    v: Literal[1] = 1
+    query_sha256: Hex32
+    requester: AgencyName
+    epoch: Annotated[int, Field(ge=1)]
+    issued_at: Instant
+    expires_at: Instant
+    points: Annotated[list[TicketPoint], Field(min_length=1, max_length=limits.MAX_TARGETS)]
+
+
+class Question(Document):
+    """Sealed to one responder: the blind that uncovers its pseudonym, and what only it may read."""
+
+    v: Literal[1] = 1
+    query_id: Uuid
+    requester: AgencyName
+    responder: AgencyName
+    blind: Hex32
+    context_note: Annotated[str, Field(max_length=limits.MAX_JUSTIFICATION_CHARS)]
+
+
+class AuditNote(Document):
+    """Sealed to the audit key: who asked, why, and the requester's pseudonym, to account for disclosures per child."""
+
+    v: Literal[1] = 1
+    query_id: Uuid
+    requester: AgencyName
+    user: Annotated[str, Field(max_length=200)]
+    user_name: Annotated[str, Field(max_length=200)]
+    justification: Annotated[str, Field(max_length=limits.MAX_JUSTIFICATION_CHARS)]
+    pseudonym: Hex32
+    epoch: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One target's part of a query as it travels."""
+
+    responder: str
+    blinded: bytes
+    sealed: bytes
+
+
+def part_digest(part: Part) -> bytes:
+    """SHA-256 that binds responder, blinded point and sealed question into the header."""
+    return sha256(b"wardgate/part/v1\0" + part.responder.encode() + b"\0" + part.blinded + sha512(part.sealed))
+
+
+def question_context(header_core: "QuestionContext") -> bytes:
+    """HPKE context of a question: everything that must not change between sealing and opening."""
+    return to_canonical(
+        {
+            "v": 1,
+            "query_id": header_core.query_id,
+            "requester": header_core.requester,
+            "responder": header_core.responder,
+            "sealing_epoch": header_core.sealing_epoch,
+            "purpose": header_core.purpose,
+            "issued_at": header_core.issued_at,
+            "expires_at": header_core.expires_at,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionContext:
+    """The parts of a header that exist before its hashes do, with the responder and its sealing key's epoch."""
+
+    query_id: str
+    requester: str
+    responder: str
+    sealing_epoch: int
+    purpose: str
+    issued_at: int
+    expires_at: int
+
+
+def audit_context(query_id: str, requester: str) -> bytes:
+    """HPKE context of the envelope to the audit key."""
+    return to_canonical({"v": 1, "query_id": query_id, "requester": requester})
+
+
+def verify_signed(key: VerifyKey, signature: bytes, domain: str, *parts: bytes) -> None:
+    """Verify an Ed25519 signature under one of `keys.domains`.
+
+    Raises:
+        WardgateError: `SIGNATURE_REJECTED`.
+    """
+    try:
+        key.verify(signature, domain, *parts)
+    except SignatureRejected as error:
+        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, domain) from error
+
+
+def verify_fresh(issued_at: int, expires_at: int, now: float) -> None:
+    """Refuse a document that is not yet, or no longer, valid, or valid for too long.
+
+    Raises:
+        WardgateError: `QUERY_EXPIRED`.
+    """
+    if issued_at > now + limits.MAX_CLOCK_SKEW_S:
+        raise WardgateError(ErrorCode.QUERY_EXPIRED, "issued in the future")
+    if not issued_at < expires_at <= issued_at + limits.MAX_QUERY_LIFE_S:
+        raise WardgateError(ErrorCode.QUERY_EXPIRED, "validity out of range")
+    if now >= expires_at:
+        raise WardgateError(ErrorCode.QUERY_EXPIRED, "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedQuery:
+    """A query whose signature, hashes and times hold. Made only by `verify_query`."""
+
+    header: QueryHeader
+    header_bytes: bytes
+    digest: bytes
+    parts: dict[str, Part]
+
+
+def parse_query(header_bytes: bytes) -> QueryHeader:
+    """Read the header alone, to learn whose key must verify it."""
+    return QueryHeader.parse(header_bytes)
+
+
+def verify_query(
+    header_bytes: bytes,
+    signature: bytes,
+    *,
+    parts: Sequence[Part],
+    ticket: bytes,
+    audit_envelope: bytes,
+    key: VerifyKey,
+    now: float,
+) -> VerifiedQuery:
+    """What the gateway checks before it decides anything.
+
+    Raises:
+        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+    """
+    header = parse_query(header_bytes)
+    verify_signed(key, signature, domains.QUERY, header_bytes)
+    verify_fresh(header.issued_at, header.expires_at, now)
+    if not header.issued_at < header.deadline_at <= header.expires_at:
+        raise WardgateError(ErrorCode.QUERY_EXPIRED, "deadline outside validity")
+    _check_parts(header, parts)
+    if sha256(ticket) != header.ticket_sha256 or sha256(audit_envelope) != header.audit_sha256:
+        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "ticket or audit envelope is not the one signed")
+    return VerifiedQuery(header, header_bytes, sha256(header_bytes), {part.responder: part for part in parts})
+
+
+def _check_parts(header: QueryHeader, parts: Sequence[Part]) -> None:
+    if len(parts) != len(header.targets):
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "parts and targets differ in number")
+    for part in parts:
+        if len(part.sealed) > limits.MAX_SEALED_PART_BYTES:
+            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "sealed part")
+        if header.targets.get(part.responder) != part_digest(part):
+            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "a part is not the one signed")
+
+
+def verify_part(
+    header_bytes: bytes, signature: bytes, *, part: Part, key: VerifyKey, now: float
+) -> tuple[QueryHeader, bytes]:
+    """What a responder checks of the question it was handed; returns the header and its SHA-256.
+
+    Raises:
+        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+    """
+    header = parse_query(header_bytes)
+    verify_signed(key, signature, domains.QUERY, header_bytes)
+    verify_fresh(header.issued_at, header.expires_at, now)
+    if header.targets.get(part.responder) != part_digest(part):
+        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "the part is not the one signed")
+    return header, sha256(header_bytes)
+
+
+def verify_ticket(ticket: bytes, signature: bytes, *, key: VerifyKey, now: float) -> Ticket:
+    """What the trustee checks before it multiplies.
+
+    Raises:
+        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+    """
+    found = Ticket.parse(ticket)
+    verify_signed(key, signature, domains.TICKET, ticket)
+    verify_fresh(found.issued_at, found.expires_at, now)
+    return found
