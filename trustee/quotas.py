@@ -1,0 +1,137 @@
+"""How much one agency may have evaluated and translated: charges, windows and limits, without I/O.
+
+Every guess at a child's identifier costs an evaluation or a translated point that a node signed, so these limits are
+what stands between one stolen node and a list of children. An act makes one or more charges, each against one window;
+the store adds them up in the transaction that also writes the ledger entry, and `exceeded` judges the totals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+HOUR_S: Final = 3_600
+DAY_S: Final = 24 * HOUR_S
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class CounterKind(StrEnum):
+    """What is counted. The gateway counts the same under the same names; a daily reconciliation compares."""
+
+    CASELOAD_EVALUATION = "caseload_evaluation"
+    """Blinded points evaluated to index a caseload."""
+    QUERY_EVALUATION = "query_evaluation"
+    """Blinded points evaluated to ask about a child who is not on the caseload."""
+    TICKET = "ticket"
+    """Tickets, one per query."""
+    TRANSLATION = "translation"
+    """Translated points, one per target of a query."""
+
+
+class Window(StrEnum):
+    """What a counter counts within."""
+
+    HOUR = "hour"
+    DAY = "day"
+    EPOCH = "epoch"
+
+
+class Quotas(BaseModel):
+    """The trustee's own limits for each agency. Nothing the gateway says raises them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    caseload_percent: Annotated[int, Field(ge=100, le=200)] = 110
+    """Points of caseload indexing per epoch, as a percentage of the caseload the agency declared."""
+    query_evaluations_per_hour: Positive = 500
+    """Ten times the busiest hour of an authority of 100,000 children (domain sizing: 400 queries in a working day)."""
+    query_evaluations_per_day: Positive = 2_000
+    """Guess limit: at this rate a stolen node needs 373 years for the issued ranges of NHS numbers."""
+    tickets_per_hour: Positive = 2_000
+    """Queries, new and repeated, whether or not the child stands on the caseload."""
+    translations_per_hour: Positive = 40_000
+    """Points: twenty targets for each of `tickets_per_hour`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """`count` more of `kind` in one window; `limit` is the highest total allowed, None where it is only counted.
+
+    `start` is the window's first second (hour, day) or the epoch's number.
+    """
+
+    kind: CounterKind
+    window: Window
+    start: int
+    count: int
+    limit: int | None
+
+    @property
+    def counter(self) -> tuple[CounterKind, Window, int]:
+        """The counter this charge goes to, for one agency."""
+        return self.kind, self.window, self.start
+
+
+Totals = Mapping[tuple[CounterKind, Window, int], int]
+"""Each counter's value after the charges were added."""
+
+
+def hour_of(now: float) -> int:
+    """First second of the hour."""
+    return int(now) // HOUR_S * HOUR_S
+
+
+def day_of(now: float) -> int:
+    """First second of the day (UTC)."""
+    return int(now) // DAY_S * DAY_S
+
+
+def caseload_limit(caseload: int, quotas: Quotas) -> int:
+    """Points of caseload indexing that one epoch allows, for a declared caseload."""
+    return caseload * quotas.caseload_percent // 100
+
+
+def evaluation_charges(
+    use: Literal["caseload", "query"], *, count: int, epoch: int, caseload: int, now: float, quotas: Quotas
+) -> tuple[Charge, ...]:
+    """What evaluating `count` points costs.
+
+    Args:
+        use: What the node signed that it does with the points.
+        count: Points.
+        epoch: Pseudonym epoch of the agency's scope.
+        caseload: Children the agency declared and the trustee accepted.
+        now: Seconds since the epoch.
+        quotas: The trustee's limits.
+    """
+    if use == "caseload":
+        kind = CounterKind.CASELOAD_EVALUATION
+        return (
+            Charge(kind, Window.EPOCH, epoch, count, caseload_limit(caseload, quotas)),
+            Charge(kind, Window.HOUR, hour_of(now), count, None),
+        )
+    kind = CounterKind.QUERY_EVALUATION
+    return (
+        Charge(kind, Window.DAY, day_of(now), count, quotas.query_evaluations_per_day),
+        Charge(kind, Window.HOUR, hour_of(now), count, quotas.query_evaluations_per_hour),
+    )
+
+
+def translation_charges(*, points: int, first: bool, now: float, quotas: Quotas) -> tuple[Charge, ...]:
+    """What translating `points` more points of a ticket costs; the ticket itself is counted when it is first shown."""
+    hour = hour_of(now)
+    charge = Charge(CounterKind.TRANSLATION, Window.HOUR, hour, points, quotas.translations_per_hour)
+    if not first:
+        return (charge,)
+    return Charge(CounterKind.TICKET, Window.HOUR, hour, 1, quotas.tickets_per_hour), charge
+
+
+def exceeded(charges: Sequence[Charge], totals: Totals) -> Charge | None:
+    """The first charge that takes its counter over its limit."""
+    for charge in charges:
+        if charge.limit is not None and totals[charge.counter] > charge.limit:
+            return charge
+    return None
