@@ -1,0 +1,14 @@
+"""What a signature is about. A signature made for one domain never verifies under another."""
+
+from typing import Final
+
+QUERY: Final = "query"
+TICKET: Final = "ticket"
+ADMISSION: Final = "admission"
+ANSWER: Final = "answer"
+DIRECTORY: Final = "directory"
+DENY_LIST: Final = "deny-list"
+KEY_STATEMENT: Final = "key-statement"
+POINTS: Final = "points"
+BATCH: Final = "batch"
+BUNDLE: Final = "bundle"
