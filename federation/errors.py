@@ -62,6 +62,7 @@ class ErrorCode(StrEnum):
     LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     TRUSTEE_UNAVAILABLE = "TRUSTEE_UNAVAILABLE"
+    REVOCATION_UNKNOWN = "REVOCATION_UNKNOWN"
     POLICY_UNAVAILABLE = "POLICY_UNAVAILABLE"
     BUNDLE_REJECTED = "BUNDLE_REJECTED"
     KEYRING_REJECTED = "KEYRING_REJECTED"
@@ -261,6 +262,12 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.UNAVAILABLE,
         "The trustee cannot be reached, so no query can be routed.",
         "Check the trustee's health and the network to it.",
+    ),
+    ErrorCode.REVOCATION_UNKNOWN: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "It cannot be checked whether the caller has been revoked, so nobody is served.",
+        "The deny list comes from the gateway: check that this service can reach it.",
     ),
     ErrorCode.POLICY_UNAVAILABLE: ErrorSpec(
         _O,

@@ -1,0 +1,96 @@
+"""The closed catalogue of operational events: what a log may say.
+
+A log line is one of these constants with identifiers and counts beside it; it is never prose about a child. What must
+be *accounted for* goes to the ledger, which is another object with another rule (no ledger, no action). To log
+something new, add a member and its row; `docs/events.md` is generated from the table and a test holds the sets equal.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+
+class Level(IntEnum):
+    """How loud. The numbers are those of the standard library's `logging`."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+    ALARM = 50
+    """Somebody should look now: a sign of attack, or of a defect in a safeguard."""
+
+
+class Event(StrEnum):
+    """Stable names, part of the interface to whoever reads the logs."""
+
+    # process
+    SERVICE_STARTED = "SERVICE_STARTED"
+    SERVICE_STOPPING = "SERVICE_STOPPING"
+    SERVICE_STOPPED = "SERVICE_STOPPED"
+    TASK_RESTARTED = "TASK_RESTARTED"
+    TASK_CRASHED = "TASK_CRASHED"
+    UNHANDLED_EXCEPTION = "UNHANDLED_EXCEPTION"
+    COMPONENT_USABLE = "COMPONENT_USABLE"
+    COMPONENT_UNUSABLE = "COMPONENT_UNUSABLE"
+    # calls
+    SERVER_LISTENING = "SERVER_LISTENING"
+    CALL_FAILED = "CALL_FAILED"
+    CALL_REFUSED = "CALL_REFUSED"
+    CALL_UNSERVED = "CALL_UNSERVED"
+    CALL_BROKEN = "CALL_BROKEN"
+    CALL_CUT = "CALL_CUT"
+    # certificates
+    CERTIFICATES_ADOPTED = "CERTIFICATES_ADOPTED"
+    CERTIFICATES_UNREADABLE = "CERTIFICATES_UNREADABLE"
+    CHANNEL_ROTATED = "CHANNEL_ROTATED"
+    DENY_LIST_ADOPTED = "DENY_LIST_ADOPTED"
+    # the log itself
+    FIELD_REDACTED = "FIELD_REDACTED"
+    LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """What the catalogue says of one event."""
+
+    level: Level
+    text: str
+
+
+EVENTS: Final[dict[Event, EventSpec]] = {
+    Event.SERVICE_STARTED: EventSpec(Level.INFO, "The service is up."),
+    Event.SERVICE_STOPPING: EventSpec(Level.INFO, "The service was asked to stop and finishes what it has begun."),
+    Event.SERVICE_STOPPED: EventSpec(Level.INFO, "The service has stopped."),
+    Event.TASK_RESTARTED: EventSpec(Level.ERROR, "A background task failed and is started again after a pause."),
+    Event.TASK_CRASHED: EventSpec(
+        Level.ERROR, "A background task failed that the service cannot do without; it stops."
+    ),
+    Event.UNHANDLED_EXCEPTION: EventSpec(Level.ERROR, "An exception reached the event loop or the top of a thread."),
+    Event.COMPONENT_USABLE: EventSpec(Level.INFO, "A component of this service can be used again."),
+    Event.COMPONENT_UNUSABLE: EventSpec(
+        Level.ERROR, "A component of this service cannot be used; it reports NOT_SERVING."
+    ),
+    Event.SERVER_LISTENING: EventSpec(Level.INFO, "A port is open."),
+    Event.CALL_FAILED: EventSpec(Level.INFO, "A call ended with an error that is the caller's to mend."),
+    Event.CALL_REFUSED: EventSpec(Level.WARNING, "A call was refused for who made it or what it proved."),
+    Event.CALL_UNSERVED: EventSpec(Level.ERROR, "A call could not be served; an operator of this service must act."),
+    Event.CALL_BROKEN: EventSpec(
+        Level.ERROR, "A call met a defect of this program. The caller got the correlation id only."
+    ),
+    Event.CALL_CUT: EventSpec(
+        Level.WARNING, "A running call was cut: its party is revoked or its certificate has expired."
+    ),
+    Event.CERTIFICATES_ADOPTED: EventSpec(Level.INFO, "A new certificate, key or set of roots is in use."),
+    Event.CERTIFICATES_UNREADABLE: EventSpec(
+        Level.ERROR, "Certificate files have changed and cannot be used; the last good ones stay in use."
+    ),
+    Event.CHANNEL_ROTATED: EventSpec(Level.INFO, "A connection was replaced by one with the new certificate."),
+    Event.DENY_LIST_ADOPTED: EventSpec(Level.INFO, "A newer deny list is in force."),
+    Event.FIELD_REDACTED: EventSpec(
+        Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."
+    ),
+    Event.LIBRARY_MESSAGE: EventSpec(
+        Level.WARNING, "A library wrote to its log. Only its message template is kept, never the values."
+    ),
+}

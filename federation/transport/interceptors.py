@@ -1,0 +1,257 @@
+"""What happens around every call a server takes, in this order.
+
+1. the method has a row for this server's role, else it is refused without looking for a handler;
+2. correlation id: the caller's if well formed, else a fresh one; on every log line, and back in trailing metadata;
+3. identity: exactly one party's name in a certificate that is still in date;
+4. the deny list, now and for as long as the call runs (`RevocationWatch`);
+5. the party is one the row names;
+6. size and form of every message;
+7. whatever the servicer raises becomes an error of the catalogue. This is one of the two places that catch everything.
+
+Servicers raise `WardgateError` and ask `current_peer()`. They are `async def`; where answers stream, async generators
+or `async def` with `context.write`. Requests that stream are iterated, never taken with `context.read`.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
+from federation.limits import MAX_MESSAGE_BYTES
+from federation.telemetry import EventLog
+from federation.transport import correlation, failures
+from federation.transport.identity import ANONYMOUS_PEER, PartyKind, Peer, bind_peer, peer_of
+from federation.transport.methods import CALLERS, Callers, ServerRole
+from federation.transport.revocation import RevocationWatch
+
+if TYPE_CHECKING:  # generic in the type stubs only
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    Handler = grpc.RpcMethodHandler
+    Interceptor = grpc.aio.ServerInterceptor
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Work = Callable[[Any, Context], Awaitable[Any]]
+
+_log = EventLog(__name__)
+_ANONYMOUS_ONLY: Final = frozenset({PartyKind.ANONYMOUS})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one server: who may call it, how its messages are read and written, and how large they may be."""
+
+    method: str
+    callers: Callers
+    max_bytes: int
+    read: Callable[[bytes], Any]
+    write: Callable[[Any], bytes]
+
+    def decode(self, content: bytes) -> Any:  # noqa: ANN401 - whatever message the method takes
+        """A request message from its bytes.
+
+        Raises:
+            WardgateError: `MESSAGE_TOO_LARGE` or `MESSAGE_MALFORMED`.
+        """
+        self._check_size(content)
+        try:
+            return self.read(content)
+        except DecodeError as error:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, f"{self.method}: not a protobuf message") from error
+
+    def encode(self, message: Any) -> bytes:  # noqa: ANN401 - whatever message the method gives
+        """A response message's bytes.
+
+        Raises:
+            WardgateError: `MESSAGE_TOO_LARGE`.
+        """
+        content = self.write(message)
+        self._check_size(content)
+        return content
+
+    def _check_size(self, content: bytes) -> None:
+        if len(content) > self.max_bytes:
+            raise WardgateError(
+                ErrorCode.MESSAGE_TOO_LARGE, f"{self.method}: {len(content)} bytes, at most {self.max_bytes}"
+            )
+
+
+class _Requests:
+    """A request stream, each message checked and decoded as it is taken."""
+
+    def __init__(self, received: AsyncIterator[bytes], route: Route) -> None:
+        self._received = received.__aiter__()
+        self._route = route
+
+    def __aiter__(self) -> "_Requests":
+        return self
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - whatever message the method takes
+        return self._route.decode(await self._received.__anext__())
+
+
+class Gate(Interceptor):
+    """The one interceptor of every server.
+
+    Args:
+        role: Which rows of the method table hold here.
+        watch: Admits calls and cuts them.
+        max_message_bytes: Limit of one message, either way.
+    """
+
+    def __init__(self, *, role: ServerRole, watch: RevocationWatch, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self._callers = CALLERS[role]
+        self._watch = watch
+        self._max_bytes = max_message_bytes
+        self._guarded: dict[str, tuple[Handler, Handler]] = {}
+        self._refusal: Final = grpc.stream_stream_rpc_method_handler(_refuse)  # answers before it reads anything
+
+    async def intercept_service(  # type: ignore[override] # the stubs do not know that None means nobody serves it
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Find the handler and put the guard around it, once per method."""
+        method = handler_call_details.method
+        callers = self._callers.get(method)
+        if callers is None:
+            return self._refusal
+        handler = await continuation(handler_call_details)
+        known = self._guarded.get(method)
+        if known is not None and known[0] is handler:
+            return known[1]
+        if handler is None:
+            return None  # the row exists and nobody serves it here: gRPC says UNIMPLEMENTED
+        guarded = self._guard(handler, method, callers)
+        self._guarded[method] = (handler, guarded)
+        return guarded
+
+    def _guard(self, handler: Handler, method: str, callers: Callers) -> Handler:
+        route = Route(
+            method,
+            callers,
+            self._max_bytes,
+            handler.request_deserializer or bytes,
+            handler.response_serializer or bytes,
+        )
+        call = self._around(_work_of(handler, route), route)
+        # Requests arrive raw: reading them inside the guard turns what cannot be read into an error of ours.
+        if not handler.response_streaming:
+            make_one = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            return make_one(call)
+        make_many = (
+            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
+        )
+        return make_many(call, response_serializer=route.encode)
+
+    def _around(self, work: Work, route: Route) -> Work:
+        watch = self._watch
+
+        async def guarded(received: Any, context: Context) -> Any:  # noqa: ANN401 - bytes or a stream of them
+            correlation_id = _begin(context)
+            running = None
+            try:
+                peer = _identify(route, context)
+                running = watch.enter(peer, route.method)
+                _authorise(peer, route)
+                return await work(received, context)
+            except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:
+                if running is None or running.cut is None:
+                    raise
+                running.task.uncancel()
+                failure = running.cut
+            except WardgateError as error:
+                failure = error
+                _log.event(failures.EVENT_OF[error.spec.family], method=route.method, error=error)
+            except Exception as error:  # noqa: BLE001 - the edge: nothing unforeseen may reach the peer
+                failure = WardgateError(ErrorCode.INTERNAL, route.method)
+                _log.event(Event.CALL_BROKEN, method=route.method, error=error)
+            finally:
+                if running is not None:
+                    watch.leave(running)
+            await failures.abort(context, failure, correlation_id)  # raises
+            return None
+
+        return guarded
+
+
+def _begin(context: Context) -> str:
+    correlation_id = correlation.adopt(context.invocation_metadata())
+    correlation.bind(correlation_id)
+    context.set_trailing_metadata(((correlation.CORRELATION_KEY, correlation_id),))
+    return correlation_id
+
+
+def _identify(route: Route, context: Context) -> Peer:
+    peer = ANONYMOUS_PEER if route.callers == _ANONYMOUS_ONLY else peer_of(context.auth_context())
+    bind_peer(peer)
+    return peer
+
+
+def _authorise(peer: Peer, route: Route) -> None:
+    if peer.party.kind not in route.callers:
+        raise WardgateError(ErrorCode.NOT_AUTHORISED, f"{peer.party} may not call {route.method}")
+
+
+async def _refuse(_: AsyncIterator[bytes], context: Context) -> None:
+    correlation_id = _begin(context)
+    _log.event(Event.CALL_REFUSED, code=ErrorCode.NOT_AUTHORISED)  # the method's name is the caller's text: not logged
+    await failures.abort(context, WardgateError(ErrorCode.NOT_AUTHORISED), correlation_id)
+
+
+def _work_of(handler: Handler, route: Route) -> Work:
+    """The servicer's method, from raw requests on."""
+    behaviours = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+    behaviour: Callable[..., Any] = next(found for found in behaviours if found is not None)
+    streaming = handler.request_streaming
+    if inspect.isasyncgenfunction(behaviour):
+        return _yielded(behaviour, route, streaming)
+    if not inspect.iscoroutinefunction(behaviour):
+        return _misbuilt
+    return _written(behaviour, route, streaming) if handler.response_streaming else _one(behaviour, route, streaming)
+
+
+async def _misbuilt(_: Any, __: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
+    raise TypeError("a servicer's method is `async def`; this one is missing or blocks")
+
+
+def _request_of(received: Any, route: Route, streaming: bool) -> Any:  # noqa: ANN401, FBT001 - internal
+    return _Requests(received, route) if streaming else route.decode(received)
+
+
+def _one(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
+    async def one(received: Any, context: Context) -> bytes:  # noqa: ANN401 - bytes or a stream of them
+        return route.encode(await behaviour(_request_of(received, route, streaming), context))
+
+    return one
+
+
+def _yielded(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
+    async def yielded(received: Any, context: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
+        async with aclosing(behaviour(_request_of(received, route, streaming), context)) as answers:
+            async for answer in answers:
+                await context.write(answer)
+
+    return yielded
+
+
+def _written(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
+    async def written(received: Any, context: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
+        await behaviour(_request_of(received, route, streaming), context)
+
+    return written
