@@ -1,0 +1,273 @@
+"""Tables of a node. Columns hold only what a query needs; everything personal is encrypted under the node's data key.
+
+A child is found in two ways: by `child_key`, a keyed hash of the NHS number (when a source or a user names the child),
+and by `lookup_key`, a keyed hash of the pseudonym (when a task names it). Both are worthless without the data key.
+"""
+
+import re
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, MetaData, String
+from sqlalchemy.orm import declared_attr, registry
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraint names do not depend on the database, so that migrations can name them."""
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+class NodeTable(SQLModel, registry=registry(metadata=metadata)):
+    """Base of the node's tables. Metadata of its own: a gateway in the same process has tables of the same names."""
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # type: ignore[mutable-override]  # noqa: N805 - so SQLAlchemy reads it
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class TaskState(StrEnum):
+    """Where one target's work stands at the responder."""
+
+    ACCEPTED = "accepted"
+    REFERRED = "referred"
+    ANSWERED = "answered"
+    STORED = "stored"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class ReferralState(StrEnum):
+    """Where a referral to a human stands."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    WITHHELD = "withheld"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class SourceHealth(StrEnum):
+    """Whether a source was read to its end when last tried."""
+
+    OK = "ok"
+    FAILING = "failing"
+
+
+class Child(NodeTable, table=True):
+    """A child on the caseload.
+
+    Attributes:
+        child_key: Keyed hash of the NHS number, 32 hex digits.
+        lookup_key: Keyed hash of the pseudonym of `epoch`, 32 bytes.
+        previous_key: The same of the epoch before, while both are valid.
+        pseudonym: Encrypted pseudonym of `epoch`.
+        identifier: Encrypted NHS number.
+        epoch: Epoch of the pseudonym.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    child_key: str = Field(sa_column=Column(String(32), primary_key=True))
+    lookup_key: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False, unique=True))
+    previous_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32), nullable=True, unique=True))
+    pseudonym: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    identifier: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    epoch: int
+
+
+class Holding(NodeTable, table=True):
+    """That a source lists a child, and the digest of what it holds: the unit that a caseload run compares.
+
+    Attributes:
+        digest: Keyed hash over the child's flags and records of this source; equal means unchanged.
+        flags: Encrypted handling flags of the child as such.
+    """
+
+    __table_args__ = (Index(None, "source_id"), {"sqlite_with_rowid": False})
+
+    child_key: str = Field(
+        sa_column=Column(String(32), ForeignKey("child.child_key", ondelete="CASCADE"), primary_key=True)
+    )
+    source_id: str = Field(sa_column=Column(String(64), primary_key=True))
+    digest: str = Field(sa_column=Column(String(32), nullable=False))
+    flags: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Record(NodeTable, table=True):
+    """One encrypted record.
+
+    Attributes:
+        ref: Keyed hash of the record's stable id in its source: how policy, referrals and decisions name it.
+        payload: Encrypted canonical JSON (`agency_node.records`).
+    """
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["child_key", "source_id"], ["holding.child_key", "holding.source_id"], ondelete="CASCADE"
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    child_key: str = Field(sa_column=Column(String(32), primary_key=True))
+    source_id: str = Field(sa_column=Column(String(64), primary_key=True))
+    ref: str = Field(sa_column=Column(String(32), primary_key=True))
+    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class SourceState(NodeTable, table=True):
+    """How a source fared when last read.
+
+    Attributes:
+        state: A `SourceHealth`.
+        tried_at: Seconds since the epoch of the last attempt.
+        complete_at: Seconds since the epoch of the last attempt that reached the end; 0 for never.
+        children: Children it listed when last complete.
+        records: Records it held when last complete.
+        error: Error code of the last attempt; empty when it was complete.
+    """
+
+    source_id: str = Field(sa_column=Column(String(64), primary_key=True))
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    tried_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    complete_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    children: int = Field(sa_column=Column(BigInteger, nullable=False))
+    records: int = Field(sa_column=Column(BigInteger, nullable=False))
+    error: str = Field(sa_column=Column(String(64), nullable=False))
+
+
+class Task(NodeTable, table=True):
+    """One target's work. `(requester, query_id)` is unique: a gateway cannot have one query answered twice.
+
+    Attributes:
+        content_sha256: Over everything that was signed or translated, without the lease: what a redelivery must equal.
+        user_ref: Opaque reference of the asking user, for counters.
+        state: A `TaskState`.
+        arrived_at: Seconds since the epoch.
+        expires_at: Seconds since the epoch: when no answer is taken any more.
+        task: The wire message as it came.
+        answer: The sealed answer as it leaves, from `answered` on.
+        decision_id: Of the decision behind the answer.
+    """
+
+    __table_args__ = (
+        Index(None, "state"),
+        Index(None, "requester", "query_id", unique=True),
+        Index(None, "requester", "arrived_at"),
+    )
+
+    task_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    query_id: str = Field(sa_column=Column(String(36), nullable=False))
+    requester: str = Field(sa_column=Column(String(63), nullable=False))
+    user_ref: str = Field(sa_column=Column(String(64), nullable=False))
+    break_glass: bool
+    content_sha256: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    arrived_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    task: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    answer: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    decision_id: str | None = Field(default=None, sa_column=Column(String(36), nullable=True))
+
+
+class Referral(NodeTable, table=True):
+    """A decision that waits for a human.
+
+    Attributes:
+        state: A `ReferralState`.
+        content: Encrypted: what the responder is shown, and the digests of the records that the decision covers.
+        decided_by: Opaque reference of the deciding user.
+        reason: Encrypted reason of the decision.
+        reason_salt: Salt of the commitment to the reason in the ledger; erasing it erases the link.
+    """
+
+    __table_args__ = (Index(None, "state", "opened_at"),)
+
+    referral_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    task_id: str = Field(sa_column=Column(String(36), ForeignKey("task.task_id"), nullable=False, unique=True))
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    opened_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    decided_at: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    decided_by: str | None = Field(default=None, sa_column=Column(String(64), nullable=True))
+    reason: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    reason_salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32), nullable=True))
+
+
+class DecisionInput(NodeTable, table=True):
+    """The canonical input of one decision, encrypted, kept for replay and erased after its own retention period."""
+
+    __table_args__ = (Index(None, "decided_at"),)
+
+    decision_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    entry_point: str = Field(sa_column=Column(String(64), nullable=False))
+    decided_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AskedQuery(NodeTable, table=True):
+    """A query this node's own people put.
+
+    Attributes:
+        user_id: Who asked, as known inside this node.
+        state: Of the lead's asking half.
+        request: Encrypted `AskRequest` as it was sent, for resuming after a crash.
+        reply_key: Encrypted private half of the one-time reply key; erased when the picture closes.
+        question: Encrypted question as the user put it.
+        effect: What policy said here before anything was sent.
+    """
+
+    __table_args__ = (Index(None, "state"), Index(None, "user_id", "asked_at"))
+
+    query_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    user_id: str = Field(sa_column=Column(String(200), nullable=False))
+    purpose: str = Field(sa_column=Column(String(64), nullable=False))
+    state: str = Field(sa_column=Column(String(24), nullable=False))
+    effect: str = Field(sa_column=Column(String(16), nullable=False))
+    asked_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    deadline_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    request: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    reply_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    question: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    admission: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+
+
+class AskedTarget(NodeTable, table=True):
+    """One responder of a query this node put.
+
+    Attributes:
+        state: A `federation.vocabulary.TargetState`.
+        answer: Encrypted answer, once opened.
+        late: Whether the answer came after the deadline.
+        settled: Whether nothing more can come.
+        acknowledged: Whether the gateway knows that the answer is safe here.
+    """
+
+    query_id: str = Field(
+        sa_column=Column(String(36), ForeignKey("asked_query.query_id", ondelete="CASCADE"), primary_key=True)
+    )
+    responder: str = Field(sa_column=Column(String(63), primary_key=True))
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    task_id: str | None = Field(default=None, sa_column=Column(String(36), nullable=True))
+    decision: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    answer: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    absent_until: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    late: bool = False
+    settled: bool = False
+    acknowledged: bool = False
+
+
+class TrustedState(NodeTable, table=True):
+    """What the node has come to trust and must not forget: the directory, checkpoints of other ledgers."""
+
+    name: str = Field(sa_column=Column(String(64), primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    updated_at: int = Field(sa_column=Column(BigInteger, nullable=False))
