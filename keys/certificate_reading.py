@@ -51,13 +51,13 @@ def uris_of(extensions: x509.Extensions) -> list[str]:
     return names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
-def serial_of(cert_pem: bytes) -> str:
-    """The serial number in lower-case hexadecimal, as in deny lists.
+def serial_of(cert_pem: bytes) -> int:
+    """The serial number, a positive integer of at most 160 bits. Documents write it in lower-case hexadecimal.
 
     Raises:
         CertificateRejected: It is not a certificate.
     """
-    return format(load_certificate(cert_pem).serial_number, "x")
+    return load_certificate(cert_pem).serial_number
 
 
 def public_key_of(cert_pem: bytes) -> bytes:

@@ -95,9 +95,9 @@ class Keyring:
         file = _secret_file(name)
         with self._opened() as directory:
             # A writer that was killed may have left temporary copies.
-            copies = [found for found in os.listdir(directory) if found.startswith(f".{file}.")]
-            for found in copies:
-                _unlink_if_there(found, directory)
+            for found in os.listdir(directory):  # noqa: PTH208 - pathlib knows no directory descriptors
+                if found.startswith(f".{file}."):
+                    _unlink_if_there(found, directory)
             try:
                 os.unlink(file, dir_fd=directory)
             except FileNotFoundError as error:
