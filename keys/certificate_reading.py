@@ -73,13 +73,13 @@ def public_key_of(cert_pem: bytes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def key_digest_of(cert_pem: bytes) -> str:
-    """SHA-256 of the certified public key (SubjectPublicKeyInfo), in lower-case hexadecimal.
+def spki_sha256_of(cert_pem: bytes) -> bytes:
+    """SHA-256 of the certified public key (SubjectPublicKeyInfo in DER), 32 bytes.
 
     Raises:
         CertificateRejected: It is not a certificate, or its key is not of a known kind.
     """
-    return sha256(public_key_of(cert_pem)).hex()
+    return sha256(public_key_of(cert_pem))
 
 
 def not_after(cert_pem: bytes) -> datetime:
