@@ -51,13 +51,13 @@ def uris_of(extensions: x509.Extensions) -> list[str]:
     return names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
-def serial_of(cert_pem: bytes) -> int:
-    """The serial number, a positive integer of at most 160 bits. Documents write it in lower-case hexadecimal.
+def serial_of(cert_pem: bytes) -> str:
+    """The serial number in lower-case hexadecimal, as in deny lists.
 
     Raises:
         CertificateRejected: It is not a certificate.
     """
-    return load_certificate(cert_pem).serial_number
+    return format(load_certificate(cert_pem).serial_number, "x")
 
 
 def public_key_of(cert_pem: bytes) -> bytes:
@@ -73,13 +73,13 @@ def public_key_of(cert_pem: bytes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def spki_sha256_of(cert_pem: bytes) -> bytes:
-    """SHA-256 of the certified public key (SubjectPublicKeyInfo in DER), 32 bytes.
+def key_digest_of(cert_pem: bytes) -> str:
+    """SHA-256 of the certified public key (SubjectPublicKeyInfo), in lower-case hexadecimal.
 
     Raises:
         CertificateRejected: It is not a certificate, or its key is not of a known kind.
     """
-    return sha256(public_key_of(cert_pem))
+    return sha256(public_key_of(cert_pem)).hex()
 
 
 def not_after(cert_pem: bytes) -> datetime:

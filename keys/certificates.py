@@ -6,11 +6,11 @@
 from keys.authority import AUTHORITY_LIFETIME, MAX_LIFETIME, CertificateAuthority
 from keys.certificate_reading import (
     identity_of,
+    key_digest_of,
     needs_renewal,
     not_after,
     public_key_of,
     serial_of,
-    spki_sha256_of,
     verify_issued,
 )
 from keys.identity import PARTIES, Identity
@@ -24,11 +24,11 @@ __all__ = [
     "Identity",
     "PrivateKey",
     "identity_of",
+    "key_digest_of",
     "make_request",
     "needs_renewal",
     "not_after",
     "public_key_of",
     "serial_of",
-    "spki_sha256_of",
     "verify_issued",
 ]
