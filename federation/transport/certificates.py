@@ -5,21 +5,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.telemetry import EventLog
 from keys import certificates
-from keys.errors import CertificateRejected
+from keys.errors import CertificateRejected, EncodingRejected, KeyringRejected
+from keys.keyring import Keyring
 from keys.secret import Secret
+from keys.tls_key import PrivateKey
 
 CHECK_INTERVAL_S: Final = 1.0
 """How often changed files are looked for: a handshake costs milliseconds, three `stat` calls microseconds."""
-
-MAX_PEM_BYTES: Final = 256 * 1024
-"""A bundle of a hundred roots; anything longer is the wrong file."""
 
 _log = EventLog(__name__)
 
@@ -45,10 +43,12 @@ class Credentials:
             WardgateError: `KEYRING_REJECTED`.
         """
         try:
-            certificates.check_pair(self.chain, self.private_key)
-            certificates.check_roots(self.roots)
-        except CertificateRejected as error:
+            certificates.not_after(self.roots)
+            is_pair = PrivateKey(self.private_key).public == certificates.public_key_of(self.chain)
+        except (CertificateRejected, EncodingRejected) as error:
             raise WardgateError(ErrorCode.KEYRING_REJECTED, str(error)) from error
+        if not is_pair:
+            raise WardgateError(ErrorCode.KEYRING_REJECTED, "certificate and private key are of different pairs")
 
 
 class CertificateSource(Protocol):
@@ -78,26 +78,40 @@ class HeldCertificates:
         """
         credentials.check()
         self._credentials = credentials
-        _log.event(Event.CERTIFICATES_ADOPTED, serial=f"{certificates.serial_of(credentials.chain):x}")
+        _log.event(Event.CERTIFICATES_ADOPTED, serial=certificates.serial_of(credentials.chain))
 
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
 
-class FileCertificateSource:
-    """Credentials in three files, read again when one of them changes.
+class KeyringCertificates:
+    """Credentials in a keyring's files, read again when one of them changes.
 
     A change that cannot be used (half written, key and certificate of different pairs) is logged, and the last good
     credentials stay until the files are right: whoever renews may write the three in any order.
 
+    Args:
+        keyring: Where they are, kept safely.
+        name: The secret `name` is the private key, the public `name` the certificate chain.
+        roots: Public name of the authorities accepted from the other side.
+        monotonic: Seconds from any start.
+
     Raises:
-        WardgateError: `KEYRING_REJECTED`: the files cannot be used at the start.
+        WardgateError: `KEYRING_REJECTED`: they cannot be used at the start.
     """
 
     def __init__(
-        self, *, chain: Path, private_key: Path, roots: Path, monotonic: Callable[[], float] = time.monotonic
+        self,
+        keyring: Keyring,
+        *,
+        name: str = "tls",
+        roots: str = "roots",
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._paths = (chain, private_key, roots)
+        self._keyring = keyring
+        self._name = name
+        self._roots = roots
+        self._files = tuple(str(keyring.directory / file) for file in (f"{name}.key", f"{name}.pem", f"{roots}.pem"))
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._looked_at = monotonic()
@@ -117,31 +131,26 @@ class FileCertificateSource:
             if self._stamps() == self._stamp:
                 return
             self._stamp, self._credentials = self._read()
-        except OSError as error:
-            _log.event(Event.CERTIFICATES_UNREADABLE, error=error)
-        except WardgateError as error:
+        except (OSError, WardgateError) as error:
             _log.event(Event.CERTIFICATES_UNREADABLE, error=error)
         else:
-            _log.event(Event.CERTIFICATES_ADOPTED, serial=f"{certificates.serial_of(self._credentials.chain):x}")
+            _log.event(Event.CERTIFICATES_ADOPTED, serial=certificates.serial_of(self._credentials.chain))
 
     def _stamps(self) -> _Stamp:
-        found = (os.stat(path) for path in self._paths)  # noqa: PTH116 - the hot path of every handshake
+        found = (os.stat(file) for file in self._files)  # noqa: PTH116 - plain strings on the path of every handshake
         return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found)
 
     def _read(self) -> tuple[_Stamp, Credentials]:
         try:
             stamp = self._stamps()  # before reading: a change in between is seen at the next look
-            chain, private_key, roots = (_content(path) for path in self._paths)
+            credentials = Credentials(
+                chain=self._keyring.published(self._name),
+                private_key=self._keyring.load(self._name),
+                roots=self._keyring.published(self._roots),
+            )
         except OSError as error:
-            raise WardgateError(ErrorCode.KEYRING_REJECTED, f"certificate file: {error.strerror}") from error
-        credentials = Credentials(chain, Secret(private_key), roots)
+            raise WardgateError(ErrorCode.KEYRING_REJECTED, f"certificate files: {error.strerror}") from error
+        except KeyringRejected as error:
+            raise WardgateError(ErrorCode.KEYRING_REJECTED, f"{self._name}: not kept safely or missing") from error
         credentials.check()
         return stamp, credentials
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(MAX_PEM_BYTES + 1)
-    if len(content) > MAX_PEM_BYTES:
-        raise WardgateError(ErrorCode.KEYRING_REJECTED, "certificate file is too long")
-    return content

@@ -5,7 +5,6 @@ is read twice, by the TLS library (`auth_context`) and by `keys.certificates`, a
 certificate that two parsers understand differently names nobody.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from typing import Final, Self
 from federation.errors import ErrorCode, WardgateError
 from keys import certificates
 from keys.errors import CertificateRejected
+from keys.identity import Identity
 
-SCHEME: Final = "wardgate://"
 DNS_SUFFIX: Final = "wardgate.internal"
 
 
@@ -30,9 +29,6 @@ class PartyKind(StrEnum):
     OPERATOR = "operator"
     LOCAL = "local"
     ANONYMOUS = "anonymous"
-
-
-_URI: Final = re.compile(r"wardgate://(node|gateway|trustee|operator|local)/([a-z][a-z0-9-]{1,62})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +45,16 @@ class Party:
         Raises:
             WardgateError: `NOT_AUTHENTICATED`.
         """
-        match = _URI.fullmatch(uri)
-        if match is None:
-            raise WardgateError(ErrorCode.NOT_AUTHENTICATED, "the certificate's URI is not a party's")
-        return cls(PartyKind(match[1]), match[2])
+        try:
+            identity = Identity.parse(uri)
+        except CertificateRejected as error:
+            raise WardgateError(ErrorCode.NOT_AUTHENTICATED, "the certificate's URI is not a party's") from error
+        return cls(PartyKind(identity.party), identity.name)
 
     @property
     def uri(self) -> str:
         """The name as it stands in certificates."""
-        return f"{SCHEME}{self.kind}/{self.id}"
+        return str(Identity(self.kind, self.id))
 
     @property
     def dns_name(self) -> str:
@@ -117,13 +114,13 @@ def _read(pem: bytes, uris: tuple[bytes, ...]) -> Peer:
     try:
         identity = certificates.identity_of(pem)
         serial = certificates.serial_of(pem)
-        spki = certificates.spki_sha256_of(pem)
+        spki_sha256 = certificates.key_digest_of(pem)
         expires_at = int(certificates.not_after(pem).timestamp())
     except CertificateRejected as error:
         raise WardgateError(ErrorCode.NOT_AUTHENTICATED, "unreadable certificate") from error
     if identity.encode() != uris[0]:
         raise WardgateError(ErrorCode.NOT_AUTHENTICATED, "two readings of one certificate differ")
-    return Peer(Party.parse(identity), f"{serial:x}", spki.hex(), expires_at)
+    return Peer(Party.parse(identity), serial, spki_sha256, expires_at)
 
 
 def bind_peer(peer: Peer) -> None:
