@@ -1,0 +1,107 @@
+"""The parts of a decision, typed as the engine must state them. Strict: an unknown field or a wrong type is refused."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from federation import limits
+from federation.vocabulary import Effect, Tier
+
+STRICT: Final = ConfigDict(strict=True, extra="forbid")
+
+MAX_EXPIRY_S: Final = 366 * 24 * 3600
+"""A decision that stands for more than a year is a mistake."""
+
+Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]+$")]
+MAX_NAME_CHARS: Final = 200
+"""References and field names."""
+
+Text = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
+Lifetime = Annotated[int, Field(ge=0, le=MAX_EXPIRY_S)]
+
+
+class Audience(StrEnum):
+    """Who may read a reason."""
+
+    USER = "user"
+    AUDITOR = "auditor"
+    BOTH = "both"
+
+
+class Severity(StrEnum):
+    """What a reason does."""
+
+    INFO = "info"
+    WARNING = "warning"
+    DENIAL = "denial"
+
+
+class Existence(StrEnum):
+    """Whether the requester may learn that something is held; hidden looks exactly like nothing held."""
+
+    VISIBLE = "visible"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Reason:
+    """A code of the bundle's reason catalogue."""
+
+    code: Code
+    audience: Audience
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Obligation:
+    """What must also be done for the decision to stand; `type` is of the bundle's obligation catalogue."""
+
+    id: Code
+    type: Code
+    mandatory: bool
+    params: Mapping[Code, bool | int | Text | list[Text]]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Granted:
+    """A category with the highest tier that may be released of it."""
+
+    name: Code
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class TargetDecision:
+    """What the gateway may ask one responder."""
+
+    agency: Code
+    effect: Literal[Effect.PERMIT, Effect.DENY]
+    categories: tuple[Granted, ...]
+    reasons: tuple[Reason, ...]
+    obligations: tuple[Obligation, ...]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class RecordDecision:
+    """What a node may release of one record.
+
+    Attributes:
+        ref: The record, as the input names it.
+        effect: Release, put before a human, or keep.
+        tier: How much; T0 when kept.
+        fields: Names of the fields that survive.
+        redactions: Names of the fields that were taken out, where that is to be said.
+        reasons: Why.
+        obligations: What must also be done.
+    """
+
+    ref: Text
+    effect: Literal[Effect.PERMIT, Effect.REFER, Effect.WITHHOLD]
+    tier: Tier
+    fields: tuple[Text, ...]
+    redactions: tuple[Text, ...]
+    reasons: tuple[Reason, ...]
+    obligations: tuple[Obligation, ...]

@@ -1,0 +1,148 @@
+"""The sandboxes of one bundle: compiled once, loaded in each, used by one thread at a time, replaced when they fail."""
+
+import json
+import time
+from collections import deque
+from pathlib import Path
+from threading import Lock
+
+from federation.canonical import JsonValue
+from federation.errors import ErrorCode, WardgateError
+from federation.policy.bundle import DATA, WASM, VerifiedBundle
+from federation.policy.engine import UNDEFINED, EngineIdentity, EntryPoint, Failure, RawDecision, Undefined
+from federation.policy.wasm_instance import EvaluationFailed, EvaluationTimedOut, WasmInstance, WasmLimits
+from federation.policy.wasm_module import acquire_module, release_module
+
+
+class SandboxPool:
+    """One bundle in a fixed number of sandboxes. Methods run in the engine's threads.
+
+    Raises:
+        WardgateError: `BUNDLE_REJECTED`: the module or its data cannot be used.
+    """
+
+    def __init__(
+        self, bundle: VerifiedBundle, engine: EngineIdentity, size: int, limits: WasmLimits, cache_dir: Path | None
+    ) -> None:
+        self.engine = engine
+        self.bundle = bundle.id
+        self._wasm, self._data = bundle.file(WASM), bundle.file(DATA)
+        self._size, self._limits = size, limits
+        self._idle: deque[WasmInstance] = deque()
+        self._lock = Lock()
+        self._lent = 0
+        self._retired = False
+        self._module = acquire_module(self._wasm, cache_dir)
+        try:
+            for _ in range(size):
+                self._idle.append(self._build())
+            self._entry_points = _entry_points(self._idle[0])
+        except BaseException:
+            self.retire()
+            raise
+
+    def _build(self) -> WasmInstance:
+        return WasmInstance(self._module, self._data, self._limits)
+
+    def evaluate(self, entry_point: EntryPoint, input_json: bytes, until: float) -> RawDecision:
+        """Evaluate before the monotonic time `until`. Raises nothing of its own: whatever fails is in the answer."""
+        started = time.monotonic()
+        if started >= until:
+            return self.failed(Failure.TIMEOUT, "deadline passed while waiting")
+        try:
+            value = self._evaluate(self._entry_points[entry_point], input_json, until - started)
+        except EvaluationTimedOut:
+            return self.failed(Failure.TIMEOUT, "interrupted at its time limit", started)
+        except EvaluationFailed as error:
+            return self.failed(Failure.UNAVAILABLE, str(error), started)
+        except WardgateError as error:
+            return self.failed(Failure.UNAVAILABLE, error.detail, started)
+        return RawDecision(self.engine, self.bundle, value, evaluation_us=_microseconds_since(started))
+
+    def failed(self, failure: Failure, detail: str, started: float | None = None) -> RawDecision:
+        """An answer that is none."""
+        spent = _microseconds_since(started) if started is not None else 0
+        return RawDecision(self.engine, self.bundle, failure=failure, detail=detail, evaluation_us=spent)
+
+    def _evaluate(self, entry_point: int, input_json: bytes, limit_s: float) -> JsonValue | Undefined:
+        instance = self._take()
+        try:
+            value = _value_of(instance.evaluate(entry_point, input_json, limit_s=limit_s))
+        except BaseException:
+            instance.close()
+            self._returned()
+            raise
+        self._give_back(instance)
+        return value
+
+    def _take(self) -> WasmInstance:
+        with self._lock:
+            self._lent += 1
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._build()
+        except BaseException:
+            self._returned()
+            raise
+
+    def _give_back(self, instance: WasmInstance) -> None:
+        with self._lock:
+            self._idle.append(instance)
+        self._returned()
+
+    def _returned(self) -> None:
+        with self._lock:
+            self._lent -= 1
+            last = self._retired and self._lent == 0
+        if last:
+            self._free()
+
+    def replenish(self) -> None:
+        """Build a sandbox in place of one that was thrown away, so that no decision has to wait for it.
+
+        Raises:
+            WardgateError: It could not be built; the next decision tries again and says so.
+        """
+        with self._lock:
+            if self._retired or len(self._idle) + self._lent >= self._size:
+                return
+            self._lent += 1
+        try:
+            instance = self._build()
+        except BaseException:
+            self._returned()
+            raise
+        self._give_back(instance)
+
+    def retire(self) -> None:
+        """Free everything, at once or when the last evaluation under way has ended. Idempotent."""
+        with self._lock:
+            first, self._retired = not self._retired, True
+            unused = self._lent == 0
+        if first and unused:
+            self._free()
+
+    def _free(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        release_module(self._wasm)
+
+
+def _value_of(result_set: bytes) -> JsonValue | Undefined:
+    try:
+        found = json.loads(result_set)
+        return found[0]["result"] if found else UNDEFINED
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise EvaluationFailed("not a result set") from error
+
+
+def _entry_points(instance: WasmInstance) -> dict[EntryPoint, int]:
+    missing = [entry for entry in EntryPoint if entry not in instance.entry_points]
+    if missing:
+        raise WardgateError(ErrorCode.BUNDLE_REJECTED, f"no entry point {', '.join(missing)}")
+    return {entry: instance.entry_points[entry] for entry in EntryPoint}
+
+
+def _microseconds_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1_000_000)
