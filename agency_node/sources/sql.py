@@ -1,0 +1,251 @@
+"""A database as a source: any SQLAlchemy URL, read only, in one transaction, streamed.
+
+A read-only transaction is a second lock, not the first: give the node an account that may only read.
+"""
+
+import asyncio
+import datetime as dt
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, CursorResult, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from agency_node.sources.dates import resolve_date
+from agency_node.sources.mapping import SqlMapping
+from agency_node.sources.mapping_sections import SqlDataset
+from agency_node.sources.rows import FlatRow
+from agency_node.sources.source import Rejected
+from federation.errors import ErrorCode, WardgateError
+
+ROWS_AT_ONCE: Final = 1_000
+"""Rows fetched in one go: enough to hide the round trip, little enough to hold."""
+
+_MISSING: Final = re.compile(
+    r"(?:no such (?:table|column): |relation |column |Invalid (?:object|column) name |Unknown column |Table )"
+    r"[\"'`]?([A-Za-z_][\w.$]{0,127})",
+)
+"""How SQLite, PostgreSQL, SQL Server and MySQL name what is not there. Nothing else of their texts is repeated: they
+may quote a row."""
+
+
+class _Cursor(Protocol):
+    def keys(self) -> Sequence[str]: ...
+    def fetch(self) -> Sequence[Sequence[Any]]: ...
+    def close(self) -> None: ...
+
+
+class _Database(Protocol):
+    """An open connection inside a read-only transaction."""
+
+    def execute(self, query: str, parameters: Mapping[str, Any]) -> _Cursor: ...
+    def close(self) -> None: ...
+
+
+class SqlReader:
+    """Opens a database for reading.
+
+    Args:
+        name: The source's name, for errors: a URL holds a password and stays out of them.
+        url: SQLAlchemy URL, of a synchronous or an asynchronous driver.
+        mapping: Its queries.
+        today: Resolves parameters such as `today-6y`.
+
+    Raises:
+        WardgateError: `SOURCE_UNREADABLE` when the URL is none or its driver is not installed.
+    """
+
+    def __init__(self, name: str, url: str, mapping: SqlMapping, *, today: Callable[[], dt.date]) -> None:
+        self._name = name
+        self._mapping = mapping
+        self._today = today
+        try:
+            self._url = _read_only(make_url(url))
+            self._is_async = self._url.get_dialect().is_async
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{name}: not a database URL of a known driver") from error
+
+    @contextmanager
+    def open(self) -> "Iterator[_SqlFeed]":
+        """Connect and begin a read-only transaction."""
+        try:
+            database: _Database = _AsyncDatabase(self._url) if self._is_async else _SyncDatabase(self._url)
+        except (SQLAlchemyError, OSError, ImportError, sqlite3.Error) as error:
+            raise WardgateError(
+                ErrorCode.SOURCE_UNREADABLE, f"{self._name}: cannot connect ({type(error).__name__})"
+            ) from None
+        with closing(database):
+            yield _SqlFeed(self._name, self._mapping, database, self._today())
+
+
+class _SqlFeed:
+    def __init__(self, name: str, mapping: SqlMapping, database: _Database, today: dt.date) -> None:
+        self._name = name
+        self._mapping = mapping
+        self._database = database
+        self._today = today
+
+    def check(self, dataset: str) -> None:
+        """Run the query and look at its columns."""
+        self._execute(dataset).close()
+
+    def rows(self, dataset: str) -> Iterator[FlatRow | Rejected]:
+        """The rows of the dataset's query, numbered from 1."""
+        cursor = self._execute(dataset)
+        keys = cursor.keys()
+        number = 0
+        with closing(cursor):
+            while fetched := self._fetch(dataset, cursor, number):
+                for number, cells in enumerate(fetched, start=number + 1):  # noqa: B020 - counts on over the batches
+                    yield FlatRow(number, dict(zip(keys, cells, strict=True)))
+
+    def leftovers(self) -> Iterator[Rejected]:
+        """Nothing: every row of a query belongs to its dataset."""
+        return iter(())
+
+    def _fetch(self, dataset: str, cursor: _Cursor, number: int) -> Sequence[Sequence[Any]]:
+        try:
+            return cursor.fetch()
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            raise self._unreadable(dataset, f"failed after row {number} ({type(error).__name__})") from None
+
+    def _execute(self, dataset: str) -> _Cursor:
+        spec = self._mapping.datasets[dataset]
+        parameters = self._parameters(dataset, spec)
+        try:
+            cursor = self._database.execute(spec.query, parameters)
+            keys = cursor.keys()
+        except (SQLAlchemyError, OSError) as error:
+            if found := _MISSING.search(str(getattr(error, "orig", None) or "")):
+                raise WardgateError(
+                    ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: the database has no {found[1]}"
+                ) from None
+            raise self._unreadable(dataset, f"the query failed ({type(error).__name__})") from None
+        if missing := self._mapping.columns_of(dataset) - set(keys):
+            raise WardgateError(
+                ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: the query yields no column {min(missing)}"
+            )
+        if len(set(keys)) != len(keys):
+            raise WardgateError(
+                ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: the query yields a column name twice"
+            )
+        return cursor
+
+    def _parameters(self, dataset: str, spec: SqlDataset) -> dict[str, Any]:
+        try:
+            return {
+                name: resolve_date(value, self._today)
+                if isinstance(value, str) and value.startswith("today")
+                else value
+                for name, value in spec.parameters.items()
+            }
+        except ValueError:
+            raise WardgateError(
+                ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: a parameter is no date"
+            ) from None
+
+    def _unreadable(self, dataset: str, what: str) -> WardgateError:
+        return WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: dataset {dataset}: {what}")
+
+
+def _read_only(url: URL) -> URL:
+    """The same database, opened so that it cannot be written where its driver can say so in the URL."""
+    if url.get_backend_name() == "sqlite" and url.database and not url.database.startswith(("file:", ":memory:")):
+        return url.set(database=f"file:{quote(url.database)}", query={**url.query, "mode": "ro", "uri": "true"})
+    return url
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction that sees one state of the database and cannot change it."""
+    match connection.dialect.name:
+        case "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        case "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.exec_driver_sql("BEGIN")
+        case _:
+            # Others have no such statement that all their versions and drivers know: the account must be read only.
+            pass
+
+
+class _SyncDatabase:
+    def __init__(self, url: URL) -> None:
+        self._engine = create_engine(url, poolclass=NullPool)
+        self._connection = self._engine.connect()
+        _begin(self._connection)
+
+    def execute(self, query: str, parameters: Mapping[str, Any]) -> "_SyncCursor":
+        streamed = self._connection.execution_options(stream_results=True)
+        return _SyncCursor(streamed.execute(text(query), parameters))
+
+    def close(self) -> None:
+        with suppress(SQLAlchemyError, OSError):  # closing a connection that already broke changes nothing
+            self._connection.close()
+        self._engine.dispose()
+
+
+class _SyncCursor:
+    def __init__(self, result: CursorResult[Any]) -> None:
+        self._result = result
+
+    def keys(self) -> Sequence[str]:
+        return list(self._result.keys())
+
+    def fetch(self) -> Sequence[Sequence[Any]]:
+        fetched: Sequence[Sequence[Any]] = self._result.fetchmany(ROWS_AT_ONCE)
+        return fetched
+
+    def close(self) -> None:
+        self._result.close()
+
+
+class _AsyncDatabase:
+    """An asynchronous driver, driven from a worker thread by an event loop of its own."""
+
+    def __init__(self, url: URL) -> None:
+        self._runner = asyncio.Runner()
+        self._engine = create_async_engine(url, poolclass=NullPool)
+        try:
+            self._connection = self._runner.run(self._connect())
+        except BaseException:
+            self._runner.close()
+            raise
+
+    async def _connect(self) -> AsyncConnection:
+        connection = await self._engine.connect()
+        await connection.run_sync(_begin)
+        return connection
+
+    def execute(self, query: str, parameters: Mapping[str, Any]) -> "_AsyncCursor":
+        return _AsyncCursor(self._runner, self._runner.run(self._stream(query, parameters)))
+
+    async def _stream(self, query: str, parameters: Mapping[str, Any]) -> AsyncResult[Any]:
+        return await self._connection.stream(text(query), parameters)
+
+    def close(self) -> None:
+        with suppress(SQLAlchemyError, OSError):  # closing a connection that already broke changes nothing
+            self._runner.run(self._connection.close())
+        self._runner.run(self._engine.dispose())
+        self._runner.close()
+
+
+class _AsyncCursor:
+    def __init__(self, runner: asyncio.Runner, result: AsyncResult[Any]) -> None:
+        self._runner = runner
+        self._result = result
+
+    def keys(self) -> Sequence[str]:
+        return list(self._result.keys())
+
+    def fetch(self) -> Sequence[Sequence[Any]]:
+        fetched: Sequence[Sequence[Any]] = self._runner.run(self._result.fetchmany(ROWS_AT_ONCE))
+        return fetched
+
+    def close(self) -> None:
+        self._runner.run(self._result.close())

@@ -1,0 +1,520 @@
+import contextlib
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agency_node.sources.record import UNRECOGNISED_FLAG, Assertion, SourceChild, SourceRecord
+from agency_node.sources.source import RejectionReason, SourceLimits, SourceRow, tally
+from federation.errors import ErrorCode, WardgateError
+from keys.nhs_number import NhsNumber
+from tests.support.source_files import ADA, BEN, CAY, children, read_source, records, rejected
+
+REASON = RejectionReason
+
+CSV_MAPPING = """
+format = 1
+title = "Pupils"
+kind = "files"
+
+[datasets.pupils]
+file = "pupils.csv"
+
+[datasets.entries]
+file = "log*.csv"
+
+[[children]]
+dataset = "pupils"
+key = "UPN"
+nhs_number = "NHS Number"
+flags = [{ column = "Marks", split = ";", values = { S = "SENSITIVE_ADDRESS", N = "" } }]
+
+[[records]]
+dataset = "entries"
+category = "safeguarding_log"
+type = { column = "Type", values = { concern = "concern", visit = "home_visit" } }
+child = { key = "UPN" }
+ref = "Id"
+date = { column = "Date", formats = ["%d/%m/%Y"] }
+assertion = { column = "Kind", values = { F = "fact", O = "professional_opinion" }, default = "fact" }
+handling_code = { column = "Code", default = "" }
+flags = [{ column = "Flags", split = ";" }]
+[records.fields]
+summary = "Summary"
+seen_alone = { column = "Alone", type = "boolean" }
+sessions = { column = "Sessions", type = "integer" }
+entry_date = { column = "Date", type = "date", formats = ["%d/%m/%Y"] }
+duty_contact = { setting = "duty_contact" }
+"""
+PUPILS = f"UPN,NHS Number,Marks\nA,{ADA},\nB,999 000 0026,S;N\n"
+LOG = "Id,UPN,Date,Type,Kind,Code,Flags,Summary,Alone,Sessions\n"
+VALUES = {"duty_contact": "01632 960100"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pupils.csv").write_text(PUPILS, encoding="utf-8")
+    (tmp_path / "log.csv").write_text(LOG, encoding="utf-8")
+    return tmp_path
+
+
+def with_log(folder: Path, *lines: str) -> Path:
+    (folder / "log.csv").write_text(LOG + "\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def read(folder: Path, mapping: str = CSV_MAPPING, limits: SourceLimits | None = None) -> list[SourceRow]:
+    return read_source(folder, mapping, values=VALUES, limits=limits or SourceLimits())
+
+
+def test_children_and_records_are_read_as_mapped(folder: Path) -> None:
+    rows = read_source(
+        with_log(folder, '1,A,01/03/2026,concern,O,C,THIRD_PARTY;DISPUTED," a, b",Y,3'), CSV_MAPPING, values=VALUES
+    )
+    assert rows == [
+        SourceChild(NhsNumber(ADA)),
+        SourceChild(NhsNumber(BEN), frozenset({"SENSITIVE_ADDRESS"})),
+        SourceRecord(
+            child=NhsNumber(ADA),
+            source_ref="entries:1",
+            category="safeguarding_log",
+            type="concern",
+            date=dt.date(2026, 3, 1),
+            fields={
+                "summary": "a, b",
+                "seen_alone": True,
+                "sessions": 3,
+                "entry_date": "2026-03-01",
+                "duty_contact": "01632 960100",
+            },
+            flags=frozenset({"THIRD_PARTY", "DISPUTED"}),
+            assertion=Assertion.PROFESSIONAL_OPINION,
+            handling_code="C",
+        ),
+    ]
+
+
+def test_a_record_carries_its_childs_flags(folder: Path) -> None:
+    (found,) = records(read_source(with_log(folder, "1,B,01/03/2026,visit,,,VIP,,,"), CSV_MAPPING, values=VALUES))
+    assert found.flags == {"SENSITIVE_ADDRESS", "VIP"}
+    assert found.fields == {"entry_date": "2026-03-01", "duty_contact": "01632 960100"}
+
+
+def test_a_mark_the_mapping_does_not_know_protects_rather_than_vanishes(folder: Path) -> None:
+    (folder / "pupils.csv").write_text(f"UPN,NHS Number,Marks\nA,{ADA},Z\n", encoding="utf-8")
+    found = read_source(with_log(folder, "1,A,01/03/2026,visit,,,vip!,,,"), CSV_MAPPING, values=VALUES)
+    assert children(found) == [SourceChild(NhsNumber(ADA), frozenset({UNRECOGNISED_FLAG}))]
+    assert records(found)[0].flags == {UNRECOGNISED_FLAG}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "column"),
+    [
+        ("1,X,01/03/2026,visit,,,,,,", REASON.CHILD_UNKNOWN, "UPN"),
+        ("1,,01/03/2026,visit,,,,,,", REASON.CHILD_KEY_MISSING, "UPN"),
+        (",A,01/03/2026,visit,,,,,,", REASON.REF_MISSING, "Id"),
+        ("1,A,,visit,,,,,,", REASON.DATE_MISSING, "Date"),
+        ("1,A,2026-03-01,visit,,,,,,", REASON.DATE_INVALID, "Date"),
+        ("1,A,01/03/1026,visit,,,,,,", REASON.DATE_INVALID, "Date"),
+        ("1,A,01/03/2026,party,,,,,,", REASON.VALUE_UNMAPPED, "Type"),
+        ("1,A,01/03/2026,,,,,,,", REASON.VALUE_MISSING, "Type"),
+        ("1,A,01/03/2026,visit,G,,,,,", REASON.VALUE_UNMAPPED, "Kind"),
+        ("1,A,01/03/2026,visit,,C C,,,,", REASON.VALUE_INVALID, "Code"),
+        ("1,A,01/03/2026,visit,,,,,maybe,", REASON.VALUE_INVALID, "Alone"),
+        ("1,A,01/03/2026,visit,,,,,,3.5", REASON.VALUE_INVALID, "Sessions"),
+        ("1,A,01/03/2026,visit,,,,,", REASON.ROW_MALFORMED, ""),
+        ("1,A,01/03/2026,visit,,,,,,,", REASON.ROW_MALFORMED, ""),
+        ('1,A,01/03/2026,visit,,,,"a"b,,', REASON.ROW_MALFORMED, ""),
+        ("1,A,01/03/2026,visit,,,,a\x00b,,", REASON.VALUE_INVALID, "Summary"),
+    ],
+)
+def test_a_bad_row_is_reported_with_line_and_reason_and_the_others_are_read(
+    folder: Path, line: str, reason: RejectionReason, column: str
+) -> None:
+    found = read_source(
+        with_log(folder, "7,A,01/03/2026,visit,,,,,,", line, "8,B,01/03/2026,visit,,,,,,"), CSV_MAPPING, values=VALUES
+    )
+    assert [record.source_ref for record in records(found)] == ["entries:7", "entries:8"]
+    (fault,) = rejected(found)
+    assert (fault.dataset, fault.line, fault.reason, fault.column, fault.file) == (
+        "entries",
+        3,
+        reason,
+        column,
+        "log.csv",
+    )
+
+
+def test_the_same_record_twice_is_read_once(folder: Path) -> None:
+    found = read_source(
+        with_log(folder, "1,A,01/03/2026,visit,,,,,,", "1,B,01/03/2026,visit,,,,,,"), CSV_MAPPING, values=VALUES
+    )
+    assert len(records(found)) == 1
+    assert [fault.reason for fault in rejected(found)] == [REASON.REF_REPEATED]
+
+
+def test_a_bad_nhs_number_is_counted_and_never_repeated(folder: Path) -> None:
+    (folder / "pupils.csv").write_text(
+        f"UPN,NHS Number,Marks\nA,{ADA},\nB,9990000027,\nC,,\nD,1111111111,\n", encoding="utf-8"
+    )
+    found = read_source(with_log(folder, "1,B,01/03/2026,visit,,,,,,"), CSV_MAPPING, values=VALUES)
+    assert [fault.reason for fault in rejected(found)] == [
+        REASON.NHS_NUMBER_INVALID,
+        REASON.NHS_NUMBER_MISSING,
+        REASON.NHS_NUMBER_INVALID,
+        REASON.CHILD_UNKNOWN,
+    ]
+    assert "9990000027" not in repr(found)
+    assert ADA not in repr(found)
+    counted = tally(found)
+    assert (counted.children, counted.records, counted.rejected.total()) == (1, 0, 4)
+
+
+def test_a_key_with_two_numbers_names_nobody(folder: Path) -> None:
+    (folder / "pupils.csv").write_text(
+        f"UPN,NHS Number,Marks\nA,{ADA},\nA,{BEN},\nB,{CAY},\nB,{CAY},\n", encoding="utf-8"
+    )
+    found = read_source(
+        with_log(folder, "1,A,01/03/2026,visit,,,,,,", "2,B,01/03/2026,visit,,,,,,"), CSV_MAPPING, values=VALUES
+    )
+    assert [record.source_ref for record in records(found)] == ["entries:2"]
+    assert [fault.reason for fault in rejected(found)] == [REASON.CHILD_AMBIGUOUS]
+
+
+def test_a_value_just_inside_the_limit_is_read_and_one_over_it_rejects_the_row(folder: Path) -> None:
+    limits = SourceLimits(value_chars=50)
+    lines = (f"1,A,01/03/2026,visit,,,,{'x' * 50},,", f"2,A,01/03/2026,visit,,,,{'x' * 51},,")
+    found = read_source(with_log(folder, *lines), CSV_MAPPING, values=VALUES, limits=limits)
+    assert [record.source_ref for record in records(found)] == ["entries:1"]
+    assert [(fault.reason, fault.column) for fault in rejected(found)] == [(REASON.VALUE_TOO_LONG, "Summary")]
+
+
+def test_more_fields_than_a_record_may_have_reject_the_row(folder: Path) -> None:
+    line = "1,A,01/03/2026,visit,,,,x,y,1"
+    assert (
+        len(records(read_source(with_log(folder, line), CSV_MAPPING, values=VALUES, limits=SourceLimits(fields=5))))
+        == 1
+    )
+    found = read_source(with_log(folder, line), CSV_MAPPING, values=VALUES, limits=SourceLimits(fields=4))
+    assert [fault.reason for fault in rejected(found)] == [REASON.TOO_MANY_FIELDS]
+
+
+def test_more_rows_than_a_dataset_may_have_make_the_source_unreadable(folder: Path) -> None:
+    lines = [f"{number},A,01/03/2026,visit,,,,,," for number in range(3)]
+    assert (
+        len(records(read_source(with_log(folder, *lines), CSV_MAPPING, values=VALUES, limits=SourceLimits(rows=3))))
+        == 3
+    )
+    with pytest.raises(WardgateError) as refused:
+        read_source(with_log(folder, *lines), CSV_MAPPING, values=VALUES, limits=SourceLimits(rows=2))
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+
+
+def test_bytes_of_another_encoding_cost_their_row_only(folder: Path) -> None:
+    rows = [b"1,A,01/03/2026,visit,,,,caf\xe9,,", b"2,A,01/03/2026,visit,,,,caf\xc3\xa9,,"]
+    (folder / "log.csv").write_bytes(LOG.encode() + b"\n".join(rows) + b"\n")
+    found = read_source(folder, CSV_MAPPING, values=VALUES)
+    assert [record.fields["summary"] for record in records(found)] == ["café"]
+    assert [(fault.line, fault.reason) for fault in rejected(found)] == [(2, REASON.ROW_ENCODING)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter"), [("cp1252", ";"), ("utf-16", "\t"), ("latin-1", "|"), ("utf-8-sig", ",")]
+)
+def test_other_encodings_and_delimiters_are_read(folder: Path, encoding: str, delimiter: str) -> None:
+    text = (LOG + "1,A,01/03/2026,visit,,,,café,,\n").replace(",", delimiter)
+    (folder / "log.csv").write_bytes(text.encode(encoding))
+    named = "utf-8" if encoding == "utf-8-sig" else encoding
+    option = f'file = "log*.csv"\nencoding = "{named}"\ndelimiter = {json.dumps(delimiter)}'
+    (found,) = records(read_source(folder, CSV_MAPPING.replace('file = "log*.csv"', option), values=VALUES))
+    assert found.fields["summary"] == "café"
+
+
+def test_a_stray_quotation_mark_costs_the_lines_it_swallows_and_says_so(folder: Path) -> None:
+    lines = [
+        '1,A,01/03/2026,visit,,,,"lost',
+        "2,A,01/03/2026,visit,,,,,,",
+        '3,A,01/03/2026,visit,,,,found" x,,',
+        "4,A,01/03/2026,visit,,,,,,",
+    ]
+    found = read_source(with_log(folder, *lines), CSV_MAPPING, values=VALUES)
+    assert [record.source_ref for record in records(found)] == ["entries:4"]
+    assert [(fault.line, fault.lines) for fault in rejected(found)] == [(2, 3)]
+
+
+def test_every_file_of_a_pattern_is_read_in_order(folder: Path) -> None:
+    with_log(folder, "1,A,01/03/2026,visit,,,,,,")
+    (folder / "log-2.csv").write_text(LOG + "2,A,01/03/2026,visit,,,,,,\n", encoding="utf-8")
+    found = read_source(folder, CSV_MAPPING, values=VALUES)
+    assert [record.source_ref for record in records(found)] == ["entries:2", "entries:1"]
+
+
+def test_a_missing_column_is_a_mistake_of_the_mapping(folder: Path) -> None:
+    (folder / "log.csv").write_text(LOG.replace("Sessions", "Session"), encoding="utf-8")
+    with pytest.raises(WardgateError) as refused:
+        read_source(folder, CSV_MAPPING, values=VALUES)
+    assert refused.value.code is ErrorCode.MAPPING_INVALID
+    assert "dataset entries: log.csv: no column Sessions" in refused.value.detail
+
+
+def test_a_column_that_stands_twice_is_a_mistake_of_the_mapping(folder: Path) -> None:
+    (folder / "log.csv").write_text(LOG.replace("Alone", "Summary,Alone"), encoding="utf-8")
+    with pytest.raises(WardgateError) as refused:
+        read_source(folder, CSV_MAPPING, values=VALUES)
+    assert refused.value.code is ErrorCode.MAPPING_INVALID
+    assert "column Summary stands twice" in refused.value.detail
+
+
+def test_a_setting_that_is_not_given_is_a_mistake_of_the_mapping(folder: Path) -> None:
+    with pytest.raises(WardgateError) as refused:
+        read_source(folder, CSV_MAPPING)
+    assert refused.value.code is ErrorCode.MAPPING_INVALID
+    assert "duty_contact" in refused.value.detail
+
+
+@pytest.mark.parametrize("harm", ["absent", "empty", "folder gone", "directory"])
+def test_a_file_that_cannot_be_read_makes_the_source_unreadable(folder: Path, harm: str) -> None:
+    path = folder / "log.csv"
+    if harm == "absent":
+        path.unlink()
+    elif harm == "empty":
+        path.write_bytes(b"")
+    elif harm == "directory":
+        path.unlink()
+        path.mkdir()
+    with pytest.raises(WardgateError) as refused:
+        read_source(folder, CSV_MAPPING, "gone" if harm == "folder gone" else "", values=VALUES)
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+
+
+def test_an_export_that_was_cut_short_does_not_read_as_nothing_held(folder: Path) -> None:
+    mapping = CSV_MAPPING.replace('file = "log*.csv"', 'file = "log*.csv"\nminimum_rows = 2')
+    two = with_log(folder, "1,A,01/03/2026,visit,,,,,,", "2,A,01/03/2026,visit,,,,,,")
+    assert len(records(read_source(two, mapping, values=VALUES))) == 2
+    with pytest.raises(WardgateError) as refused:
+        read_source(with_log(folder, "1,A,01/03/2026,visit,,,,,,"), mapping, values=VALUES)
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+
+
+JSON_MAPPING = """
+format = 1
+title = "Log"
+kind = "files"
+[datasets.log]
+file = "log.json"
+rows = "export.entries"
+[[records]]
+dataset = "log"
+category = "safeguarding_log"
+type = "concern"
+child = { nhs_number = "pupil.nhs" }
+ref = ["school", "id"]
+date = "at"
+where = { status = ["open", "closed"] }
+unless = { "tags" = ["test"] }
+fields_from = "more"
+[records.fields]
+tags = "tags"
+"""
+
+
+def with_entries(folder: Path, *entries: object) -> list[SourceRow]:
+    (folder / "log.json").write_text(json.dumps({"export": {"entries": list(entries)}}), encoding="utf-8")
+    return read_source(folder, JSON_MAPPING)
+
+
+def entry(**changes: object) -> dict[str, object]:
+    return {"id": 1, "school": "s", "pupil": {"nhs": ADA}, "at": "2026-03-01T09:00:00Z", "status": "open", **changes}
+
+
+def test_json_objects_are_read_through_paths(tmp_path: Path) -> None:
+    (found,) = with_entries(tmp_path, entry(tags=["a", "b"], more={"height": 1.5, "seen": True, "visits": 3}))
+    assert isinstance(found, SourceRecord)
+    assert found.source_ref == "log:s/1"
+    assert found.fields == {"tags": "a; b", "height": "1.5", "seen": True, "visits": 3}
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        (None, REASON.ROW_MALFORMED),
+        ("text", REASON.ROW_MALFORMED),
+        ([entry()], REASON.ROW_MALFORMED),
+        (entry(status="draft"), REASON.ROW_UNCLAIMED),
+        (entry(tags=["test"]), REASON.ROW_UNCLAIMED),
+        (entry(tags={"a": 1}), REASON.VALUE_INVALID),
+        (entry(more={"UPPER": 1}), REASON.VALUE_INVALID),
+        (entry(more={"deep": {"er": 1}}), REASON.VALUE_INVALID),
+        (entry(more="text"), REASON.VALUE_INVALID),
+        (entry(at="yesterday"), REASON.DATE_INVALID),
+        (entry(pupil={}), REASON.NHS_NUMBER_MISSING),
+        (entry(tags="\ud800"), REASON.ROW_ENCODING),
+    ],
+)
+def test_a_bad_json_object_is_reported_and_the_others_are_read(
+    tmp_path: Path, member: object, reason: RejectionReason
+) -> None:
+    found = with_entries(tmp_path, member, entry(id=2))
+    assert [row.source_ref for row in found if isinstance(row, SourceRecord)] == ["log:s/2"]
+    assert [(row.line, row.reason) for row in rejected(found)] == [(1, reason)]
+
+
+def test_rows_meant_to_be_passed_over_are_not_reported(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(json.dumps({"export": {"entries": [entry(status="draft")]}}), encoding="utf-8")
+    assert read_source(tmp_path, JSON_MAPPING.replace('rows = "', 'unclaimed = "ignore"\nrows = "')) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"export": {"entries": {}}}',
+        '{"export": 1}',
+        "[" * 3000,
+        '{"a": NaN}',
+        '{"export": {"entries": [' + "[" * 40 + "]" * 40 + "]}}",
+    ],
+)
+def test_a_document_that_is_no_array_of_objects_makes_the_source_unreadable(tmp_path: Path, content: str) -> None:
+    (tmp_path / "log.json").write_text(content, encoding="utf-8")
+    with pytest.raises(WardgateError) as refused:
+        read_source(tmp_path, JSON_MAPPING)
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+
+
+def test_a_document_over_the_limit_is_not_parsed(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text('{"export": {"entries": []}}', encoding="utf-8")
+    size = (tmp_path / "log.json").stat().st_size
+    assert read_source(tmp_path, JSON_MAPPING, limits=SourceLimits(document_bytes=size)) == []
+    with pytest.raises(WardgateError) as refused:
+        read_source(tmp_path, JSON_MAPPING, limits=SourceLimits(document_bytes=size - 1))
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+
+
+def test_json_lines_are_read_line_by_line(tmp_path: Path) -> None:
+    mapping = JSON_MAPPING.replace("log.json", "log.jsonl").replace('rows = "export.entries"\n', "")
+    ambiguous = json.dumps(entry(id=3))[:-1] + ', "pupil": {"nhs": "' + BEN + '"}}'
+    lines = [json.dumps(entry()), "{", "", "3", ambiguous, json.dumps(entry(id=2))]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    found = read_source(tmp_path, mapping)
+    assert [row.source_ref for row in records(found)] == ["log:s/1", "log:s/2"]
+    assert [(row.line, row.reason) for row in rejected(found)] == [(line, REASON.ROW_MALFORMED) for line in (2, 4, 5)]
+
+
+MARKED = """
+format = 1
+title = "Marks"
+kind = "files"
+[datasets.people]
+file = "people.csv"
+[datasets.marks]
+file = "marks.csv"
+[datasets.events]
+file = "events.csv"
+[[children]]
+dataset = "people"
+key = "id"
+nhs_number = "nhs"
+[[marks]]
+dataset = "marks"
+child = { key = "id" }
+flags = [{ column = "flag" }]
+unless = { ended = ["Y"] }
+record = { dataset = { column = "table", values = { E = "events" } }, id = "event" }
+[[records]]
+dataset = "events"
+category = "police_incident"
+type = "first"
+child = { key = "id" }
+ref = "event"
+date = "date"
+[[records]]
+dataset = "events"
+category = "domestic_abuse"
+type = "second"
+where = { kind = ["DA"] }
+child = { key = "id" }
+ref = "event"
+date = "date"
+"""
+
+
+def marked(folder: Path, *marks: str) -> list[SourceRow]:
+    (folder / "people.csv").write_text(f"id,nhs\n1,{ADA}\n2,{BEN}\n", encoding="utf-8")
+    (folder / "events.csv").write_text(
+        "event,id,date,kind\n10,1,2026-03-01,DA\n11,1,2026-03-02,\n12,2,2026-03-03,\n", encoding="utf-8"
+    )
+    (folder / "marks.csv").write_text("id,table,event,flag,ended\n" + "\n".join(marks) + "\n", encoding="utf-8")
+    return read_source(folder, MARKED)
+
+
+def test_a_mark_on_a_child_marks_the_child_and_every_record(tmp_path: Path) -> None:
+    found = marked(tmp_path, "1,,,WITNESS_PROT,", "1,,,VIP,", "2,,,VIP,Y")
+    assert children(found)[0].flags == {"WITNESS_PROT", "VIP"}
+    assert [sorted(row.flags) for row in records(found)] == [["VIP", "WITNESS_PROT"]] * 3 + [[]]
+
+
+def test_a_mark_on_a_record_marks_everything_made_of_its_row_and_nothing_else(tmp_path: Path) -> None:
+    found = records(marked(tmp_path, "1,E,10,MAPPA,"))
+    assert [(row.source_ref, row.category, sorted(row.flags)) for row in found] == [
+        ("events:10", "police_incident", ["MAPPA"]),
+        ("events:10+1", "domestic_abuse", ["MAPPA"]),
+        ("events:11", "police_incident", []),
+        ("events:12", "police_incident", []),
+    ]
+
+
+def test_a_mark_on_a_record_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    found = rejected(marked(tmp_path, "1,E,99,MAPPA,", "7,,,VIP,"))
+    assert [(row.dataset, row.line, row.reason) for row in found] == [
+        ("marks", 3, REASON.CHILD_UNKNOWN),
+        ("marks", 2, REASON.MARK_UNMATCHED),
+    ]
+
+
+@pytest.mark.parametrize("line", ["1,E,10,MAPPA", '1,E,"10"x,MAPPA,', ",,,VIP,", "1,T,10,MAPPA,", "1,,10,MAPPA,"])
+def test_a_mark_that_cannot_be_read_stops_the_reading(tmp_path: Path, line: str) -> None:
+    with pytest.raises(WardgateError) as refused:
+        marked(tmp_path, line)
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+    assert "line 2" in refused.value.detail
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300))
+def test_any_bytes_are_rows_or_an_error_of_the_catalogue(folder: Path, content: bytes) -> None:
+    for prefix in (b"", LOG.encode()):
+        (folder / "log.csv").write_bytes(prefix + content)
+        with contextlib.suppress(WardgateError):
+            read(folder)
+        (folder / "log.json").write_bytes(content)
+        with contextlib.suppress(WardgateError):
+            read_source(folder, JSON_MAPPING)
+        (folder / "log.jsonl").write_bytes(content)
+        lines = JSON_MAPPING.replace("log.json", "log.jsonl").replace('rows = "export.entries"\n', "")
+        with contextlib.suppress(WardgateError):
+            read_source(folder, lines)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["A", "B", "1", "01/03/2026", "visit", '"', "'", "", "é", "x" * 60]), max_size=12),
+        max_size=6,
+    )
+)
+def test_no_line_of_a_csv_file_is_lost(folder: Path, lines: list[list[str]]) -> None:
+    text = [",".join(cells) for cells in lines]
+    found = read_source(with_log(folder, *text), CSV_MAPPING, values=VALUES)
+    faults = [row for row in rejected(found) if row.dataset == "entries"]
+    filled = [line for line in text if line.replace(",", "")]
+    if '"' not in "".join(text):
+        assert len(records(found)) + len(faults) == len(filled)
+    else:
+        # A quotation mark may join lines: there are fewer rows then, but never none.
+        assert bool(records(found) or faults) == bool(filled)
