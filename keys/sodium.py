@@ -4,7 +4,7 @@ PyNaCl bundles a libsodium without ristretto255, so the distribution's own is op
 """
 
 import ctypes.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -88,12 +88,16 @@ def open_library(names: Sequence[str]) -> Sodium:
 
 
 def _load(ffi: FFI, names: Sequence[str]) -> Any:  # noqa: ANN401 - a C library has no static type
-    for name in names:
+    for name in _candidates(names):
         try:
             return ffi.dlopen(name)
         except OSError:
             continue  # the next name; when none is left the error below says what to do
-    found = ctypes.util.find_library("sodium")
-    if found is None:
-        raise LibraryUnavailable(f"libsodium is not installed: {_REMEDY}")
-    return ffi.dlopen(found)
+    raise LibraryUnavailable(f"libsodium is not installed: {_REMEDY}")
+
+
+def _candidates(names: Sequence[str]) -> Iterator[str]:
+    yield from names
+    found = ctypes.util.find_library("sodium")  # slow: it runs the linker, so it comes last
+    if found is not None:
+        yield found
