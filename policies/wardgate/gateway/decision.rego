@@ -1,0 +1,193 @@
+# METADATA
+# title: Gateway
+# description: At the centre - which responders may be asked, for which categories, up to which tier.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA; Children Act 1989 s.47(9) to (11)
+#   reason_code: NONE
+package wardgate.gateway
+
+import data.wardgate.lib.obligations
+import data.wardgate.lib.query
+import data.wardgate.lib.reasons
+import data.wardgate.lib.responder
+import data.wardgate.lib.scope
+import data.wardgate.lib.shape
+import data.wardgate.lib.tiers
+
+# METADATA
+# title: Which responders may be asked for what
+# description: >-
+#   Permits when nothing stands against the query and at least one target may be asked. Targets are listed in the order
+#   of the input, each with its own effect, categories and reasons.
+# entrypoint: true
+# custom:
+#   legal_basis: Children Act 2004 s.16LA; the statute of each purpose
+#   reason_code: INPUT_MALFORMED
+default decision := {
+	"effect": "deny",
+	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
+	"obligations": [],
+	"expires_in_s": 0,
+	"targets": [],
+}
+
+decision := {
+	"effect": "permit",
+	"reasons": reasons.list(query.notes),
+	"obligations": obligations.list(query.obligations, "gateway"),
+	"expires_in_s": query.expires_in_s,
+	"targets": _targets,
+} if {
+	well_formed
+	count(denials) == 0
+}
+
+decision := {
+	"effect": "deny",
+	"reasons": reasons.list(denials),
+	"obligations": obligations.list(query.refusal_obligations, "gateway"),
+	"expires_in_s": 0,
+	"targets": _refused_targets,
+} if {
+	well_formed
+	count(denials) > 0
+}
+
+# METADATA
+# title: Well formed
+# description: Every field that any rule of this entry point reads is there and of its kind.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: NONE
+default well_formed := false
+
+well_formed if {
+	shape.question
+	shape.targets
+}
+
+# METADATA
+# title: Denials
+# description: What stands against the query as a whole.
+# custom:
+#   legal_basis: Design rule, deny is the only default
+#   reason_code: NONE
+denials contains code if some code in query.denials
+
+# METADATA
+# title: No target permitted
+# description: Nothing stands against the query, but none of those to be asked may be asked.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(c)
+#   reason_code: NO_TARGET_PERMITTED
+denials contains "NO_TARGET_PERMITTED" if {
+	count(query.denials) == 0
+	not _somebody_may_be_asked
+}
+
+# METADATA
+# title: Target outside the area
+# description: The agency does not work in the area the query names.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(c)
+#   reason_code: TARGET_OUTSIDE_AREA
+target_denials[target.id] contains "TARGET_OUTSIDE_AREA" if {
+	some target in input.targets
+	not responder.in_area(target)
+}
+
+# METADATA
+# title: Target not bound
+# description: The agency is not in a class this purpose binds, or its arrangement has ended.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(4)
+#   reason_code: TARGET_NOT_BOUND
+target_denials[target.id] contains "TARGET_NOT_BOUND" if {
+	some target in input.targets
+	not responder.bound(target)
+}
+
+# METADATA
+# title: Target without agreement
+# description: The agency is party to no arrangement that this purpose demands of responders.
+# custom:
+#   legal_basis: Data Protection Act 2018 s.121 code
+#   reason_code: TARGET_WITHOUT_AGREEMENT
+target_denials[target.id] contains "TARGET_WITHOUT_AGREEMENT" if {
+	some target in input.targets
+	not responder.agreed(target)
+}
+
+# METADATA
+# title: Target is the requester
+# description: Nobody is asked through the gateway by itself.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(c)
+#   reason_code: TARGET_IS_REQUESTER
+target_denials[target.id] contains "TARGET_IS_REQUESTER" if {
+	some target in input.targets
+	not responder.another(target)
+}
+
+# METADATA
+# title: Target holds no such category
+# description: Agencies of this kind keep none of the categories that may be asked for.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(c)
+#   reason_code: TARGET_HOLDS_NO_CATEGORY
+target_denials[target.id] contains "TARGET_HOLDS_NO_CATEGORY" if {
+	some target in input.targets
+	not _keeps_something(target.kind)
+}
+
+# One look-up table for all targets: a rule asked for by a bound key would be evaluated once for each.
+_all_target_denials := target_denials
+
+_denials_of(target) := object.get(_all_target_denials, target.id, set())
+
+_categories_by_kind := {kind: categories |
+	some kind in {target.kind | some target in input.targets}
+	categories := [{"name": asked.name, "tier": tiers.name[scope.granted[asked.name]]} |
+		some asked in input.query.categories
+		kind in data.reference.categories[asked.name].agency_kinds
+	]
+}
+
+_keeps_something(kind) if count(_categories_by_kind[kind]) > 0
+
+_somebody_may_be_asked if {
+	some target in input.targets
+	count(_denials_of(target)) == 0
+}
+
+_responder_obligations := obligations.list(query.obligations, "responder")
+
+_targets := [_target(target) | some target in input.targets]
+
+_target(target) := {
+	"agency": target.id,
+	"effect": "permit",
+	"categories": _categories_by_kind[target.kind],
+	"reasons": [],
+	"obligations": _responder_obligations,
+} if {
+	count(_denials_of(target)) == 0
+}
+
+_target(target) := _refused(target.id, _denials_of(target)) if {
+	count(_denials_of(target)) > 0
+}
+
+_refused_targets := _targets if count(query.denials) == 0
+
+_refused_targets := [_refused(target.id, {"QUERY_REFUSED"}) | some target in input.targets] if {
+	count(query.denials) > 0
+}
+
+_refused(id, codes) := {
+	"agency": id,
+	"effect": "deny",
+	"categories": [],
+	"reasons": reasons.list(codes),
+	"obligations": [],
+}

@@ -1,0 +1,230 @@
+# METADATA
+# title: Node
+# description: >-
+#   At the responder - what each record may reveal. It has the last word: everything here narrows what the gateway
+#   permitted, and nothing widens it.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA ("if and only so far as"; more detrimental than not disclosing)
+#   reason_code: NONE
+package wardgate.node
+
+import data.wardgate.lib.obligations
+import data.wardgate.lib.query
+import data.wardgate.lib.reasons
+import data.wardgate.lib.responder
+import data.wardgate.lib.shape
+import data.wardgate.lib.tiers
+
+# METADATA
+# title: What each record may reveal
+# description: >-
+#   Per record, in the order of the input, its effect, tier, fields and redactions, and whether the answer may show that
+#   anything is held. Where existence is hidden the answer must be exactly that of an agency that holds nothing; with no
+#   records at all it is hidden too. A refusal of the query as a whole is decided without a look at the records, says
+#   nothing of them, and may therefore be seen: silence would read as "nothing known". One evaluation decides on all records of one child, because some handling flags
+#   reach beyond the record that carries them.
+# entrypoint: true
+# custom:
+#   legal_basis: Children Act 2004 s.16LA; the statute of each purpose; each handling flag's own law
+#   reason_code: INPUT_MALFORMED
+default decision := {
+	"effect": "deny",
+	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
+	"obligations": [],
+	"expires_in_s": 0,
+	"records": [],
+	"existence": "hidden",
+}
+
+decision := {
+	"effect": "permit",
+	"reasons": reasons.list(query.notes),
+	"obligations": obligations.list(query.obligations, "responder"),
+	"expires_in_s": query.expires_in_s,
+	"records": _results,
+	"existence": _existence,
+} if {
+	well_formed
+	count(denials) == 0
+	count(_results) == count(input.records)
+}
+
+decision := {
+	"effect": "deny",
+	"reasons": reasons.list(denials),
+	"obligations": obligations.list(query.refusal_obligations, "responder"),
+	"expires_in_s": 0,
+	"records": [_withheld_result(record.ref, {"QUERY_REFUSED"}) | some record in input.records],
+	"existence": "visible",
+} if {
+	well_formed
+	count(denials) > 0
+}
+
+# METADATA
+# title: Well formed
+# description: Every field that any rule of this entry point reads is there and of its kind.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: NONE
+default well_formed := false
+
+well_formed if {
+	shape.question
+	shape.agency(input.responder)
+	shape.permission
+	shape.overlay
+	shape.records
+	shape.review
+}
+
+# METADATA
+# title: Denials
+# description: What stands against the query as a whole; the node asks again all that the gateway asked.
+# custom:
+#   legal_basis: Design rule, deny is the only default
+#   reason_code: NONE
+denials contains code if some code in query.denials
+
+# METADATA
+# title: Responder outside the area
+# description: This agency does not work in the area the query names.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(c)
+#   reason_code: TARGET_OUTSIDE_AREA
+denials contains "TARGET_OUTSIDE_AREA" if not responder.in_area(input.responder)
+
+# METADATA
+# title: Responder not bound
+# description: This agency is not in a class the purpose binds, or its arrangement has ended.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(4)
+#   reason_code: TARGET_NOT_BOUND
+denials contains "TARGET_NOT_BOUND" if not responder.bound(input.responder)
+
+# METADATA
+# title: Responder without agreement
+# description: This agency is party to no arrangement that the purpose demands of responders.
+# custom:
+#   legal_basis: Data Protection Act 2018 s.121 code
+#   reason_code: TARGET_WITHOUT_AGREEMENT
+denials contains "TARGET_WITHOUT_AGREEMENT" if not responder.agreed(input.responder)
+
+# METADATA
+# title: Responder is the requester
+# description: Nobody is asked through the gateway by itself.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(c)
+#   reason_code: TARGET_IS_REQUESTER
+denials contains "TARGET_IS_REQUESTER" if not responder.another(input.responder)
+
+# METADATA
+# title: Gateway's obligation unknown
+# description: The gateway attached an obligation that this bundle does not know, so it could not be met.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: OBLIGATION_UNKNOWN
+denials contains "OBLIGATION_UNKNOWN" if not _obligations_known
+
+# METADATA
+# title: Refused by the agency's own rule
+# description: The agency's overlay takes no queries for this purpose or from this role, whatever it holds.
+# custom:
+#   legal_basis: UK GDPR Art 24 (the holder is the controller)
+#   reason_code: LOCAL_RULE_REFUSES
+denials contains "LOCAL_RULE_REFUSES" if not _locally_acceptable
+
+_obligations_known if {
+	every obligation in input.gateway.obligations {
+		data.reference.obligations[obligation.id].type == obligation.type
+	}
+}
+
+_locally_acceptable if {
+	not _purpose_barred
+	not _role_barred
+}
+
+_purpose_barred if input.query.purpose in input.overlay.purposes_never
+
+_role_barred if input.requester.user.role in input.overlay.roles_never
+
+# Look-up tables: a rule asked for by a bound key would be evaluated once for each record.
+_withheld := withheld
+
+_referred := referred
+
+_noted := noted
+
+_owed := owed
+
+_withheld_codes(ref) := object.get(_withheld, ref, set())
+
+_referred_codes(ref) := object.get(_referred, ref, set())
+
+_noted_codes(ref) := object.get(_noted, ref, set())
+
+_results := [_result(record) | some record in input.records]
+
+# METADATA
+# title: Effect on one record
+# description: Withholding outweighs referral to a human, which outweighs release. Nothing is released by default.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA
+#   reason_code: NONE
+default effect_on(_) := "withhold"
+
+effect_on(ref) := "refer" if {
+	count(_withheld_codes(ref)) == 0
+	count(_referred_codes(ref)) > 0
+}
+
+effect_on(ref) := "permit" if {
+	count(_withheld_codes(ref)) == 0
+	count(_referred_codes(ref)) == 0
+}
+
+_result(record) := _withheld_result(record.ref, _withheld_codes(record.ref)) if effect_on(record.ref) == "withhold"
+
+_result(record) := {
+	"ref": record.ref,
+	"effect": effect_on(record.ref),
+	"tier": tiers.name[tier_rank[record.ref]],
+	"fields": _fields_of(record),
+	"redactions": _redactions_of(record),
+	"reasons": reasons.list(_referred_codes(record.ref) | _noted_codes(record.ref)),
+	"obligations": obligations.list(object.get(_owed, record.ref, set()), "responder"),
+} if {
+	effect_on(record.ref) != "withhold"
+}
+
+_withheld_result(ref, codes) := {
+	"ref": ref,
+	"effect": "withhold",
+	"tier": "T0",
+	"fields": [],
+	"redactions": [],
+	"reasons": reasons.list(codes),
+	"obligations": obligations.list(object.get(_owed, ref, set()), "responder"),
+}
+
+# METADATA
+# title: Existence
+# description: >-
+#   Visible only when something is released, or referred to a human by a rule that does not itself shield existence.
+# custom:
+#   legal_basis: Design rule, "withheld" looks like "nothing held"; the pattern of the 2007 Regulations reg.6(5)
+#   reason_code: NONE
+default _existence := "hidden"
+
+_existence := "visible" if {
+	some record in input.records
+	_shows(record)
+}
+
+_shows(record) if effect_on(record.ref) == "permit"
+
+_shows(record) if {
+	effect_on(record.ref) == "refer"
+	not shielded[record.ref]
+}

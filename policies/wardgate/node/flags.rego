@@ -1,0 +1,225 @@
+# Handling flags: what the special-handling flags of one child's records demand of this query. Each flag's effect is a row
+# of data; whatever a row says, it can only narrow. A flag the bundle does not know withholds the record.
+package wardgate.node
+
+import data.wardgate.lib.agency
+import data.wardgate.lib.calendar
+import data.wardgate.lib.conditions
+import data.wardgate.lib.tiers
+
+_rows := data.reference.flags
+
+_present := {flag | some record in input.records; some flag in record.flags}
+
+_known := {flag |
+	some flag in _present
+	calendar.in_force(_rows[flag], input.query.area)
+}
+
+_child_wide := {flag | some flag in _known; _rows[flag].reach == "child"}
+
+# METADATA
+# title: Flags that reach a record
+# description: Those the record carries, and those of any record that reach every record of the child.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: NONE
+flags_of := {record.ref: flags |
+	some record in input.records
+	flags := {flag | some flag in record.flags} | _child_wide
+}
+
+# METADATA
+# title: Flags that withhold
+# description: Known flags that withhold from this query - by themselves, or for want of what they ask for.
+# custom:
+#   legal_basis: Serious Organised Crime and Police Act 2005 ss.82 to 86; Adoption and Children Act 2002 ss.56 to 65
+#   reason_code: NONE
+withholding_flags contains flag if {
+	some flag in _known
+	_row_withholds(_rows[flag])
+}
+
+withholding_flags contains flag if {
+	some flag in _known
+	_rows[flag].needs.break_glass
+	not _glass_broken
+}
+
+withholding_flags contains flag if {
+	some flag in _known
+	_rows[flag].needs.second_person
+	not conditions.second_person
+}
+
+withholding_flags contains flag if {
+	some flag in _present
+	flag in input.overlay.flags_never
+}
+
+# METADATA
+# title: Flags that refer
+# description: Known flags on which a person of the responder decides.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA (the holder considers)
+#   reason_code: NONE
+referring_flags contains flag if {
+	some flag in _known
+	_rows[flag].refer.applies
+	not _purpose_in(_rows[flag].refer.except_purposes)
+}
+
+# METADATA
+# title: Flags that shield
+# description: Known flags that hide existence for as long as the record is not released.
+# custom:
+#   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
+#   reason_code: NONE
+shielding_flags contains flag if {
+	some flag in referring_flags
+	_rows[flag].refer.shields
+}
+
+# METADATA
+# title: Flags that lower the tier
+# description: Known flags with the rank of the highest tier they leave to this purpose.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: NONE
+capping_flags[flag] := tiers.rank[_rows[flag].cap.tier] if {
+	some flag in _known
+	not _purpose_in(_rows[flag].cap.except_purposes)
+}
+
+# METADATA
+# title: Flags that redact
+# description: Known flags that take fields out, by the fields' tags or names.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: NONE
+redacting_flags contains flag if {
+	some flag in _known
+	count(_rows[flag].redact.tags) + count(_rows[flag].redact.fields) > 0
+}
+
+# METADATA
+# title: Unknown flag
+# description: A flag that the bundle does not know, or that is not in force, withholds what carries it.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: FLAG_UNKNOWN
+withheld[record.ref] contains "FLAG_UNKNOWN" if {
+	some record in input.records
+	count(flags_of[record.ref] - _known) > 0
+}
+
+# METADATA
+# title: Withheld by a flag
+# description: The flag's own reason code, from its row.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: FLAG_*
+withheld[record.ref] contains _rows[flag].reason_code if {
+	some record in input.records
+	some flag in (flags_of[record.ref] & withholding_flags)
+}
+
+# METADATA
+# title: Intelligence without a handling code
+# description: A flag that demands a handling code is on a record that carries none.
+# custom:
+#   legal_basis: College of Policing APP, intelligence report 3x5x2
+#   reason_code: HANDLING_CODE_MISSING
+withheld[record.ref] contains "HANDLING_CODE_MISSING" if {
+	some record in input.records
+	record.handling_code == ""
+	some flag in (flags_of[record.ref] & _known)
+	_rows[flag].needs.handling_code
+}
+
+# METADATA
+# title: Referred by a flag
+# description: The flag's own reason code, from its row, unless a person has already released the record.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA (the holder considers)
+#   reason_code: FLAG_*
+referred[record.ref] contains _rows[flag].reason_code if {
+	some record in input.records
+	not released[record.ref]
+	some flag in (flags_of[record.ref] & referring_flags)
+}
+
+# METADATA
+# title: Third party without context
+# description: Information about another person travels only with how that person is related to, and in contact with, the child.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(1) (another individual, relating to the child)
+#   reason_code: THIRD_PARTY_WITHOUT_CONTEXT
+referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
+	some record in input.records
+	not released[record.ref]
+	some flag in (flags_of[record.ref] & _known)
+	_rows[flag].needs.context
+	not _context_given(record)
+}
+
+# METADATA
+# title: Lowered or redacted by a flag
+# description: The flag's own reason code, from its row, where it lowers the tier or takes fields out.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: FLAG_*
+noted[record.ref] contains _rows[flag].reason_code if {
+	some record in input.records
+	some flag in (flags_of[record.ref] & (redacting_flags | _lowering_flags))
+}
+
+# METADATA
+# title: Obligations of flags
+# description: What the flags that reach a record demand of whoever handles it.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: NONE
+owed[record.ref] contains [obligation, {}] if {
+	some record in input.records
+	some flag in (flags_of[record.ref] & _known)
+	some obligation in _rows[flag].obligations
+}
+
+# METADATA
+# title: Existence shielded
+# description: Until a person releases the record, the answer shows nothing of it.
+# custom:
+#   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
+#   reason_code: NONE
+shielded[record.ref] if {
+	some record in input.records
+	count(flags_of[record.ref] & shielding_flags) > 0
+}
+
+_lowering_flags := {flag | some flag, rank in capping_flags; rank < tiers.rank.T2}
+
+_row_withholds(row) if {
+	row.withhold.applies
+	_responder_meant(row.withhold.responder_kinds)
+	not _purpose_in(row.withhold.except_purposes)
+	not _member_of(row.withhold.except_agreements)
+}
+
+_responder_meant(kinds) if "*" in kinds
+
+_responder_meant(kinds) if input.responder.kind in kinds
+
+_purpose_in(purposes) if input.query.purpose in purposes
+
+_member_of(agreements) if {
+	count(agreements) > 0
+	agency.agreement_held(input.requester.agency, agreements)
+}
+
+_glass_broken if input.query.break_glass != ""
+
+_context_given(record) if {
+	record.relation != "subject"
+	record.contact_level != "unknown"
+}
