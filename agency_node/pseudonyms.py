@@ -72,6 +72,12 @@ class Pseudonyms:
         """The epoch in which new pseudonyms are made."""
         return self._agency().epoch
 
+    @property
+    def overlap_is_over(self) -> bool:
+        """Whether the holders publish one epoch only: pseudonyms of an older one are dead."""
+        agency = self._agency()
+        return len(agency.gateway_points.keys() & agency.trustee_points.keys()) == 1
+
     async def evaluate(self, numbers: Sequence[NhsNumber], *, use: Use) -> tuple[int, list[Pseudonym]]:
         """Make the pseudonyms of one batch.
 

@@ -28,6 +28,7 @@ from keys.digest import sha256
 from keys.envelope import SealingKey
 from keys.errors import EncodingRejected, EnvelopeRejected
 from keys.group import ELEMENT_BYTES
+from keys.padding import unpad
 from keys.pseudonym import Pseudonym, unblind_element
 from keys.secret import Secret
 
@@ -151,7 +152,7 @@ def open_question(task: VerifiedTask, *, keys: Mapping[int, SealingKey], respond
             content = keys[epoch].open(purpose="question", context=question_context(context), ciphertext=task.sealed)
         except EnvelopeRejected:
             continue
-        question = Question.parse(content)
+        question = Question.parse(unpad(content))
         if (question.query_id, question.requester, question.responder) != (
             header.query_id,
             header.requester,

@@ -4,14 +4,14 @@ Writes run inside the journal's transaction.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, Table, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from agency_node.store.tables import Child, Holding, Record, SourceState
+from agency_node.store.tables import Child, Holding, Record, SourceHealth, SourceState
 
 
 def core_table(model: type[SQLModel]) -> Table:
@@ -40,13 +40,11 @@ _DIGESTS = select(HOLDING.c.child_key, HOLDING.c.digest).where(
     HOLDING.c.child_key <= bindparam("through"),
 )
 _OUTDATED = (
-    select(CHILD.c.child_key, CHILD.c.identifier)
-    .where(CHILD.c.epoch != bindparam("epoch"), CHILD.c.child_key > bindparam("after"))
-    .order_by(CHILD.c.child_key)
-    .limit(bindparam("most"))
+    select(CHILD.c.child_key, CHILD.c.identifier).where(CHILD.c.epoch < bindparam("epoch")).limit(bindparam("most"))
 )
 _COUNT = select(func.count()).select_from(CHILD)
-_COUNT_OUTDATED = select(func.count()).select_from(CHILD).where(CHILD.c.epoch != bindparam("epoch"))
+_COUNT_OUTDATED = select(func.count()).select_from(CHILD).where(CHILD.c.epoch < bindparam("epoch"))
+_OLDEST = select(func.min(CHILD.c.epoch))
 _INSERT_CHILD = insert(CHILD)
 _INSERT_HOLDING = insert(HOLDING)
 _INSERT_RECORD = insert(RECORD)
@@ -72,6 +70,9 @@ _DELETE_ORPHANS = delete(CHILD).where(~exists().where(HOLDING.c.child_key == CHI
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
+FIRST_KEY: Final = ""
+"""Less than every child key."""
+
 LAST_KEY: Final = "g"
 """Greater than every child key: those are hexadecimal digits."""
 
@@ -83,7 +84,6 @@ class Change:
     Attributes:
         source_id: The source whose batch it is.
         children: Children not known before.
-        moved: Known children with a pseudonym of another epoch; column names behind `b_`.
         holdings: New or changed holdings; what stood before under the same child and source is replaced.
         records: All records of those holdings.
         gone: Children that the source lists no more.
@@ -91,13 +91,22 @@ class Change:
 
     source_id: str
     children: Sequence[dict[str, Any]] = ()
-    moved: Sequence[dict[str, Any]] = ()
     holdings: Sequence[dict[str, Any]] = ()
     records: Sequence[dict[str, Any]] = ()
     gone: Sequence[str] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.children or self.moved or self.holdings or self.gone)
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """How a source fared when last read; see `agency_node.store.tables.SourceState`. Fresh: never tried."""
+
+    source_id: str
+    state: SourceHealth = SourceHealth.FAILING
+    tried_at: int = 0
+    complete_at: int = 0
+    children: int = 0
+    records: int = 0
+    error: str = ""
 
 
 async def find_held(connection: AsyncConnection, key: bytes) -> Rows:
@@ -110,9 +119,21 @@ async def find_child(connection: AsyncConnection, child_key: str) -> Row[*tuple[
     return (await connection.execute(_CHILD, {"child_key": child_key})).one_or_none()
 
 
-async def source_states(connection: AsyncConnection) -> Rows:
+async def source_states(connection: AsyncConnection) -> list[SourceRow]:
     """How every source fared when last read."""
-    return (await connection.execute(_SOURCES)).all()
+    rows = (await connection.execute(_SOURCES)).all()
+    return [
+        SourceRow(
+            row.source_id,
+            state=SourceHealth(row.state),
+            tried_at=row.tried_at,
+            complete_at=row.complete_at,
+            children=row.children,
+            records=row.records,
+            error=row.error,
+        )
+        for row in rows
+    ]
 
 
 async def count_children(connection: AsyncConnection) -> int:
@@ -121,13 +142,19 @@ async def count_children(connection: AsyncConnection) -> int:
 
 
 async def count_outdated(connection: AsyncConnection, epoch: int) -> int:
-    """Children whose pseudonym is of another epoch."""
+    """Children whose pseudonym is of an older epoch."""
     return int((await connection.execute(_COUNT_OUTDATED, {"epoch": epoch})).scalar_one())
 
 
-async def outdated_children(connection: AsyncConnection, epoch: int, after: str, most: int) -> Rows:
-    """Key and encrypted number of children whose pseudonym is of another epoch, in the order of their keys."""
-    return (await connection.execute(_OUTDATED, {"epoch": epoch, "after": after, "most": most})).all()
+async def outdated_children(connection: AsyncConnection, epoch: int, most: int) -> Rows:
+    """Key and encrypted number of some children whose pseudonym is of an older epoch."""
+    return (await connection.execute(_OUTDATED, {"epoch": epoch, "most": most})).all()
+
+
+async def oldest_epoch(connection: AsyncConnection) -> int | None:
+    """The oldest epoch of any pseudonym in the store; None when there is no child."""
+    found: int | None = (await connection.execute(_OLDEST)).scalar_one()
+    return found
 
 
 async def known_children(connection: AsyncConnection, child_keys: Sequence[str]) -> set[str]:
@@ -146,8 +173,6 @@ async def apply_change(connection: AsyncConnection, change: Change) -> None:
     """Write one batch."""
     if change.children:
         await connection.execute(_INSERT_CHILD, list(change.children))
-    if change.moved:
-        await connection.execute(_MOVE_EPOCH, list(change.moved))
     replaced = [*(row["child_key"] for row in change.holdings), *change.gone]
     if replaced:
         await connection.execute(
@@ -159,10 +184,15 @@ async def apply_change(connection: AsyncConnection, change: Change) -> None:
         await connection.execute(_INSERT_RECORD, list(change.records))
 
 
-async def set_source_state(connection: AsyncConnection, row: dict[str, Any]) -> None:
+async def move_epoch(connection: AsyncConnection, moved: Sequence[dict[str, Any]]) -> None:
+    """Give children the pseudonym of another epoch; column names behind `b_`. The old one still finds them."""
+    await connection.execute(_MOVE_EPOCH, list(moved))
+
+
+async def set_source_state(connection: AsyncConnection, state: SourceRow) -> None:
     """Replace what is known of a source."""
-    await connection.execute(_DELETE_SOURCE, {"b_source_id": row["source_id"]})
-    await connection.execute(_INSERT_SOURCE, row)
+    await connection.execute(_DELETE_SOURCE, {"b_source_id": state.source_id})
+    await connection.execute(_INSERT_SOURCE, asdict(state))
 
 
 async def forget_other_sources(connection: AsyncConnection, source_ids: Sequence[str]) -> None:

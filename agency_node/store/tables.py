@@ -71,7 +71,7 @@ class Child(NodeTable, table=True):
         epoch: Epoch of the pseudonym.
     """
 
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (Index(None, "epoch"), {"sqlite_with_rowid": False})
 
     child_key: str = Field(sa_column=Column(String(32), primary_key=True))
     lookup_key: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False, unique=True))
@@ -145,6 +145,8 @@ class Task(NodeTable, table=True):
     """One target's work. `(requester, query_id)` is unique: a gateway cannot have one query answered twice.
 
     Attributes:
+        query_id: The query; of a task that did not verify, the task's own id.
+        requester: The agency that asks; empty for a task that did not verify.
         content_sha256: Over everything that was signed or translated, without the lease: what a redelivery must equal.
         user_ref: Opaque reference of the asking user, for counters.
         state: A `TaskState`.
@@ -180,6 +182,8 @@ class Referral(NodeTable, table=True):
 
     Attributes:
         state: A `ReferralState`.
+        silent: The query was answered at once as if the referred records did not exist: nothing outside may show that
+            somebody decides about them.
         content: Encrypted: what the responder is shown, and the digests of the records that the decision covers.
         decided_by: Opaque reference of the deciding user.
         reason: Encrypted reason of the decision.
@@ -191,6 +195,7 @@ class Referral(NodeTable, table=True):
     referral_id: str = Field(sa_column=Column(String(36), primary_key=True))
     task_id: str = Field(sa_column=Column(String(36), ForeignKey("task.task_id"), nullable=False, unique=True))
     state: str = Field(sa_column=Column(String(16), nullable=False))
+    silent: bool
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     opened_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -200,8 +205,52 @@ class Referral(NodeTable, table=True):
     reason_salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32), nullable=True))
 
 
+class Review(NodeTable, table=True):
+    """What a human decided of one record: holds for one query, or for a while where the query was answered at once.
+
+    Attributes:
+        query_id: The query it holds for; empty for any by this requester under this purpose.
+        digest: Of the record as the human saw it: a decision about other content does not count.
+        decision: `release` or `withhold`.
+        expires_at: Seconds since the epoch.
+    """
+
+    __table_args__ = (Index(None, "requester", "purpose", "expires_at"),)
+
+    referral_id: str = Field(sa_column=Column(String(36), ForeignKey("referral.referral_id"), primary_key=True))
+    ref: str = Field(sa_column=Column(String(32), primary_key=True))
+    query_id: str = Field(sa_column=Column(String(36), nullable=False))
+    requester: str = Field(sa_column=Column(String(63), nullable=False))
+    purpose: str = Field(sa_column=Column(String(64), nullable=False))
+    digest: str = Field(sa_column=Column(String(32), nullable=False))
+    decision: str = Field(sa_column=Column(String(16), nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class Alert(NodeTable, table=True):
+    """Something policy obliges this agency to report to one of its own people, until that person has seen it.
+
+    Attributes:
+        obligation: Id in the bundle's catalogue.
+        recipients: Roles or grants, separated by spaces.
+        silent: Shown to the recipients alone; mentioned in no log.
+    """
+
+    __table_args__ = (Index(None, "seen_at"),)
+
+    alert_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    query_id: str = Field(sa_column=Column(String(36), nullable=False))
+    decision_id: str = Field(sa_column=Column(String(36), nullable=False))
+    obligation: str = Field(sa_column=Column(String(64), nullable=False))
+    recipients: str = Field(sa_column=Column(String(400), nullable=False))
+    silent: bool
+    opened_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    seen_at: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    seen_by: str | None = Field(default=None, sa_column=Column(String(64), nullable=True))
+
+
 class DecisionInput(NodeTable, table=True):
-    """The canonical input of one decision, encrypted, kept for replay and erased after its own retention period."""
+    """Canonical input and result of one decision, encrypted, kept for replay and erased after a period of their own."""
 
     __table_args__ = (Index(None, "decided_at"),)
 
@@ -209,6 +258,7 @@ class DecisionInput(NodeTable, table=True):
     entry_point: str = Field(sa_column=Column(String(64), nullable=False))
     decided_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    result: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class AskedQuery(NodeTable, table=True):
@@ -220,7 +270,10 @@ class AskedQuery(NodeTable, table=True):
         request: Encrypted `AskRequest` as it was sent, for resuming after a crash.
         reply_key: Encrypted private half of the one-time reply key; erased when the picture closes.
         question: Encrypted question as the user put it.
-        effect: What policy said here before anything was sent.
+        effect: What policy said: here before anything was sent, then at the gateway.
+        header: The query's header as it was signed; none for a query that was refused here.
+        receipt: The gateway's receipt as verified, canonical JSON.
+        error: Error code that ended the query; empty while there is none.
     """
 
     __table_args__ = (Index(None, "state"), Index(None, "user_id", "asked_at"))
@@ -230,13 +283,17 @@ class AskedQuery(NodeTable, table=True):
     purpose: str = Field(sa_column=Column(String(64), nullable=False))
     state: str = Field(sa_column=Column(String(24), nullable=False))
     effect: str = Field(sa_column=Column(String(16), nullable=False))
+    broke_glass: bool = False
     asked_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     deadline_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     request: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     reply_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     question: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    header: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     admission: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    receipt: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    error: str = Field(default="", sa_column=Column(String(64), nullable=False))
 
 
 class AskedTarget(NodeTable, table=True):
@@ -247,7 +304,7 @@ class AskedTarget(NodeTable, table=True):
         answer: Encrypted answer, once opened.
         late: Whether the answer came after the deadline.
         settled: Whether nothing more can come.
-        acknowledged: Whether the gateway knows that the answer is safe here.
+        fault: Error code of an answer that was rejected; empty while there is none.
     """
 
     query_id: str = Field(
@@ -261,7 +318,7 @@ class AskedTarget(NodeTable, table=True):
     absent_until: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     late: bool = False
     settled: bool = False
-    acknowledged: bool = False
+    fault: str = Field(default="", sa_column=Column(String(64), nullable=False))
 
 
 class TrustedState(NodeTable, table=True):

@@ -1,0 +1,172 @@
+"""Reads and writes of referrals and human decisions: prebuilt Core statements.
+
+Writes run inside the journal's transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agency_node.store.children import core_table
+from agency_node.store.tables import Referral, ReferralState, Review
+
+REFERRAL, REVIEW = core_table(Referral), core_table(Review)
+
+_BY_ID = select(REFERRAL).where(REFERRAL.c.referral_id == bindparam("referral_id"))
+_BY_TASK = select(REFERRAL).where(REFERRAL.c.task_id == bindparam("task_id"))
+_OPEN = (
+    select(REFERRAL)
+    .where(REFERRAL.c.state == ReferralState.OPEN.value)
+    .order_by(REFERRAL.c.opened_at, REFERRAL.c.referral_id)
+)
+_INSERT = insert(REFERRAL)
+_DECIDE = (
+    update(REFERRAL)
+    .where(REFERRAL.c.referral_id == bindparam("b_referral_id"), REFERRAL.c.state == ReferralState.OPEN.value)
+    .values(
+        state=bindparam("b_state"),
+        decided_at=bindparam("b_decided_at"),
+        decided_by=bindparam("b_decided_by"),
+        reason=bindparam("b_reason"),
+        reason_salt=bindparam("b_reason_salt"),
+    )
+)
+_CLOSE = (
+    update(REFERRAL)
+    .where(REFERRAL.c.task_id == bindparam("b_task_id"), REFERRAL.c.state == ReferralState.OPEN.value)
+    .values(state=bindparam("b_state"), decided_at=bindparam("b_at"))
+)
+_INSERT_REVIEW = insert(REVIEW)
+_REVIEWS = select(REVIEW.c.ref, REVIEW.c.digest, REVIEW.c.decision).where(
+    REVIEW.c.requester == bindparam("requester"),
+    REVIEW.c.purpose == bindparam("purpose"),
+    REVIEW.c.expires_at > bindparam("now"),
+    REVIEW.c.query_id.in_(bindparam("query_ids", expanding=True)),
+)
+_EXPIRED_SILENT = select(REFERRAL.c.referral_id, REFERRAL.c.task_id).where(
+    REFERRAL.c.state == ReferralState.OPEN.value, REFERRAL.c.silent, REFERRAL.c.expires_at <= bindparam("now")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewReferral:
+    """A referral as it is first stored; see `agency_node.store.tables.Referral`."""
+
+    referral_id: str
+    task_id: str
+    silent: bool
+    content: bytes
+    opened_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReferral:
+    """A referral as it stands in the store."""
+
+    referral_id: str
+    task_id: str
+    state: ReferralState
+    silent: bool
+    opened_at: int
+    expires_at: int
+    decided_at: int | None
+    decided_by: str | None
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HumanVerdict:
+    """How a referral was decided."""
+
+    state: ReferralState
+    decided_at: int
+    decided_by: str
+    reason: bytes
+    reason_salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewReview:
+    """What a human decided of one record; see `agency_node.store.tables.Review`."""
+
+    referral_id: str
+    ref: str
+    query_id: str
+    requester: str
+    purpose: str
+    digest: str
+    decision: str
+    expires_at: int
+
+
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredReferral:
+    return StoredReferral(
+        referral_id=row.referral_id,
+        task_id=row.task_id,
+        state=ReferralState(row.state),
+        silent=row.silent,
+        opened_at=row.opened_at,
+        expires_at=row.expires_at,
+        decided_at=row.decided_at,
+        decided_by=row.decided_by,
+        content=row.content,
+    )
+
+
+async def find_referral(connection: AsyncConnection, referral_id: str) -> StoredReferral | None:
+    """One referral."""
+    row = (await connection.execute(_BY_ID, {"referral_id": referral_id})).one_or_none()
+    return None if row is None else _stored(row)
+
+
+async def referral_of_task(connection: AsyncConnection, task_id: str) -> StoredReferral | None:
+    """The referral of a task."""
+    row = (await connection.execute(_BY_TASK, {"task_id": task_id})).one_or_none()
+    return None if row is None else _stored(row)
+
+
+async def open_referrals(connection: AsyncConnection) -> list[StoredReferral]:
+    """Referrals that wait for a human, oldest first."""
+    return [_stored(row) for row in (await connection.execute(_OPEN)).all()]
+
+
+async def insert_referral(connection: AsyncConnection, referral: NewReferral) -> None:
+    """Open a referral."""
+    undecided = {"decided_at": None, "decided_by": None, "reason": None, "reason_salt": None}
+    await connection.execute(_INSERT, {**asdict(referral), "state": ReferralState.OPEN.value, **undecided})
+
+
+async def decide_referral(connection: AsyncConnection, referral_id: str, verdict: HumanVerdict) -> bool:
+    """Write down a human decision; False when the referral is not open any more."""
+    values = {f"b_{name}": value for name, value in asdict(verdict).items()}
+    values |= {"b_referral_id": referral_id, "b_state": verdict.state.value}
+    return (await connection.execute(_DECIDE, values)).rowcount == 1
+
+
+async def close_referral(connection: AsyncConnection, task_id: str, state: ReferralState, at: int) -> bool:
+    """End an open referral without a decision; False when there is none."""
+    values = {"b_task_id": task_id, "b_state": state.value, "b_at": at}
+    return (await connection.execute(_CLOSE, values)).rowcount == 1
+
+
+async def insert_reviews(connection: AsyncConnection, reviews: Sequence[NewReview]) -> None:
+    """Keep what a human decided of each record."""
+    if reviews:
+        await connection.execute(_INSERT_REVIEW, [asdict(review) for review in reviews])
+
+
+async def reviews_for(
+    connection: AsyncConnection, *, requester: str, purpose: str, query_id: str, now: int
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Reference, digest and decision of every review that may hold for a query."""
+    values = {"requester": requester, "purpose": purpose, "query_ids": [query_id, ""], "now": now}
+    return (await connection.execute(_REVIEWS, values)).all()
+
+
+async def expired_silent(connection: AsyncConnection, now: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Silent referrals that nobody decided in time."""
+    return (await connection.execute(_EXPIRED_SILENT, {"now": now})).all()

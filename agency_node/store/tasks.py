@@ -1,0 +1,280 @@
+"""Reads and writes of tasks, decisions and alerts: prebuilt Core statements.
+
+Writes run inside the journal's transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agency_node.store.children import core_table
+from agency_node.store.tables import Alert, DecisionInput, Referral, ReferralState, Task, TaskState
+
+TASK, DECISION, ALERT, REFERRAL = (core_table(model) for model in (Task, DecisionInput, Alert, Referral))
+
+DAY_S: Final = 24 * 3600
+HOUR_S: Final = 3600
+
+_BY_ID = select(TASK).where(TASK.c.task_id == bindparam("task_id"))
+_BY_QUERY = select(TASK.c.task_id).where(
+    TASK.c.requester == bindparam("requester"), TASK.c.query_id == bindparam("query_id")
+)
+_INSERT = insert(TASK)
+_SETTLE = (
+    update(TASK)
+    .where(
+        TASK.c.task_id == bindparam("b_task_id"),
+        TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
+    )
+    .values(state=bindparam("b_state"), answer=bindparam("b_answer"), decision_id=bindparam("b_decision_id"))
+)
+_REFER = (
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.ACCEPTED.value)
+    .values(state=TaskState.REFERRED.value)
+)
+_STORED = (
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.ANSWERED.value)
+    .values(state=TaskState.STORED.value)
+)
+_UNFINISHED = (
+    select(TASK.c.task_id, TASK.c.state, REFERRAL.c.state.label("referral_state"))
+    .outerjoin(REFERRAL, REFERRAL.c.task_id == TASK.c.task_id)
+    .where(TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value, TaskState.ANSWERED.value]))
+    .order_by(TASK.c.arrived_at)
+)
+_DUE = select(TASK.c.task_id, TASK.c.state, TASK.c.expires_at).where(
+    TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
+    TASK.c.expires_at <= bindparam("horizon"),
+)
+_COUNT_DAY = select(
+    func.count(case((TASK.c.user_ref == bindparam("user_ref"), 1))).label("user"),
+    func.count(case((TASK.c.arrived_at > bindparam("hour_start"), 1))).label("agency"),
+    func.count(case(((TASK.c.user_ref == bindparam("user_ref")) & TASK.c.break_glass, 1))).label("break_glass"),
+).where(
+    TASK.c.requester == bindparam("requester"),
+    TASK.c.arrived_at > bindparam("day_start"),
+    TASK.c.task_id != bindparam("task_id"),
+)
+_INSERT_DECISION = insert(DECISION)
+_INSERT_ALERT = insert(ALERT)
+_OPEN_ALERTS = select(ALERT).where(ALERT.c.seen_at.is_(None)).order_by(ALERT.c.opened_at)
+_ALERT = select(ALERT).where(ALERT.c.alert_id == bindparam("alert_id"))
+_SEE_ALERT = (
+    update(ALERT)
+    .where(ALERT.c.alert_id == bindparam("b_alert_id"), ALERT.c.seen_at.is_(None))
+    .values(seen_at=bindparam("b_seen_at"), seen_by=bindparam("b_seen_by"))
+)
+_FORGET_INPUTS = delete(DECISION).where(DECISION.c.decided_at < bindparam("b_before"))
+_FORGET_TASKS = (
+    update(TASK)
+    .where(
+        TASK.c.expires_at < bindparam("b_before"),
+        TASK.c.state.not_in([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
+        or_(TASK.c.answer.is_not(None), func.length(TASK.c.task) > 0),
+    )
+    .values(task=b"", answer=None)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task as it is first stored; see `agency_node.store.tables.Task`."""
+
+    task_id: str
+    query_id: str
+    requester: str
+    user_ref: str
+    break_glass: bool
+    content_sha256: bytes
+    state: TaskState
+    arrived_at: int
+    expires_at: int
+    task: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """A task as it stands in the store."""
+
+    task_id: str
+    query_id: str
+    content_sha256: bytes
+    state: TaskState
+    arrived_at: int
+    expires_at: int
+    task: bytes = field(repr=False)
+    answer: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A task about which something is still to be done after a start.
+
+    Attributes:
+        referral_state: State of its referral; None when it has none.
+    """
+
+    task_id: str
+    state: TaskState
+    referral_state: ReferralState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How often a requester asked this agency lately."""
+
+    user_day: int
+    agency_hour: int
+    break_glass_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """An alert as it is first stored; see `agency_node.store.tables.Alert`."""
+
+    alert_id: str
+    query_id: str
+    decision_id: str
+    obligation: str
+    recipients: str
+    silent: bool
+    opened_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDecision:
+    """Encrypted input and result of a decision."""
+
+    decision_id: str
+    entry_point: str
+    decided_at: int
+    content: bytes
+    result: bytes
+
+
+async def find_task(connection: AsyncConnection, task_id: str) -> StoredTask | None:
+    """One task."""
+    row = (await connection.execute(_BY_ID, {"task_id": task_id})).one_or_none()
+    if row is None:
+        return None
+    return StoredTask(
+        task_id=row.task_id,
+        query_id=row.query_id,
+        content_sha256=row.content_sha256,
+        state=TaskState(row.state),
+        arrived_at=row.arrived_at,
+        expires_at=row.expires_at,
+        task=row.task,
+        answer=row.answer,
+    )
+
+
+async def task_of_query(connection: AsyncConnection, requester: str, query_id: str) -> str | None:
+    """The task by which a query reached this agency."""
+    found: str | None = (
+        await connection.execute(_BY_QUERY, {"requester": requester, "query_id": query_id})
+    ).scalar_one_or_none()
+    return found
+
+
+async def insert_task(connection: AsyncConnection, task: NewTask) -> None:
+    """Store a task."""
+    await connection.execute(_INSERT, {**asdict(task), "state": task.state.value, "answer": None, "decision_id": None})
+
+
+async def settle_task(
+    connection: AsyncConnection,
+    task_id: str,
+    state: TaskState,
+    *,
+    answer: bytes | None = None,
+    decision_id: str | None = None,
+) -> bool:
+    """End an accepted or referred task; False when it has ended already."""
+    values = {"b_task_id": task_id, "b_state": state.value, "b_answer": answer, "b_decision_id": decision_id}
+    return (await connection.execute(_SETTLE, values)).rowcount == 1
+
+
+async def mark_referred(connection: AsyncConnection, task_id: str) -> bool:
+    """An accepted task waits for a human; False when it does not stand as accepted."""
+    return (await connection.execute(_REFER, {"b_task_id": task_id})).rowcount == 1
+
+
+async def mark_stored(connection: AsyncConnection, task_ids: Iterable[str]) -> None:
+    """The gateway has these answers."""
+    await connection.execute(_STORED, [{"b_task_id": task_id} for task_id in task_ids])
+
+
+async def unfinished_tasks(connection: AsyncConnection) -> list[Unfinished]:
+    """Tasks about which something is still to be done, in the order of their arrival."""
+    rows = (await connection.execute(_UNFINISHED)).all()
+    return [
+        Unfinished(row.task_id, TaskState(row.state), ReferralState(row.referral_state) if row.referral_state else None)
+        for row in rows
+    ]
+
+
+async def due_tasks(connection: AsyncConnection, horizon: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Id, state and expiry of unanswered tasks that expire by then."""
+    return (await connection.execute(_DUE, {"horizon": horizon})).all()
+
+
+async def count_asked(connection: AsyncConnection, *, requester: str, user_ref: str, task_id: str, now: int) -> Asked:
+    """How often a requester asked lately, without the task at hand."""
+    row = (
+        await connection.execute(
+            _COUNT_DAY,
+            {
+                "requester": requester,
+                "user_ref": user_ref,
+                "task_id": task_id,
+                "day_start": now - DAY_S,
+                "hour_start": now - HOUR_S,
+            },
+        )
+    ).one()
+    return Asked(row.user, row.agency, row.break_glass)
+
+
+async def keep_decisions(connection: AsyncConnection, decisions: Sequence[KeptDecision]) -> None:
+    """Keep inputs and results for replay."""
+    if decisions:
+        await connection.execute(_INSERT_DECISION, [asdict(decision) for decision in decisions])
+
+
+async def open_alerts(connection: AsyncConnection, alerts: Sequence[NewAlert]) -> None:
+    """Store alerts that wait for their recipients."""
+    if alerts:
+        rows = [{**asdict(alert), "seen_at": None, "seen_by": None} for alert in alerts]
+        await connection.execute(_INSERT_ALERT, rows)
+
+
+async def unseen_alerts(connection: AsyncConnection) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Alerts that nobody has seen, oldest first."""
+    return (await connection.execute(_OPEN_ALERTS)).all()
+
+
+async def find_alert(connection: AsyncConnection, alert_id: str) -> Row[*tuple[Any, ...]] | None:
+    """One alert."""
+    return (await connection.execute(_ALERT, {"alert_id": alert_id})).one_or_none()
+
+
+async def see_alert(connection: AsyncConnection, alert_id: str, *, seen_at: int, seen_by: str) -> bool:
+    """A recipient has seen it; False when somebody had already."""
+    values = {"b_alert_id": alert_id, "b_seen_at": seen_at, "b_seen_by": seen_by}
+    return (await connection.execute(_SEE_ALERT, values)).rowcount == 1
+
+
+async def forget_inputs(connection: AsyncConnection, before: int) -> int:
+    """Erase inputs and results of decisions older than that; how many."""
+    return (await connection.execute(_FORGET_INPUTS, {"b_before": before})).rowcount
+
+
+async def forget_task_content(connection: AsyncConnection, before: int) -> int:
+    """Erase messages and sealed answers of tasks that ended and expired before then; ids and states stay."""
+    return (await connection.execute(_FORGET_TASKS, {"b_before": before})).rowcount
