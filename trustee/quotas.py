@@ -8,26 +8,26 @@ the store adds them up in the transaction that also writes the ledger entry, and
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from federation.settings import Section
 
 HOUR_S: Final = 3_600
 DAY_S: Final = 24 * HOUR_S
-
-Positive = Annotated[int, Field(ge=1)]
 
 
 class CounterKind(StrEnum):
     """What is counted. The gateway counts the same under the same names; a daily reconciliation compares."""
 
-    CASELOAD_EVALUATION = "caseload_evaluation"
+    CASELOAD_EVALUATION = "evaluate_caseload"
     """Blinded points evaluated to index a caseload."""
-    QUERY_EVALUATION = "query_evaluation"
+    QUERY_EVALUATION = "evaluate_query"
     """Blinded points evaluated to ask about a child who is not on the caseload."""
     TICKET = "ticket"
     """Tickets, one per query."""
-    TRANSLATION = "translation"
+    TRANSLATION = "translate"
     """Translated points, one per target of a query."""
 
 
@@ -39,21 +39,31 @@ class Window(StrEnum):
     EPOCH = "epoch"
 
 
-class Quotas(BaseModel):
+class Quotas(Section):
     """The trustee's own limits for each agency. Nothing the gateway says raises them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    caseload_percent: Annotated[int, Field(ge=100, le=200)] = 110
-    """Points of caseload indexing per epoch, as a percentage of the caseload the agency declared."""
-    query_evaluations_per_hour: Positive = 500
-    """Ten times the busiest hour of an authority of 100,000 children (domain sizing: 400 queries in a working day)."""
-    query_evaluations_per_day: Positive = 2_000
-    """Guess limit: at this rate a stolen node needs 373 years for the issued ranges of NHS numbers."""
-    tickets_per_hour: Positive = 2_000
-    """Queries, new and repeated, whether or not the child stands on the caseload."""
-    translations_per_hour: Positive = 40_000
-    """Points: twenty targets for each of `tickets_per_hour`."""
+    caseload_percent: int = Field(
+        110,
+        ge=100,
+        le=200,
+        description="Points of caseload indexing in one epoch, as a percentage of the caseload the agency declared.",
+    )
+    query_evaluations_per_hour: int = Field(
+        500,
+        ge=1,
+        description="Points evaluated to ask about children who are not on the caseload: ten times the busiest hour of "
+        "an authority of 100,000 children.",
+    )
+    query_evaluations_per_day: int = Field(
+        2_000,
+        ge=1,
+        description="The same within a day (UTC). It bounds guessing: at this rate a stolen node needs 373 years for "
+        "the NHS numbers in issue.",
+    )
+    tickets_per_hour: int = Field(2_000, ge=1, description="Queries an agency may ask, whoever they are about.")
+    translations_per_hour: int = Field(
+        40_000, ge=1, description="Translated points, one for each target of a query: twenty for each ticket."
+    )
 
 
 @dataclass(frozen=True, slots=True)

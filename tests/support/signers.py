@@ -8,7 +8,7 @@ from federation.query import Ticket, TicketPoint
 from keys import domains, group
 from keys.digest import sha256
 from keys.signing import SigningKey
-from trustee.batch import BatchHeader
+from federation.batch import BatchHeader
 
 NOW = 1_800_000_000
 

@@ -13,7 +13,7 @@ from federation.errors import ErrorCode, WardgateError
 from keys import domains
 from keys.signing import SigningKey
 from tests.support.signers import NOW, SignedBatch, Signer, some_elements
-from trustee.batch import BatchHeader, verify_batch
+from federation.batch import BatchHeader, verify_batch
 
 CAMDEN = Signer("camden-csc")
 

@@ -1,0 +1,119 @@
+"""The books: an act's ledger entry, its counters and its replay mark, in one transaction, before the act has an effect.
+
+If the journal cannot write, nothing is counted, nothing is marked and nothing is evaluated.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from federation.canonical import JsonObject
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.transport.correlation import current_correlation_id, mint
+from trustee.quotas import Charge, Totals, exceeded, hour_of
+from trustee.store.alarms import AlreadyAlarmedError, mark_alarm
+from trustee.store.usage import add_charges
+
+Mark = Callable[[AsyncConnection], Awaitable[None]]
+"""Sets the replay mark of an act inside its transaction; raises to stop it."""
+
+
+class AlarmReason(StrEnum):
+    """Why an alarm is raised."""
+
+    QUOTA_EXCEEDED = "quota_exceeded"
+    REPLAYED = "replayed"
+    SIGNATURE_REJECTED = "signature_rejected"
+    DIRECTORY_REJECTED = "directory_rejected"
+    LEDGER_FORKED = "ledger_forked"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one agency has the trustee do: the entry's kind and body, and what it costs. Hashes and counts only."""
+
+    kind: EntryKind
+    agency: str
+    body: JsonObject
+    charges: tuple[Charge, ...] = ()
+
+
+class _QuotaPassedError(Exception):
+    def __init__(self, charge: Charge, totals: Totals) -> None:
+        super().__init__(charge.kind)
+        self.charge = charge
+        self.used = totals[charge.counter] - charge.count
+
+
+class Books:
+    """Writes acts and alarms through the service's one journal."""
+
+    def __init__(self, *, journal: Journal, clock: Callable[[], float]) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._raised: set[tuple[str, AlarmReason, int]] = set()
+
+    async def record(self, act: Act, mark: Mark) -> None:
+        """Record one act durably, count it and mark it as seen; or do none of these.
+
+        Raises:
+            WardgateError: `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
+            Exception: Whatever `mark` raised.
+        """
+
+        async def apply(connection: AsyncConnection) -> None:
+            await mark(connection)
+            if not act.charges:
+                return
+            totals = await add_charges(connection, act.agency, act.charges)
+            over = exceeded(act.charges, totals)
+            if over is not None:
+                raise _QuotaPassedError(over, totals)
+
+        try:
+            await self._journal.record([self._entry(act.kind, act.agency, act.body)], apply)
+        except _QuotaPassedError as error:
+            await self._refuse(act.agency, error.charge, error.used)
+
+    async def alarm(self, agency: str, reason: AlarmReason, body: JsonObject) -> None:
+        """Record an alarm, once for each agency, reason and hour, so that an attack does not fill the ledger.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`.
+        """
+        hour = hour_of(self._clock())
+        if (agency, reason, hour) in self._raised:
+            return
+
+        async def apply(connection: AsyncConnection) -> None:
+            await mark_alarm(connection, agency, reason, hour)
+
+        entry = self._entry(EntryKind.ALARM_RAISED, agency, body | {"reason": reason})
+        with suppress(AlreadyAlarmedError):  # another replica, or this one before a restart, raised it in this hour
+            await self._journal.record([entry], apply)
+        self._raised = {raised for raised in self._raised if raised[2] == hour} | {(agency, reason, hour)}
+
+    async def _refuse(self, agency: str, charge: Charge, used: int) -> NoReturn:
+        await self.alarm(
+            agency, AlarmReason.QUOTA_EXCEEDED, {"counter": charge.kind, "window": charge.window, "limit": charge.limit}
+        )
+        raise WardgateError(
+            ErrorCode.QUOTA_EXCEEDED,
+            f"{agency}: {charge.kind} {used} + {charge.count}, at most {charge.limit} per {charge.window}",
+        )
+
+    def _entry(self, kind: EntryKind, agency: str, body: JsonObject) -> Entry:
+        return Entry(
+            kind=kind,
+            at=int(self._clock()),
+            actor=agency,
+            correlation_id=current_correlation_id() or mint(),
+            query_id=None,
+            body=body,
+        )

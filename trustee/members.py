@@ -1,0 +1,61 @@
+"""The agencies as the trustee itself has verified them: whose signature, whose epochs, how large a caseload. No I/O.
+
+The trustee never takes an agency's key from the gateway's word: only from the directory that it verified against the
+gateway's ledger, and only as long as every agency's own chain of keys holds.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeVar
+
+from federation.directory import Agency, TrustedDirectory
+from federation.errors import ErrorCode, WardgateError
+from keys.signing import VerifyKey
+
+Verified = TypeVar("Verified")
+
+_MAY_BE_STALE: Final = frozenset({ErrorCode.AGENCY_UNKNOWN, ErrorCode.SIGNATURE_REJECTED})
+"""What a newer directory can mend: an agency just enrolled, a key just changed."""
+
+
+class Members(Protocol):
+    """The verified directory as the verbs see it."""
+
+    @property
+    def directory(self) -> TrustedDirectory:
+        """The newest verified directory."""
+        ...
+
+    @property
+    def caseloads(self) -> Mapping[str, int]:
+        """The largest caseload accepted for each agency, whatever the directory declares since."""
+        ...
+
+    async def refresh(self) -> bool:
+        """Fetch and verify at once, unless that was done a moment ago; whether a newer directory came of it."""
+        ...
+
+
+async def verify_signer(
+    members: Members, agency_id: str, verify: Callable[[VerifyKey], Verified]
+) -> tuple[Agency, Verified]:
+    """Verify something with an agency's key; where that fails, once more with a directory fetched at once.
+
+    Raises:
+        WardgateError: `AGENCY_UNKNOWN`, or whatever `verify` raised.
+    """
+    try:
+        return _verify(members, agency_id, verify)
+    except WardgateError as error:
+        if error.code not in _MAY_BE_STALE or not await members.refresh():
+            raise
+    return _verify(members, agency_id, verify)
+
+
+def _verify(members: Members, agency_id: str, verify: Callable[[VerifyKey], Verified]) -> tuple[Agency, Verified]:
+    agency = members.directory.agency(agency_id)
+    return agency, verify(agency.verify_key)
+
+
+def accepted_caseload(agency: Agency, caseloads: Mapping[str, int]) -> int:
+    """Children that count for quotas: what the agency declares, but no more than the trustee has accepted."""
+    return min(agency.descriptor.declared_caseload, caseloads.get(agency.descriptor.id, 0))

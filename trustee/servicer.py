@@ -1,0 +1,67 @@
+"""The gRPC edge: decode, call one verb, encode. Errors become the catalogue's in the server's interceptor."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc.aio
+
+from federation.wire.v1 import pseudonym_pb2 as wire
+from federation.wire.v1 import pseudonym_pb2_grpc
+from trustee.evaluation import Evaluation
+from trustee.proofs import Proofs
+from trustee.store.usage import Count
+from trustee.translation import Translator
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+StatePoints = Callable[[str], tuple[bytes, bytes]]
+"""A scope's signed statement of public points and its signature."""
+CountsOfHour = Callable[[int], Awaitable[list[Count]]]
+"""Every agency's counters of the hour that begins then."""
+
+
+class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
+    """Serves the gateway. The method table lets nobody else in."""
+
+    def __init__(
+        self,
+        *,
+        evaluation: Evaluation,
+        translator: Translator,
+        proofs: Proofs,
+        state_points: StatePoints,
+        counts_of_hour: CountsOfHour,
+    ) -> None:
+        self._evaluation = evaluation
+        self._translator = translator
+        self._proofs = proofs
+        self._state_points = state_points
+        self._counts_of_hour = counts_of_hour
+
+    async def EvaluateBatch(self, request: wire.EvaluateBatchRequest, context: Context) -> wire.EvaluateBatchResponse:
+        """Evaluate a batch that a node signed."""
+        batch = request.batch
+        found = await self._evaluation.evaluate(batch.header, batch.signature, batch.elements)
+        return wire.EvaluateBatchResponse(batch=wire.EvaluatedBatch(elements=found.elements, proof=found.proof))
+
+    async def Translate(self, request: wire.TranslateRequest, context: Context) -> wire.TranslateResponse:
+        """Translate the permitted points of a ticket that a requester signed."""
+        elements = await self._translator.translate(request.ticket, request.signature, list(request.responders))
+        return wire.TranslateResponse(elements=elements)
+
+    async def ProveElement(self, request: wire.ProveElementRequest, context: Context) -> wire.ProveElementResponse:
+        """Prove one translation after the fact."""
+        found = await self._proofs.prove(request.ticket, request.responder)
+        return wire.ProveElementResponse(element=found.element, proof=found.proof)
+
+    async def GetPoints(self, request: wire.GetPointsRequest, context: Context) -> wire.GetPointsResponse:
+        """State the trustee's public points of a scope."""
+        statement, signature = self._state_points(request.scope)
+        return wire.GetPointsResponse(statement=statement, signature=signature)
+
+    async def GetCounters(self, request: wire.GetCountersRequest, context: Context) -> wire.GetCountersResponse:
+        """Tell what was counted in one hour, for the daily reconciliation."""
+        counts = await self._counts_of_hour(request.hour_start)
+        return wire.GetCountersResponse(
+            counters=[wire.Counter(agency=item.agency, kind=item.kind, count=item.total) for item in counts]
+        )

@@ -1,0 +1,49 @@
+"""Epochs of scopes and accepted caseloads: small tables, read whole."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from trustee.epochs import EpochRange
+from trustee.store.dialect import insert_into, insert_new
+from trustee.store.tables import Caseload, ScopeEpochs, table
+
+_CASELOAD: Final = table(Caseload)
+_EPOCHS: Final = table(ScopeEpochs)
+
+
+async def epoch_ranges(connection: AsyncConnection) -> dict[str, EpochRange]:
+    """The epochs of every scope that has changed epochs."""
+    rows = await connection.execute(select(_EPOCHS))
+    return {row.scope: EpochRange(row.oldest, row.newest) for row in rows}
+
+
+async def put_epoch_range(connection: AsyncConnection, scope: str, found: EpochRange) -> None:
+    """Set the epochs of a scope."""
+    values = {"oldest": found.oldest, "newest": found.newest}
+    statement = insert_into(connection.dialect.name, _EPOCHS).values(scope=scope, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
+
+
+async def caseloads(connection: AsyncConnection) -> dict[str, int]:
+    """The caseload accepted for each agency."""
+    rows = await connection.execute(select(_CASELOAD))
+    return {row.agency: row.children for row in rows}
+
+
+async def accept_first_caseloads(connection: AsyncConnection, declared: Mapping[str, int]) -> None:
+    """Accept what agencies declare for the first time; what was accepted before stays."""
+    rows = [{"agency": agency, "children": children} for agency, children in sorted(declared.items())]
+    if rows:
+        await connection.execute(insert_new(connection.dialect.name, _CASELOAD), rows)
+
+
+async def raise_caseloads(connection: AsyncConnection, approved: Iterable[tuple[str, int]]) -> None:
+    """Set caseloads that two people approved."""
+    for agency, children in approved:
+        statement = insert_into(connection.dialect.name, _CASELOAD).values(agency=agency, children=children)
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=["agency"], set_={"children": children})
+        )

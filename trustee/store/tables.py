@@ -1,0 +1,144 @@
+"""The trustee's tables, one model for SQLite and PostgreSQL. No child, no point and no purpose stands in any of them.
+
+Rows change only in the transaction that also writes their ledger entry (`trustee.books`), but for what is forgotten
+after its retention and for the directory state, which proves itself.
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, MetaData, SmallInteger, String, Table
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from federation.ledger.tables import include_ledger
+
+AGENCY_CHARS: Final = 63
+NAME_CHARS: Final = 32
+
+metadata: Final = MetaData()
+"""The ledger's tables and the trustee's: what one migration history covers."""
+include_ledger(metadata)
+
+
+class TrusteeTable(SQLModel, registry=registry(metadata=metadata)):
+    """Base of the trustee's tables."""
+
+
+def _agency() -> Column[str]:
+    return Column(String(AGENCY_CHARS), primary_key=True)
+
+
+def _digest() -> Column[bytes]:
+    return Column(LargeBinary(32), nullable=False)
+
+
+def _instant() -> Column[int]:
+    return Column(BigInteger, nullable=False)
+
+
+class CounterRow(TrusteeTable, table=True):
+    """How much of one kind an agency has used in one window (`trustee.quotas`)."""
+
+    __tablename__ = "counter"
+
+    agency: str = Field(sa_column=_agency())
+    kind: str = Field(sa_column=Column(String(NAME_CHARS), primary_key=True))
+    period: str = Field(sa_column=Column(String(NAME_CHARS), primary_key=True))
+    start: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    total: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+    __table_args__ = (Index("ix_counter_period", "period", "start"),)
+
+
+class SeenBatch(TrusteeTable, table=True):
+    """A batch that was evaluated, remembered until it has expired."""
+
+    __tablename__ = "seen_batch"
+
+    agency: str = Field(sa_column=_agency())
+    batch_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    header_sha256: bytes = Field(sa_column=_digest())
+    expires_at: int = Field(sa_column=_instant())
+
+    __table_args__ = (Index("ix_seen_batch_expiry", "expires_at"),)
+
+
+class SeenTicket(TrusteeTable, table=True):
+    """A ticket of which points were translated, remembered for as long as that can be proved after the fact.
+
+    `translated` has one hexadecimal bit for each point: bit n is the ticket's point n.
+    """
+
+    __tablename__ = "seen_ticket"
+
+    agency: str = Field(sa_column=_agency())
+    query_sha256: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    ticket_sha256: bytes = Field(sa_column=_digest())
+    translated: str = Field(sa_column=Column(String(64), nullable=False))
+    expires_at: int = Field(sa_column=_instant())
+
+    __table_args__ = (Index("ix_seen_ticket_expiry", "expires_at"),)
+
+
+class Alarm(TrusteeTable, table=True):
+    """An alarm raised for an agency in an hour, so that it is raised once."""
+
+    __tablename__ = "alarm"
+
+    agency: str = Field(sa_column=_agency())
+    reason: str = Field(sa_column=Column(String(NAME_CHARS), primary_key=True))
+    hour_start: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+
+
+class Caseload(TrusteeTable, table=True):
+    """The largest caseload that counts for an agency: as it first declared it, or as two people approved it since."""
+
+    __tablename__ = "caseload"
+
+    agency: str = Field(sa_column=_agency())
+    children: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class ScopeEpochs(TrusteeTable, table=True):
+    """The epochs of a scope that are in use, both included. A scope without a row has epoch 1 only."""
+
+    __tablename__ = "scope_epochs"
+
+    scope: str = Field(sa_column=_agency())
+    oldest: int = Field(sa_column=Column(BigInteger, nullable=False))
+    newest: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class VerifiedDirectory(TrusteeTable, table=True):
+    """The last directory that was verified, one row: a restart does not go back behind it.
+
+    The gateway's checkpoint it was verified against stands in `witnessed_log`.
+    """
+
+    __tablename__ = "verified_directory"
+    __table_args__ = (CheckConstraint("id = 1", name="ck_verified_directory_one_row"),)
+
+    id: int = Field(default=1, sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    entry: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """The gateway's ledger entry that published it."""
+    verified_at: int = Field(sa_column=_instant())
+
+
+class VerifiedDenyList(TrusteeTable, table=True):
+    """The last deny list that was verified, one row: it holds from the first call after a restart."""
+
+    __tablename__ = "verified_deny_list"
+    __table_args__ = (CheckConstraint("id = 1", name="ck_verified_deny_list_one_row"),)
+
+    id: int = Field(default=1, sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table of a model, for prebuilt statements."""
+    found: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it at class creation
+    return found
