@@ -45,6 +45,15 @@ class Event(StrEnum):
     CERTIFICATES_UNREADABLE = "CERTIFICATES_UNREADABLE"
     CHANNEL_ROTATED = "CHANNEL_ROTATED"
     DENY_LIST_ADOPTED = "DENY_LIST_ADOPTED"
+    # the node that answers
+    SOURCE_FAILED = "SOURCE_FAILED"
+    CASELOAD_INDEXED = "CASELOAD_INDEXED"
+    TASK_NOT_VERIFIED = "TASK_NOT_VERIFIED"
+    TASK_POSTPONED = "TASK_POSTPONED"
+    ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
+    LINK_ATTACHED = "LINK_ATTACHED"
+    LINK_LOST = "LINK_LOST"
+    LINK_FELL_BACK = "LINK_FELL_BACK"
     # the log itself
     FIELD_REDACTED = "FIELD_REDACTED"
     LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
@@ -87,6 +96,20 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.CHANNEL_ROTATED: EventSpec(Level.INFO, "A connection was replaced by one with the new certificate."),
     Event.DENY_LIST_ADOPTED: EventSpec(Level.INFO, "A newer deny list is in force."),
+    Event.SOURCE_FAILED: EventSpec(
+        Level.ERROR, "A source could not be read to its end. Its last records stay in force; answers say `error`."
+    ),
+    Event.CASELOAD_INDEXED: EventSpec(Level.INFO, "A caseload run has ended."),
+    Event.TASK_NOT_VERIFIED: EventSpec(
+        Level.ALARM, "A task does not verify: somebody altered it or made it up. Nothing was answered."
+    ),
+    Event.TASK_POSTPONED: EventSpec(Level.WARNING, "A task cannot be worked on yet; it is tried again."),
+    Event.ANSWER_TOO_LARGE: EventSpec(Level.ERROR, "An answer is over its size limit; the requester is told `error`."),
+    Event.LINK_ATTACHED: EventSpec(Level.INFO, "The link to the gateway is up."),
+    Event.LINK_LOST: EventSpec(Level.WARNING, "The link to the gateway is lost; it is tried again."),
+    Event.LINK_FELL_BACK: EventSpec(
+        Level.WARNING, "The network does not keep a stream open; tasks are fetched call by call for a while."
+    ),
     Event.FIELD_REDACTED: EventSpec(
         Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."
     ),
