@@ -34,8 +34,14 @@ def bind(correlation_id: str) -> None:
 
 @contextmanager
 def correlated(correlation_id: str | None = None) -> Iterator[str]:
-    """Do something under an id: for work that no call started. Mints one when none is given."""
+    """Do something under an id: for work that no call started. Mints one when none is given.
+
+    Raises:
+        ValueError: The id given is not 8 to 64 letters, digits and hyphens.
+    """
     chosen = correlation_id or mint()
+    if not _FORM.fullmatch(chosen):
+        raise ValueError("a correlation id is 8 to 64 letters, digits and hyphens")
     token = _current.set(chosen)
     try:
         with structlog.contextvars.bound_contextvars(correlation_id=chosen):

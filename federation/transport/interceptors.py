@@ -14,10 +14,10 @@ or `async def` with `context.write`. Requests that stream are iterated, never ta
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 import grpc.aio
@@ -29,7 +29,7 @@ from federation.limits import MAX_MESSAGE_BYTES
 from federation.telemetry import EventLog
 from federation.transport import correlation, failures
 from federation.transport.identity import ANONYMOUS_PEER, PartyKind, Peer, bind_peer, peer_of
-from federation.transport.methods import CALLERS, Callers, ServerRole
+from federation.transport.methods import Callers
 from federation.transport.revocation import RevocationWatch
 
 if TYPE_CHECKING:  # generic in the type stubs only
@@ -88,8 +88,8 @@ class Route:
 class _Requests:
     """A request stream, each message checked and decoded as it is taken."""
 
-    def __init__(self, received: AsyncIterator[bytes], route: Route) -> None:
-        self._received = received.__aiter__()
+    def __init__(self, received: AsyncIterable[bytes], route: Route) -> None:
+        self._received = cast("AsyncGenerator[bytes, None]", received.__aiter__())  # what gRPC gives
         self._route = route
 
     def __aiter__(self) -> "_Requests":
@@ -98,18 +98,24 @@ class _Requests:
     async def __anext__(self) -> Any:  # noqa: ANN401 - whatever message the method takes
         return self._route.decode(await self._received.__anext__())
 
+    async def aclose(self) -> None:
+        """Finish the stream now, where the servicer did not take all of it."""
+        await self._received.aclose()
+
 
 class Gate(Interceptor):
     """The one interceptor of every server.
 
     Args:
-        role: Which rows of the method table hold here.
+        callers: The rows of the method table that hold here.
         watch: Admits calls and cuts them.
         max_message_bytes: Limit of one message, either way.
     """
 
-    def __init__(self, *, role: ServerRole, watch: RevocationWatch, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        self._callers = CALLERS[role]
+    def __init__(
+        self, *, callers: Mapping[str, Callers], watch: RevocationWatch, max_message_bytes: int = MAX_MESSAGE_BYTES
+    ) -> None:
+        self._callers = callers
         self._watch = watch
         self._max_bytes = max_message_bytes
         self._guarded: dict[str, tuple[Handler, Handler]] = {}
@@ -218,40 +224,48 @@ def _work_of(handler: Handler, route: Route) -> Work:
     """The servicer's method, from raw requests on."""
     behaviours = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
     behaviour: Callable[..., Any] = next(found for found in behaviours if found is not None)
-    streaming = handler.request_streaming
-    if inspect.isasyncgenfunction(behaviour):
-        return _yielded(behaviour, route, streaming)
-    if not inspect.iscoroutinefunction(behaviour):
+    if not (inspect.isasyncgenfunction(behaviour) or inspect.iscoroutinefunction(behaviour)):
         return _misbuilt
-    return _written(behaviour, route, streaming) if handler.response_streaming else _one(behaviour, route, streaming)
+    return (_many if handler.response_streaming else _one)(behaviour, route, handler.request_streaming)
 
 
 async def _misbuilt(_: Any, __: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
     raise TypeError("a servicer's method is `async def`; this one is missing or blocks")
 
 
-def _request_of(received: Any, route: Route, streaming: bool) -> Any:  # noqa: ANN401, FBT001 - internal
-    return _Requests(received, route) if streaming else route.decode(received)
-
-
 def _one(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
-    async def one(received: Any, context: Context) -> bytes:  # noqa: ANN401 - bytes or a stream of them
-        return route.encode(await behaviour(_request_of(received, route, streaming), context))
+    if streaming:
+
+        async def one_of_many(received: Any, context: Context) -> bytes:  # noqa: ANN401 - a stream of bytes
+            async with aclosing(_Requests(received, route)) as requests:
+                return route.encode(await behaviour(requests, context))
+
+        return one_of_many
+
+    async def one(received: bytes, context: Context) -> bytes:
+        return route.encode(await behaviour(route.decode(received), context))
 
     return one
 
 
-def _yielded(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
-    async def yielded(received: Any, context: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
-        async with aclosing(behaviour(_request_of(received, route, streaming), context)) as answers:
-            async for answer in answers:
-                await context.write(answer)
+def _many(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
+    give = _give_yielded if inspect.isasyncgenfunction(behaviour) else _give_written
 
-    return yielded
+    async def many(received: Any, context: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
+        if not streaming:
+            await give(behaviour(route.decode(received), context), context)
+            return
+        async with aclosing(_Requests(received, route)) as requests:
+            await give(behaviour(requests, context), context)
+
+    return many
 
 
-def _written(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
-    async def written(received: Any, context: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
-        await behaviour(_request_of(received, route, streaming), context)
+async def _give_yielded(answers: AsyncGenerator[Any, None], context: Context) -> None:
+    async with aclosing(answers):
+        async for answer in answers:
+            await context.write(answer)
 
-    return written
+
+async def _give_written(writing: Awaitable[None], _: Context) -> None:
+    await writing

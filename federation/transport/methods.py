@@ -35,7 +35,7 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.QueryService", _NODE): ("Ask", "Resume", "Acknowledge", "Cancel"),
     (f"{WIRE}.LinkService", _NODE): ("Attach", "Claim", "Submit"),
     (f"{WIRE}.PseudonymService", _NODE): ("Evaluate", "ProveTranslation"),
-    (f"{WIRE}.CertificateService", _NODE): ("Renew",),
+    (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList"),
     (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "Cosign"),
     (f"{WIRE}.AdminService", _OPERATOR): (

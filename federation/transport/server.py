@@ -16,7 +16,7 @@ from federation.telemetry import EventLog
 from federation.transport.certificates import CertificateSource, Credentials
 from federation.transport.denylist import Denials, NoDenyList
 from federation.transport.interceptors import Gate
-from federation.transport.methods import ServerRole
+from federation.transport.methods import CALLERS, ServerRole
 from federation.transport.revocation import RevocationWatch
 
 KEEPALIVE_S: Final = 30
@@ -117,7 +117,7 @@ def build_server(
     chosen = options or ServerOptions()
     is_open = role is ServerRole.ENROLMENT
     watch = RevocationWatch(NoDenyList() if is_open else denials, clock)
-    gate = Gate(role=role, watch=watch, max_message_bytes=chosen.max_message_bytes)
+    gate = Gate(callers=CALLERS[role], watch=watch, max_message_bytes=chosen.max_message_bytes)
     server = grpc.aio.server(interceptors=[gate], options=chosen.arguments())
     try:
         port = server.add_secure_port(address, _server_credentials(certificates, with_clients=not is_open))

@@ -1,0 +1,59 @@
+"""A federation's certificates, made in memory with the project's own authority."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from federation.transport.certificates import Credentials
+from federation.transport.identity import Party, PartyKind, Peer
+from keys.certificates import CertificateAuthority, PrivateKey, key_digest_of, make_request, not_after, serial_of
+
+GATEWAY = Party(PartyKind.GATEWAY, "main")
+TRUSTEE = Party(PartyKind.TRUSTEE, "main")
+CAMDEN = Party(PartyKind.NODE, "camden-csc")
+BARNET = Party(PartyKind.NODE, "barnet-csc")
+ALICE = Party(PartyKind.OPERATOR, "alice")
+LOCAL = Party(PartyKind.LOCAL, "camden-csc")
+
+SERVERS = frozenset({PartyKind.GATEWAY, PartyKind.TRUSTEE, PartyKind.LOCAL})
+
+
+@dataclass(frozen=True)
+class Pki:
+    """One authority and what it issues."""
+
+    authority: CertificateAuthority = field(default_factory=lambda: CertificateAuthority.create("test authority"))
+
+    def credentials(
+        self,
+        party: Party,
+        *,
+        lifetime: timedelta = timedelta(hours=1),
+        now: datetime | None = None,
+        roots: bytes | None = None,
+        dns: tuple[str, ...] | None = None,
+    ) -> Credentials:
+        """A fresh key and certificate for `party`; parties that serve get their DNS name too.
+
+        Args:
+            party: Whose.
+            lifetime: How long it is good for.
+            now: When it was issued; in the past for one that has expired.
+            roots: What it trusts; this authority when None.
+            dns: Server names; what the party's kind calls for when None.
+        """
+        key = PrivateKey.generate()
+        names = ((party.dns_name,) if party.kind in SERVERS else ()) if dns is None else dns
+        chain = self.authority.issue(
+            make_request(key, party.uri),
+            identity=party.uri,
+            lifetime=lifetime,
+            now=now or datetime.now(UTC),
+            dns=names,
+        )
+        return Credentials(chain, key.pem, self.authority.pem if roots is None else roots)
+
+
+def peer_with(credentials: Credentials, party: Party) -> Peer:
+    """What a server sees of whoever presents these credentials."""
+    chain = credentials.chain
+    return Peer(party, serial_of(chain), key_digest_of(chain), int(not_after(chain).timestamp()))
