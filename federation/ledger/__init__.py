@@ -1,0 +1,1 @@
+"""Evidence that cannot be quietly changed: entries, Merkle tree, checkpoints, witnesses, offline verification."""

@@ -1,0 +1,207 @@
+"""The only way anything is written in a service: entries and their effect, in one durable transaction.
+
+    recorded = await journal.record([Entry(...)], apply=insert_query)
+
+returns when both are durable, or raises and neither has happened. `apply` runs inside the transaction, on its
+connection only, and may run more than once: it must have no other effect, and must not itself call the journal.
+How calls share transactions is told in `federation.ledger.writer`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger import tree
+from federation.ledger.appending import Appender
+from federation.ledger.checkpoint import Checkpoint, NoteKey, SignedCheckpoint, sign_checkpoint, verify_checkpoint
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.export import export_ledger
+from federation.ledger.postgres_appender import PostgresAppender
+from federation.ledger.reader import Criteria, Reader, StoredEntry
+from federation.ledger.sqlite_appender import SqliteAppender
+from federation.ledger.tables import metadata
+from federation.ledger.writer import Apply, GroupWriter, Recorded
+from keys.signing import SigningKey
+
+__all__ = ["Apply", "Inclusion", "Journal", "Recorded"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Proof that an entry stands in the tree of `size` entries."""
+
+    index: int
+    entry: bytes
+    path: list[bytes]
+    size: int
+
+
+class Journal:
+    """Writes and reads one service's ledger.
+
+    Args:
+        engine: The service's store, migrated.
+        origin: The ledger's name, unique in the federation, e.g. `wardgate/gateway/main`.
+        signing_key: Signs checkpoints.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, engine: AsyncEngine, origin: str, signing_key: SigningKey, clock: Callable[[], float]) -> None:
+        self.key: Final = NoteKey(origin, signing_key.verify_key)
+        self.reader: Final = Reader(engine)
+        self._signing_key: Final = signing_key
+        self._clock: Final = clock
+        self._appender: Final = _appender(engine)
+        self._writer: Final = GroupWriter(self._appender, self._check_once)
+        self._checked = False
+        self._closed = False
+        self._last: SignedCheckpoint | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Check the store against its last checkpoint, and sign one where there is none. `record` checks too.
+
+        Raises:
+            WardgateError: `LEDGER_INVALID`: the store does not hold what was signed; `LEDGER_UNAVAILABLE`.
+        """
+        await self._check_once()
+        await self.checkpoint()
+
+    async def record(self, entries: Sequence[Entry], apply: Apply[T] | None = None) -> Recorded[T]:
+        """Make entries and their effect durable, together or not at all.
+
+        Cancelling the call does not undo what is already under way.
+
+        Args:
+            entries: What happened, in order; may be empty where `apply` changes nothing that needs evidence.
+            apply: The effect: statements on the connection it is given, nothing else.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`: the store failed and nothing was applied (where the connection to a
+                PostgreSQL was lost in the very moment of the commit and cannot be had again, nobody can tell);
+                `LEDGER_INVALID`: the store was tampered with.
+            Exception: Whatever `apply` raises; nothing was applied.
+        """
+        return await self._writer.write(entries, apply)
+
+    async def checkpoint(self) -> SignedCheckpoint:
+        """The tree as it is now, signed; kept for ever, and signed anew only when it has grown.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
+        """
+        frontier = self._appender.known() or await self.reader.frontier()
+        if self._last is not None and self._last.size == frontier.size:
+            return self._last
+        signed = sign_checkpoint(Checkpoint(self.key.name, frontier.size, frontier.root()), self._signing_key)
+        row = {"size": signed.size, "at": int(self._clock()), "note": signed.note}
+        await self.record([], lambda connection: _keep_checkpoint(connection, row))
+        if self._last is None or self._last.size <= signed.size:
+            self._last = signed
+        return signed
+
+    async def inclusion(self, index: int, size: int | None = None) -> Inclusion:
+        """Proof that entry `index` stands in the tree of `size` entries, now by default.
+
+        Pass the size of the checkpoint that the proof is shown with.
+
+        Raises:
+            WardgateError: `LEDGER_INVALID`: there is no such entry; `STORE_UNAVAILABLE`.
+        """
+        of_size = await self._size() if size is None else size
+        found = await self.reader.entries(index, 1) if 0 <= index < of_size else []
+        if not found or found[0].index != index:
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"no entry {index} in a tree of {of_size}")
+        path = await self.reader.compute(lambda get: tree.inclusion_path(index, of_size, get))
+        return Inclusion(index, found[0].content, path, of_size)
+
+    async def consistency(self, old: int, new: int) -> list[bytes]:
+        """Proof that the tree of `new` entries extends the one of `old`.
+
+        Raises:
+            WardgateError: `LEDGER_FORKED`: the ledger was never that large; `STORE_UNAVAILABLE`.
+        """
+        if not 0 < old <= new or new > await self._size():
+            raise WardgateError(ErrorCode.LEDGER_FORKED, f"no proof leads from {old} to {new}")
+        return await self.reader.compute(lambda get: tree.consistency_path(old, new, get))
+
+    async def entries(self, start: int, limit: int) -> list[StoredEntry]:
+        """Entries from `start` on, in order. Raises `STORE_UNAVAILABLE`."""
+        return await self.reader.entries(start, limit)
+
+    async def find(self, kind: EntryKind | None = None, query_id: str | None = None) -> list[int]:
+        """Indexes of entries by kind and query, in order. Raises `STORE_UNAVAILABLE`."""
+        return await self.reader.find(Criteria(kind=kind, query_id=query_id))
+
+    async def search(self, criteria: Criteria) -> list[StoredEntry]:
+        """Entries that meet the criteria, in order. Raises `STORE_UNAVAILABLE`."""
+        return await self.reader.search(criteria)
+
+    async def export(self, directory: Path) -> SignedCheckpoint:
+        """Write the ledger as `tlog-tiles`, for anybody to verify. Returns the checkpoint it ends with."""
+        signed = await self.checkpoint()
+        await export_ledger(self.reader, directory, signed, self.key)
+        return signed
+
+    async def aclose(self) -> None:
+        """Finish what was asked, sign the last checkpoint, give the connection back. A closed journal stays closed.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`: the last checkpoint could not be stored; the journal is closed anyway.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._checked:
+                await self.checkpoint()
+        finally:
+            await self._writer.aclose()
+
+    async def _size(self) -> int:
+        known = self._appender.known()
+        return await self.reader.size() if known is None else known.size
+
+    async def _check_once(self) -> None:
+        if self._checked:
+            return
+        try:
+            await self._check_store()
+        except WardgateError as error:
+            if error.code is ErrorCode.STORE_UNAVAILABLE:
+                raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, error.detail) from error
+            raise
+        self._checked = True
+
+    async def _check_store(self) -> None:
+        size = await self.reader.size()
+        note = await self.reader.last_checkpoint()
+        if note is None:
+            return
+        signed = verify_checkpoint(note, self.key)
+        if signed.size > size:
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"{size} entries of {signed.size} that were signed")
+        if await self.reader.compute(lambda get: tree.root(signed.size, get)) != signed.root:
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"the tree of {signed.size} is not the one signed")
+
+
+def _appender(engine: AsyncEngine) -> Appender:
+    return SqliteAppender(engine) if engine.dialect.name == "sqlite" else PostgresAppender(engine)
+
+
+async def _keep_checkpoint(connection: AsyncConnection, row: dict[str, object]) -> None:
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    await connection.execute(insert(metadata.tables["ledger_checkpoint"]).values(row).on_conflict_do_nothing())
