@@ -102,7 +102,8 @@ def _weights(statement: Statement, inputs: bytes, outputs: bytes) -> list[Secret
     """The random factors that fold a batch into one pair (ComputeComposites)."""
     if len(inputs) != len(outputs) or count(inputs) > MAX_ELEMENTS:
         raise EncodingRejected("inputs and outputs differ in number, or there are more than 65535")
-    check_element(statement.base)
+    for published in (statement.base, statement.public):
+        check_element(published)
     seed = sha512(_framed(statement.public, b"Seed-" + statement.context))
     uniform = Expander(b"HashToScalar-" + statement.context, prefix=_framed(seed))
     size = ELEMENT_BYTES.to_bytes(2, "big")

@@ -84,8 +84,9 @@ class SealingKey:
         Raises:
             EnvelopeRejected: It was sealed to another key, for another purpose or context, or it was altered.
         """
+        info = _info(purpose, context)
         try:
-            return _SUITE.decrypt(ciphertext, self._key, _info(purpose, context))
+            return _SUITE.decrypt(ciphertext, self._key, info)
         except (InvalidTag, ValueError) as error:
             raise EnvelopeRejected(f"envelope for {purpose} does not open") from error
 

@@ -4,12 +4,14 @@ The directory has mode 0700 and secret files 0600. Anything looser, owned by som
 link is refused, never repaired: it may have been read. Writing is atomic and durable.
 """
 
+import errno
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
@@ -19,9 +21,26 @@ from keys.secret import Secret
 MAX_FILE_BYTES: Final = 64 * 1024
 """Keys and certificates are a few kilobytes."""
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9-]{1,62})*")
-_FOR_OTHERS: Final = 0o077
-_WRITE_FOR_OTHERS: Final = 0o022
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9-]{1,62}){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How files of one kind are called and kept."""
+
+    suffix: str
+    mode: int
+    refused_bits: int
+
+    def file(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise KeyringRejected("name in a keyring is lower-case letters, digits, hyphens and at most two dots")
+        return name + self.suffix
+
+
+_SECRET: Final = _Kind(".key", 0o600, 0o077)
+_PUBLIC: Final = _Kind(".pem", 0o644, 0o022)
+_DIRECTORY: Final = _Kind("", 0o700, 0o077)
 
 
 @final
@@ -32,13 +51,16 @@ class Keyring:
         directory: Made with mode 0700 if it does not exist.
 
     Raises:
-        KeyringRejected: The directory is not kept safely.
+        KeyringRejected: The directory cannot be made, or is not kept safely.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory: Final = directory
-        if not os.path.lexists(directory):
-            directory.mkdir(mode=0o700, parents=True)
+        try:
+            if not os.path.lexists(directory):
+                directory.mkdir(mode=_DIRECTORY.mode, parents=True, exist_ok=True)
+        except OSError as error:
+            raise KeyringRejected(f"keyring {directory} cannot be made: {error.strerror}") from error
         with self._opened():
             pass
 
@@ -46,18 +68,19 @@ class Keyring:
         """Store a new secret.
 
         Raises:
-            KeyringRejected: The name is taken or not well formed, the secret is too large, or the directory is not
-                kept safely.
+            KeyringRejected: The name is taken or not well formed, the secret is over 64 KiB, it cannot be written, or
+                the directory is not kept safely.
         """
-        self._write(_secret_file(name), secret.reveal(), mode=0o600, replace=False)
+        self._write(_SECRET, name, secret.reveal(), replace=False)
 
     def replace(self, name: str, secret: Secret) -> None:
         """Store a secret in the place of another, or as a new one.
 
         Raises:
-            KeyringRejected: The name is not well formed, the secret is too large, or the directory is not kept safely.
+            KeyringRejected: The name is not well formed, the secret is over 64 KiB, it cannot be written, or the
+                directory is not kept safely.
         """
-        self._write(_secret_file(name), secret.reveal(), mode=0o600, replace=True)
+        self._write(_SECRET, name, secret.reveal(), replace=True)
 
     def load(self, name: str) -> Secret:
         """Read a secret.
@@ -65,7 +88,7 @@ class Keyring:
         Raises:
             KeyringRejected: It is missing or not kept safely.
         """
-        return Secret(self._read(_secret_file(name), refused_bits=_FOR_OTHERS))
+        return Secret(self._read(_SECRET, name))
 
     def exists(self, name: str) -> bool:
         """Whether there is a secret of this name, kept safely or not.
@@ -73,16 +96,17 @@ class Keyring:
         Raises:
             KeyringRejected: The name is not well formed.
         """
-        return os.path.lexists(self.directory / _secret_file(name))
+        return os.path.lexists(self.directory / _SECRET.file(name))
 
     def names(self) -> list[str]:
-        """The names of all secrets, in order."""
-        files = (path.name for path in self.directory.iterdir())
-        return sorted(
-            file.removesuffix(".key")
-            for file in files
-            if file.endswith(".key") and _NAME.fullmatch(file.removesuffix(".key"))
-        )
+        """The names of all secrets, in order.
+
+        Raises:
+            KeyringRejected: The directory is not kept safely.
+        """
+        with self._opened() as directory:
+            files = [file for file in _files(directory) if file.endswith(_SECRET.suffix)]
+        return sorted(name for file in files if _NAME.fullmatch(name := file.removesuffix(_SECRET.suffix)))
 
     def destroy(self, name: str) -> None:
         """Remove a secret: the end of an epoch.
@@ -92,26 +116,24 @@ class Keyring:
         Raises:
             KeyringRejected: It is missing, or the directory is not kept safely.
         """
-        file = _secret_file(name)
+        file = _SECRET.file(name)
         with self._opened() as directory:
-            # A writer that was killed may have left temporary copies.
-            for found in os.listdir(directory):  # noqa: PTH208 - pathlib knows no directory descriptors
-                if found.startswith(f".{file}."):
-                    _unlink_if_there(found, directory)
+            left_behind = [found for found in _files(directory) if found.startswith(f".{file}.")]
             try:
-                os.unlink(file, dir_fd=directory)
-            except FileNotFoundError as error:
-                raise KeyringRejected(f"{file} is missing in the keyring {self.directory}") from error
-            finally:
-                os.fsync(directory)
+                for found in (*left_behind, file):  # a writer that was killed may have left its temporary file
+                    os.unlink(found, dir_fd=directory)
+            except OSError as error:
+                raise KeyringRejected(f"{file} cannot be removed: {error.strerror}") from error
+            os.fsync(directory)
 
     def publish(self, name: str, content: bytes) -> None:
         """Store public material, such as a certificate, as `name.pem`, in the place of what was there.
 
         Raises:
-            KeyringRejected: The name is not well formed, the content is too large, or the directory is not kept safely.
+            KeyringRejected: The name is not well formed, the content is over 64 KiB, it cannot be written, or the
+                directory is not kept safely.
         """
-        self._write(_public_file(name), content, mode=0o644, replace=True)
+        self._write(_PUBLIC, name, content, replace=True)
 
     def published(self, name: str) -> bytes:
         """Read public material.
@@ -119,7 +141,7 @@ class Keyring:
         Raises:
             KeyringRejected: It is missing, or others could have written it.
         """
-        return self._read(_public_file(name), refused_bits=_WRITE_FOR_OTHERS)
+        return self._read(_PUBLIC, name)
 
     def is_published(self, name: str) -> bool:
         """Whether there is public material of this name.
@@ -127,58 +149,67 @@ class Keyring:
         Raises:
             KeyringRejected: The name is not well formed.
         """
-        return os.path.lexists(self.directory / _public_file(name))
+        return os.path.lexists(self.directory / _PUBLIC.file(name))
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        """A descriptor of the directory, checked, so that nobody can swap it in between."""
+        """A descriptor of the directory, checked: nobody can swap it between the check and the use."""
         try:
             directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise KeyringRejected(f"keyring {self.directory} is not a directory that can be read") from error
         try:
-            _check_kept(os.fstat(directory), str(self.directory), refused_bits=_FOR_OTHERS, mode="700")
+            _check_kept(os.fstat(directory), str(self.directory), _DIRECTORY)
             yield directory
         finally:
             os.close(directory)
 
-    def _read(self, file: str, *, refused_bits: int) -> bytes:
+    def _read(self, kind: _Kind, name: str) -> bytes:
+        file = kind.file(name)
+        # Not blocking: a named pipe put in the file's place must not hang the service.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         with self._opened() as directory:
             try:
-                # Not blocking: a named pipe put in the file's place must not hang the service.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
                 descriptor = os.open(file, flags, dir_fd=directory)
-            except FileNotFoundError as error:
-                raise KeyringRejected(f"{file} is missing in the keyring {self.directory}") from error
             except OSError as error:
-                raise KeyringRejected(f"{file} cannot be read or is a symbolic link") from error
-        with os.fdopen(descriptor, "rb") as stream:
+                reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+                raise KeyringRejected(f"{file} in {self.directory} cannot be read: {reason}") from error
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
                 raise KeyringRejected(f"{file} is not a plain file, or is over 64 KiB")
-            _check_kept(status, file, refused_bits=refused_bits, mode="600")
-            return stream.read(MAX_FILE_BYTES)
+            _check_kept(status, file, kind)
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                return stream.read(MAX_FILE_BYTES)
+        finally:
+            os.close(descriptor)
 
-    def _write(self, file: str, content: bytes, *, mode: int, replace: bool) -> None:
+    def _write(self, kind: _Kind, name: str, content: bytes, *, replace: bool) -> None:
+        file = kind.file(name)
         if len(content) > MAX_FILE_BYTES:
             raise KeyringRejected(f"{file} would be over 64 KiB")
         temporary = f".{file}.{secrets.token_hex(8)}"
         with self._opened() as directory:
             try:
-                _write_new(temporary, content, mode, directory)
-                if replace:
-                    os.rename(temporary, file, src_dir_fd=directory, dst_dir_fd=directory)
-                else:
-                    # A link, unlike a rename, fails where the name is taken.
-                    os.link(temporary, file, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+                _write_new(temporary, content, kind.mode, directory)
+                # A link, unlike a rename, fails where the name is taken.
+                put = os.rename if replace else os.link
+                put(temporary, file, src_dir_fd=directory, dst_dir_fd=directory)
+                os.fsync(directory)
             except FileExistsError as error:
                 raise KeyringRejected(f"{file} exists already") from error
+            except OSError as error:
+                raise KeyringRejected(f"{file} cannot be written: {error.strerror}") from error
             finally:
-                _unlink_if_there(temporary, directory)
-            os.fsync(directory)
+                with suppress(FileNotFoundError):  # it was renamed, or never made
+                    os.unlink(temporary, dir_fd=directory)
 
     def __repr__(self) -> str:
         return f"Keyring({str(self.directory)!r})"
+
+
+def _files(directory: int) -> list[str]:
+    return os.listdir(directory)
 
 
 def _write_new(file: str, content: bytes, mode: int, directory: int) -> None:
@@ -190,29 +221,8 @@ def _write_new(file: str, content: bytes, mode: int, directory: int) -> None:
         os.fsync(stream.fileno())
 
 
-def _unlink_if_there(file: str, directory: int) -> None:
-    try:
-        os.unlink(file, dir_fd=directory)
-    except FileNotFoundError:
-        return  # it was renamed, or could not be made
-
-
-def _check_kept(status: os.stat_result, what: str, *, refused_bits: int, mode: str) -> None:
+def _check_kept(status: os.stat_result, what: str, kind: _Kind) -> None:
     if status.st_uid != os.geteuid():
         raise KeyringRejected(f"{what} belongs to another user: give it to the user that runs this program")
-    if status.st_mode & refused_bits:
-        raise KeyringRejected(f"{what} is open to others: check who could read it, then chmod {mode}")
-
-
-def _secret_file(name: str) -> str:
-    return _checked(name) + ".key"
-
-
-def _public_file(name: str) -> str:
-    return _checked(name) + ".pem"
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise KeyringRejected("name in a keyring is lower-case letters, digits, hyphens and dots")
-    return name
+    if status.st_mode & kind.refused_bits:
+        raise KeyringRejected(f"{what} is open to others: find out who could reach it, then chmod {kind.mode:o} it")
