@@ -14,6 +14,7 @@ from agency_node.records import HeldRecord
 from agency_node.task import VerifiedTask
 from federation import limits
 from federation.canonical import JsonObject
+from federation.counters import CounterView
 from federation.directory import AgencyDescriptor
 from federation.policy.decision import NodeDecision
 from federation.policy.engine import EntryPoint
@@ -24,27 +25,7 @@ from federation.policy_input import agency_input, policy_time, query_input, requ
 POLICY_DEADLINE_S: Final = 2.0
 """A decision takes about a millisecond; one that takes seconds is a fault and denies."""
 
-SHIELD: Final = "shield_existence"
-"""The obligation of a referral that must not be seen from outside."""
-
 HumanDecision = Literal["release", "withhold"]
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What a requester put to this agency lately, without the query at hand."""
-
-    user_queries_day: int
-    agency_queries_hour: int
-    break_glass_day: int
-
-    def policy_input(self) -> JsonObject:
-        """The counters as policy sees them."""
-        return {
-            "user_queries_day": self.user_queries_day,
-            "agency_queries_hour": self.agency_queries_hour,
-            "break_glass_day": self.break_glass_day,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +42,7 @@ class Circumstances:
 
     responder: AgencyDescriptor
     overlay: Overlay
-    counters: Counters
+    counters: CounterView
     reviews: Mapping[str, HumanDecision]
     now: float
 
@@ -117,7 +98,7 @@ def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstan
         "time": policy_time(by.now),
         "query": query_input(header),
         "requester": requester_input(task.requester.descriptor, user_ref=header.user_ref, role=header.role),
-        "counters": by.counters.policy_input(),
+        "counters": by.counters.as_input(),
         "responder": agency_input(by.responder),
         "gateway": {
             "categories": [{"name": item.name, "tier": item.tier.value} for item in task.permitted.categories],

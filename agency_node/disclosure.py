@@ -4,34 +4,47 @@ Rules, in order:
 
 1. a decision that no policy made (engine, bundle or input failed) becomes `error`, whatever is held: absence is never
    claimed on the word of a failure;
-2. a source that was not read to its end becomes `error`, whatever is held; what other sources hold is still given;
-3. hidden existence is decided before anything else is looked at: from there on the records do not exist, so that "held
-   but hidden" and "not held" run the same lines and differ in nothing;
-4. of a released record only the fields that policy names survive; at T0 a category becomes one pointer without fields,
+2. a query that policy refuses as a whole becomes `refused`, whatever is held: that depends on the query alone;
+3. hidden existence comes before anything else is looked at: from there on the records do not exist, so that "held but
+   hidden" and "not held" run the same lines and differ in nothing;
+4. a source that was not read to its end becomes `error`, whatever is held; what other sources hold is still given;
+5. of a released record only the fields that policy names survive; at T0 a category becomes one pointer without fields,
    date or type, however many records stand behind it;
-5. reasons for auditors stay in the ledger; a refusal is told only where the requester may know that there is something.
+6. reasons for auditors stay in the ledger; obligations that bind this node alone stay here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
-from agency_node.records import Held, HeldRecord
+from agency_node.duties import Contacts, contact_for, each_once, told
+from agency_node.records import HeldRecord
 from federation.admission import ObligationGiven, ReasonGiven
-from federation.answer import Answer, Contact, DisclosedRecord
+from federation.answer import Answer, DisclosedRecord
 from federation.policy.decision import NodeDecision
-from federation.policy.results import Audience, Existence, Obligation, Reason, RecordDecision, Severity
+from federation.policy.results import Audience, Existence, Obligation, Reason, RecordDecision
 from federation.query import QueryHeader
 from federation.vocabulary import Effect, Outcome, Tier
 
 TRAVELLING_FLAGS: Final = frozenset({"DISPUTED", "RETRACTED", "STALE"})
 """Accuracy marks (UK GDPR articles 16 and 18) go wherever the assertion goes; every other flag stays at the holder."""
 
-_SEVERITY: Final[Mapping[Severity, Literal["info", "warning", "denial"]]] = {
-    Severity.INFO: "info",
-    Severity.WARNING: "warning",
-    Severity.DENIAL: "denial",
-}
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What an answer depends on besides records and decision; alike whatever is held.
+
+    Attributes:
+        header: The query's header.
+        answered_at: Seconds since the epoch.
+        is_source_failing: A source was not read to its end: what it holds is not known.
+        was_announced: The requester has been told that a human decides, so that something is held is known already.
+    """
+
+    header: QueryHeader
+    answered_at: int
+    is_source_failing: bool = False
+    was_announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +61,58 @@ class _Reasoned(Protocol):
 
 
 def disclose(
-    held: Held, decision: NodeDecision, *, header: QueryHeader, contact: Contact | None, answered_at: int
+    records: Sequence[HeldRecord], decision: NodeDecision, *, occasion: Occasion, contacts: Contacts
 ) -> Answer:
     """Build the answer.
 
     Args:
-        held: What the node holds of the child; empty when the child is not known here.
-        decision: What policy decided; `decision.records` in the order of `held.records`. A record still referred to a
-            human is not released.
-        header: The query's header.
-        contact: How to reach a person here; given only with records or a refusal.
-        answered_at: Seconds since the epoch.
+        records: What was before policy; empty when the child is not known here.
+        decision: What policy decided, in the order of `records`. A record still referred to a human is not released.
+        occasion: The query and the moment.
+        contacts: How to reach a person here; one is given only with records.
 
     Raises:
         ValueError: The decision is not about these records.
     """
-    visible = _visible(held, decision)
+    visible = _visible(records, decision)
     released = [item for item in visible if decision.permitted and item.decision.effect is Effect.PERMIT]
-    outcome = _outcome(held, decision, visible, released)
-    told = outcome is Outcome.REFUSED or bool(released)
-    reasons: list[_Reasoned] = [decision] if told else []
-    if outcome is Outcome.REFUSED:
-        reasons += [item.decision for item in visible]
-    obligations = [decision.obligations, *(item.decision.obligations for item in released)] if released else []
+    outcome = _outcome(decision, visible, released, occasion)
+    owed = each_once([decision.obligations, *(item.decision.obligations for item in released)]) if released else []
+    reasons = [decision] if released or outcome is Outcome.REFUSED else []
     return Answer(
-        query_id=header.query_id,
+        query_id=occasion.header.query_id,
         outcome=outcome,
         records=list(_disclosed(released)),
         reasons=_reasons(reasons),
-        obligations=_obligations(obligations),
-        contact=contact if told else None,
-        period_covered=header.period,
+        obligations=[_given(item) for item in told(owed)],
+        contact=contact_for(contacts, owed) if released else None,
+        period_covered=occasion.header.period,
         context_note="",
-        identifier_state=header.identifier_state,
-        answered_at=answered_at,
+        identifier_state=occasion.header.identifier_state,
+        answered_at=occasion.answered_at,
     )
 
 
-def _visible(held: Held, decision: NodeDecision) -> list[Released]:
-    if [record.ref for record in held.records] != [item.ref for item in decision.records]:
+def _visible(records: Sequence[HeldRecord], decision: NodeDecision) -> list[Released]:
+    if [record.ref for record in records] != [item.ref for item in decision.records]:
         raise ValueError("the decision is about other records")
     if decision.existence is Existence.HIDDEN or decision.failure is not None:
         return []
-    return [Released(*pair) for pair in zip(held.records, decision.records, strict=True)]
+    return [Released(*pair) for pair in zip(records, decision.records, strict=True)]
 
 
-def _outcome(held: Held, decision: NodeDecision, visible: Sequence[Released], released: Sequence[Released]) -> Outcome:
-    if decision.failure is not None or held.failing:
+def _outcome(
+    decision: NodeDecision, visible: Sequence[Released], released: Sequence[Released], occasion: Occasion
+) -> Outcome:
+    if decision.failure is not None:
+        return Outcome.ERROR
+    if not decision.permitted:
+        return Outcome.REFUSED
+    if occasion.is_source_failing:
         return Outcome.ERROR
     if released:
         return Outcome.RECORDS
-    if visible or (not decision.permitted and decision.existence is Existence.VISIBLE):
-        return Outcome.REFUSED
-    return Outcome.NOTHING_HELD
+    return Outcome.REFUSED if visible or occasion.was_announced else Outcome.NOTHING_HELD
 
 
 def _disclosed(released: Sequence[Released]) -> Iterator[DisclosedRecord]:
@@ -156,11 +168,7 @@ def _pointer(category: str, items: Sequence[Released]) -> DisclosedRecord:
 def _reasons(parts: Iterable[_Reasoned]) -> list[ReasonGiven]:
     """Reasons that the requester may read, each once, in the order of their codes."""
     found = {
-        reason.code: ReasonGiven(
-            code=reason.code,
-            audience="both" if reason.audience is Audience.BOTH else "user",
-            severity=_SEVERITY[reason.severity],
-        )
+        reason.code: ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
         for part in parts
         for reason in part.reasons
         if reason.audience is not Audience.AUDITOR
@@ -168,11 +176,7 @@ def _reasons(parts: Iterable[_Reasoned]) -> list[ReasonGiven]:
     return [found[code] for code in sorted(found)]
 
 
-def _obligations(parts: Iterable[Sequence[Obligation]]) -> list[ObligationGiven]:
-    """Obligations, each once, in the order of their ids."""
-    found = {
-        item.id: ObligationGiven(id=item.id, type=item.type, mandatory=item.mandatory, params=dict(item.params))
-        for part in parts
-        for item in part
-    }
-    return [found[key] for key in sorted(found)]
+def _given(obligation: Obligation) -> ObligationGiven:
+    return ObligationGiven(
+        id=obligation.id, type=obligation.type, mandatory=obligation.mandatory, params=dict(obligation.params)
+    )

@@ -167,22 +167,6 @@ def decode_flags(payload: bytes) -> frozenset[str]:
     return frozenset(found["flags"])
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Held:
-    """What the node holds of the child a task is about.
-
-    Attributes:
-        records: Newest first; those of one date by reference. Empty also for a child that is not on the caseload.
-        failing: Sources that were not read to their end when last tried, or too long ago: what they hold is not known.
-    """
-
-    records: tuple[HeldRecord, ...]
-    failing: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"Held({len(self.failing)} failing sources)"
-
-
 def in_order(records: Sequence[HeldRecord]) -> tuple[HeldRecord, ...]:
     """The one order in which records stand in policy inputs and answers."""
     return tuple(sorted(records, key=lambda record: (-record.date.toordinal(), record.ref)))

@@ -11,7 +11,6 @@ from typing import Final
 
 from federation import limits
 from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
-from federation.canonical import from_json
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.query import (
@@ -149,10 +148,10 @@ def open_question(task: VerifiedTask, *, keys: Mapping[int, SealingKey], respond
             expires_at=header.expires_at,
         )
         try:
-            content = keys[epoch].open(purpose="question", context=question_context(context), ciphertext=task.sealed)
+            padded = keys[epoch].open(purpose="question", context=question_context(context), ciphertext=task.sealed)
         except EnvelopeRejected:
             continue
-        question = Question.parse(unpad(content))
+        question = Question.parse(_unpadded(padded))
         if (question.query_id, question.requester, question.responder) != (
             header.query_id,
             header.requester,
@@ -161,6 +160,13 @@ def open_question(task: VerifiedTask, *, keys: Mapping[int, SealingKey], respond
             raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "question of another query")
         return question
     raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "question")
+
+
+def _unpadded(padded: bytes) -> bytes:
+    try:
+        return unpad(padded)
+    except EnvelopeRejected as error:
+        raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "padding of a question") from error
 
 
 def pseudonym_of(task: VerifiedTask, question: Question) -> Pseudonym:
@@ -173,13 +179,3 @@ def pseudonym_of(task: VerifiedTask, question: Question) -> Pseudonym:
         return unblind_element(Secret(question.blind), task.translated)
     except EncodingRejected as error:
         raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "translated element") from error
-
-
-def claimed_ids(header_bytes: bytes) -> tuple[str, str]:
-    """Query and requester that a task *claims*, for the alarm about one that does not verify; empty when unreadable."""
-    try:
-        claimed = from_json(header_bytes, max_bytes=limits.MAX_HEADER_BYTES, what="header")
-    except WardgateError:
-        return "", ""
-    found = (claimed.get("query_id"), claimed.get("requester"))
-    return (found[0] if isinstance(found[0], str) else ""), (found[1] if isinstance(found[1], str) else "")

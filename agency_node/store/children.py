@@ -23,7 +23,7 @@ def core_table(model: type[SQLModel]) -> Table:
 CHILD, HOLDING, RECORD, SOURCE = (core_table(model) for model in (Child, Holding, Record, SourceState))
 
 _HELD = (
-    select(CHILD.c.child_key, HOLDING.c.source_id, HOLDING.c.flags, RECORD.c.ref, RECORD.c.payload)
+    select(CHILD.c.child_key, CHILD.c.identifier, HOLDING.c.source_id, HOLDING.c.flags, RECORD.c.ref, RECORD.c.payload)
     .select_from(CHILD)
     .join(HOLDING, HOLDING.c.child_key == CHILD.c.child_key)
     .outerjoin(RECORD, (RECORD.c.child_key == HOLDING.c.child_key) & (RECORD.c.source_id == HOLDING.c.source_id))

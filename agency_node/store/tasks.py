@@ -5,18 +5,15 @@ Writes run inside the journal's transaction.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Row, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
 from agency_node.store.tables import Alert, DecisionInput, Referral, ReferralState, Task, TaskState
 
 TASK, DECISION, ALERT, REFERRAL = (core_table(model) for model in (Task, DecisionInput, Alert, Referral))
-
-DAY_S: Final = 24 * 3600
-HOUR_S: Final = 3600
 
 _BY_ID = select(TASK).where(TASK.c.task_id == bindparam("task_id"))
 _BY_QUERY = select(TASK.c.task_id).where(
@@ -51,18 +48,15 @@ _DUE = select(TASK.c.task_id, TASK.c.state, TASK.c.expires_at).where(
     TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
     TASK.c.expires_at <= bindparam("horizon"),
 )
-_COUNT_DAY = select(
-    func.count(case((TASK.c.user_ref == bindparam("user_ref"), 1))).label("user"),
-    func.count(case((TASK.c.arrived_at > bindparam("hour_start"), 1))).label("agency"),
-    func.count(case(((TASK.c.user_ref == bindparam("user_ref")) & TASK.c.break_glass, 1))).label("break_glass"),
-).where(
-    TASK.c.requester == bindparam("requester"),
-    TASK.c.arrived_at > bindparam("day_start"),
-    TASK.c.task_id != bindparam("task_id"),
+_RECENT = select(TASK.c.requester, TASK.c.user_ref, TASK.c.break_glass, TASK.c.arrived_at).where(
+    TASK.c.arrived_at > bindparam("since"),
+    TASK.c.requester != "",
+    TASK.c.state != TaskState.ACCEPTED.value,
 )
 _INSERT_DECISION = insert(DECISION)
 _INSERT_ALERT = insert(ALERT)
 _OPEN_ALERTS = select(ALERT).where(ALERT.c.seen_at.is_(None)).order_by(ALERT.c.opened_at)
+_ALERTED = select(ALERT.c.obligation).where(ALERT.c.query_id == bindparam("query_id"))
 _ALERT = select(ALERT).where(ALERT.c.alert_id == bindparam("alert_id"))
 _SEE_ALERT = (
     update(ALERT)
@@ -122,15 +116,6 @@ class Unfinished:
     task_id: str
     state: TaskState
     referral_state: ReferralState | None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How often a requester asked this agency lately."""
-
-    user_day: int
-    agency_hour: int
-    break_glass_day: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,21 +209,10 @@ async def due_tasks(connection: AsyncConnection, horizon: int) -> Sequence[Row[*
     return (await connection.execute(_DUE, {"horizon": horizon})).all()
 
 
-async def count_asked(connection: AsyncConnection, *, requester: str, user_ref: str, task_id: str, now: int) -> Asked:
-    """How often a requester asked lately, without the task at hand."""
-    row = (
-        await connection.execute(
-            _COUNT_DAY,
-            {
-                "requester": requester,
-                "user_ref": user_ref,
-                "task_id": task_id,
-                "day_start": now - DAY_S,
-                "hour_start": now - HOUR_S,
-            },
-        )
-    ).one()
-    return Asked(row.user, row.agency, row.break_glass)
+async def recent_tasks(connection: AsyncConnection, since: int) -> list[tuple[str, str, bool, int]]:
+    """Requester, user, whether it broke glass, and time of every decided task since: the seed of the counters."""
+    rows = (await connection.execute(_RECENT, {"since": since})).all()
+    return [(row.requester, row.user_ref, row.break_glass, row.arrived_at) for row in rows]
 
 
 async def keep_decisions(connection: AsyncConnection, decisions: Sequence[KeptDecision]) -> None:
@@ -248,9 +222,12 @@ async def keep_decisions(connection: AsyncConnection, decisions: Sequence[KeptDe
 
 
 async def open_alerts(connection: AsyncConnection, alerts: Sequence[NewAlert]) -> None:
-    """Store alerts that wait for their recipients."""
-    if alerts:
-        rows = [{**asdict(alert), "seen_at": None, "seen_by": None} for alert in alerts]
+    """Store alerts that wait for their recipients; an obligation is alerted to once for each query."""
+    if not alerts:
+        return
+    known = set((await connection.execute(_ALERTED, {"query_id": alerts[0].query_id})).scalars())
+    rows = [{**asdict(alert), "seen_at": None, "seen_by": None} for alert in alerts if alert.obligation not in known]
+    if rows:
         await connection.execute(_INSERT_ALERT, rows)
 
 
