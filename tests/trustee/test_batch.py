@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation import limits
+from federation.batch import BatchHeader, verify_batch
 from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from keys import domains
 from keys.signing import SigningKey
 from tests.support.signers import NOW, SignedBatch, Signer, some_elements
-from federation.batch import BatchHeader, verify_batch
 
 CAMDEN = Signer("camden-csc")
 

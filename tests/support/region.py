@@ -1,0 +1,147 @@
+"""A small federation as its signed directory shows it: real keys, real signatures, no network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from federation.directory import (
+    AgencyDescriptor,
+    AgencyEntry,
+    Anchors,
+    DirectoryDocument,
+    KeyStatement,
+    PointsStatement,
+    PublicPoint,
+    SignedPoints,
+    SignedStatement,
+    TrustedDirectory,
+)
+from keys import domains
+from keys.digest import sha256
+from keys.pseudonym import HolderKeys, Role
+from keys.secret import Secret
+from keys.signing import SigningKey
+from tests.support.signers import NOW, Signer
+
+
+def _seeds() -> dict[int, Secret]:
+    return {epoch: Secret.random() for epoch in (1, 2, 3)}
+
+
+@dataclass
+class Member:
+    """One agency: its chain of keys, the newest last, and what it declares."""
+
+    agency: str
+    chain: list[SigningKey] = field(default_factory=lambda: [SigningKey.generate()])
+    declared_caseload: int = 1_000
+    epochs: tuple[int, ...] = (1,)
+
+    @property
+    def signer(self) -> Signer:
+        """Signs with the newest key."""
+        return Signer(self.agency, self.chain[-1])
+
+    def change_key(self) -> None:
+        """Take a new signing key, introduced by the old one."""
+        self.chain.append(SigningKey.generate())
+
+    def statements(self) -> list[SignedStatement]:
+        return [self._statement(version) for version in range(1, len(self.chain) + 1)]
+
+    def _statement(self, version: int) -> SignedStatement:
+        key = self.chain[version - 1]
+        old = self.chain[version - 2] if version > 1 else None
+        statement = KeyStatement(
+            agency=self.agency,
+            version=version,
+            signing_key=bytes(key.verify_key),
+            sealing_key=b"sealing key of " + self.agency.encode(),
+            sealing_epoch=version,
+            predecessor=bytes(old.verify_key) if old else "",
+            issued_at=NOW,
+        ).canonical()
+        return SignedStatement(
+            statement=statement,
+            signature=key.sign(domains.KEY_STATEMENT, statement),
+            predecessor_signature=old.sign(domains.KEY_STATEMENT, statement) if old else "",
+        )
+
+
+@dataclass(frozen=True)
+class Published:
+    """One version of the directory, with the body of the ledger entry that publishes it."""
+
+    version: int
+    content: bytes
+    signature: bytes
+
+    @property
+    def body(self) -> dict[str, object]:
+        return {"directory_sha256": sha256(self.content).hex(), "version": self.version, "change": "test"}
+
+
+@dataclass
+class Region:
+    """Both holders and the agencies."""
+
+    members: Mapping[str, Member]
+    gateway_key: SigningKey = field(default_factory=SigningKey.generate)
+    trustee_key: SigningKey = field(default_factory=SigningKey.generate)
+    gateway_holder: HolderKeys = field(default_factory=lambda: HolderKeys("gateway", _seeds()))
+    trustee_holder: HolderKeys = field(default_factory=lambda: HolderKeys("trustee", _seeds()))
+    version: int = 0
+
+    @classmethod
+    def of(cls, *agencies: str) -> "Region":
+        return cls({agency: Member(agency) for agency in agencies})
+
+    @property
+    def anchors(self) -> Anchors:
+        return Anchors(gateway_key=self.gateway_key.verify_key, trustee_key=self.trustee_key.verify_key)
+
+    def signer(self, agency: str) -> Signer:
+        return self.members[agency].signer
+
+    def publish(self, *without: str) -> Published:
+        """The next version of the directory, leaving some agencies out."""
+        self.version += 1
+        content = DirectoryDocument(
+            version=self.version,
+            issued_at=NOW,
+            audit_key=b"audit key",
+            agencies=[self._entry(member) for name, member in self.members.items() if name not in without],
+        ).canonical()
+        return Published(self.version, content, self.gateway_key.sign(domains.DIRECTORY, content))
+
+    def trusted(self) -> TrustedDirectory:
+        """The next version, verified."""
+        found = self.publish()
+        return TrustedDirectory.empty(self.anchors).advance(found.content, found.signature, entry=found.body)
+
+    def _entry(self, member: Member) -> AgencyEntry:
+        return AgencyEntry(
+            agency=AgencyDescriptor(
+                id=member.agency,
+                name=member.agency.title(),
+                kind="test_kind",
+                legal_class="S11_1",
+                areas=["camden"],
+                agreements=[],
+                declared_caseload=member.declared_caseload,
+            ),
+            statements=member.statements(),
+            gateway_points=self._points("gateway", member, self.gateway_holder, self.gateway_key),
+            trustee_points=self._points("trustee", member, self.trustee_holder, self.trustee_key),
+        )
+
+    @staticmethod
+    def _points(role: Role, member: Member, holder: HolderKeys, key: SigningKey) -> SignedPoints:
+        statement = PointsStatement(
+            holder=role,
+            scope=member.agency,
+            epochs=[
+                PublicPoint(epoch=epoch, public=holder.key(member.agency, epoch).public) for epoch in member.epochs
+            ],
+            issued_at=NOW,
+        ).canonical()
+        return SignedPoints(statement=statement, signature=key.sign(domains.POINTS, statement))
