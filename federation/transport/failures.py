@@ -116,7 +116,9 @@ async def call_errors(peer: Party) -> AsyncIterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error, peer) from error
-    except grpc.aio.UsageError as error:
+    except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
+        if isinstance(error, grpc.aio.UsageError) and "closed" not in str(error):
+            raise  # gRPC was used wrongly: a defect, not the network
         raise _closed(peer) from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()

@@ -51,27 +51,23 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # the packag
         """Whether each component can be used, by name."""
         async with self._lock:
             if self._monotonic() - self._looked_at >= FRESH_S:
-                found = dict(zip(self._components, await self._look(), strict=True))
-                self._tell(found)
-                self._found, self._looked_at = found, self._monotonic()
+                self._found, self._looked_at = await self._look(), self._monotonic()
             return dict(self._found)
 
     async def is_serving(self) -> bool:
         """Whether the whole service is usable."""
         return not self._draining.is_set() and all((await self.report()).values())
 
-    async def _look(self) -> list[bool]:
+    async def _look(self) -> dict[str, bool]:
         looks = (asyncio.wait_for(check(), COMPONENT_TIMEOUT_S) for check in self._components.values())
-        found = await asyncio.gather(*looks, return_exceptions=True)
-        for name, outcome in zip(self._components, found, strict=True):
-            if isinstance(outcome, BaseException) and self._found.get(name, True):
-                _log.event(Event.COMPONENT_UNUSABLE, component=name, error=outcome)
-        return [outcome is True for outcome in found]
-
-    def _tell(self, found: Mapping[str, bool]) -> None:
-        for name, usable in found.items():
-            if usable and not self._found.get(name, True):
-                _log.event(Event.COMPONENT_USABLE, component=name)
+        outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        found = {}
+        for name, outcome in zip(self._components, outcomes, strict=True):
+            found[name] = outcome is True
+            if found[name] != self._found.get(name, True):
+                event = Event.COMPONENT_USABLE if found[name] else Event.COMPONENT_UNUSABLE
+                _log.event(event, component=name, error=outcome if isinstance(outcome, BaseException) else None)
+        return found
 
     async def _status_of(self, name: str) -> health_pb2.HealthCheckResponse.ServingStatus:
         if name and name not in self._components:

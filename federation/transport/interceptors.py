@@ -174,8 +174,8 @@ class Gate(Interceptor):
                 running = watch.enter(peer, route.method)
                 _authorise(peer, route)
                 return await work(received, context)
-            except grpc.aio.AbortError:
-                raise
+            except (grpc.aio.AbortError, grpc.aio.InternalError):
+                raise  # the servicer ended the call, or the caller is gone and nothing can be sent: gRPC knows both
             except asyncio.CancelledError:
                 if running is None or running.cut is None:
                     raise

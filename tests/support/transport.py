@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import descriptor_pool, message_factory
+from grpc_health.v1 import health_pb2_grpc
 
 from federation.transport.certificates import CertificateSource, Credentials, HeldCertificates
 from federation.transport.channel import ChannelOptions, RotatingChannel
 from federation.transport.denylist import DenyEntry, DenyList, SignedDenyList
+from federation.transport.health import Health
 from federation.transport.identity import Party
 from federation.transport.methods import ServerRole
 from federation.transport.server import ServerOptions, TransportServer, build_server
@@ -59,6 +61,7 @@ def served(method: str, behaviour: Callable[..., Any]) -> Handlers:
     return grpc.method_handlers_generic_handler(service, {name: handler})
 
 
+Servicer = Handlers | enrolment_pb2_grpc.CertificateServiceServicer | Health
 Requests = AsyncIterator[link_pb2.AttachRequest]
 
 
@@ -96,7 +99,7 @@ class World:
     @asynccontextmanager
     async def serving(
         self,
-        *servicers: Handlers | enrolment_pb2_grpc.CertificateServiceServicer,
+        *servicers: "Servicer",
         role: ServerRole = ServerRole.GATEWAY,
         certificates: CertificateSource | None = None,
         options: ServerOptions | None = None,
@@ -139,10 +142,12 @@ class World:
             yield channel
 
 
-def register(server: TransportServer, servicers: Sequence[Handlers | enrolment_pb2_grpc.CertificateServiceServicer]) -> None:
-    """Add what `served` made, and `Unary`."""
+def register(server: TransportServer, servicers: Sequence["Servicer"]) -> None:
+    """Add what `served` made, `Unary` and `Health`."""
     for servicer in servicers:
         if isinstance(servicer, enrolment_pb2_grpc.CertificateServiceServicer):
             enrolment_pb2_grpc.add_CertificateServiceServicer_to_server(servicer, server.grpc)
+        elif isinstance(servicer, Health):
+            health_pb2_grpc.add_HealthServicer_to_server(servicer, server.grpc)
         else:
             server.grpc.add_generic_rpc_handlers((servicer,))

@@ -1,6 +1,7 @@
 """Real servers and channels on loopback: who gets in, and what comes back."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -64,7 +65,7 @@ class TestIdentity:
         assert first.certificate_chain == b"wardgate://node/camden-csc"
         assert second.certificate_chain == b"wardgate://node/barnet-csc"
 
-    @pytest.mark.parametrize("party", [ALICE, TRUSTEE, GATEWAY, Party(PartyKind.LOCAL, "camden-csc")])
+    @pytest.mark.parametrize("party", [ALICE, GATEWAY, Party(PartyKind.LOCAL, "camden-csc")])
     async def test_a_party_of_another_kind_is_refused(self, party: Party) -> None:
         world = World()
         async with world.serving(Unary()) as server, world.calling(server, party) as channel:
@@ -418,6 +419,40 @@ class TestStreams:
 
             await asyncio.wait_for(ended.wait(), 10)
 
+    @pytest.mark.parametrize("style", ["yielded", "written"])
+    async def test_an_answer_to_a_caller_who_has_gone_is_no_defect(
+        self, style: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ended = asyncio.Event()
+
+        async def yielded(_: Requests, __: object) -> AsyncIterator[link_pb2.AttachResponse]:
+            try:
+                yield link_pb2.AttachResponse()
+                await _until_cancelled()
+                yield link_pb2.AttachResponse()
+            finally:
+                ended.set()
+
+        async def written(_: Requests, context: Context) -> None:
+            try:
+                await context.write(link_pb2.AttachResponse())
+                await _until_cancelled()
+                await context.write(link_pb2.AttachResponse())
+            finally:
+                ended.set()
+
+        world = World()
+        behaviour = {"yielded": yielded, "written": written}[style]
+        async with world.serving(served("LinkService/Attach", behaviour)) as server, world.calling(server) as channel:
+            call = LinkServiceStub(channel).Attach(None)
+            await call.read()
+            call.cancel()
+            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.sleep(0)
+
+            assert len(server.watch) == 0
+        assert "CALL_BROKEN" not in caplog.text
+
 
 class TestCorrelation:
     async def test_the_callers_id_reaches_the_servicer_and_comes_back(self) -> None:
@@ -513,6 +548,11 @@ async def _enrol(_: wire.EnrolRequest, __: object) -> wire.EnrolResponse:
 
 def _blocking(_: wire.RenewRequest, __: object) -> wire.RenewResponse:
     raise NotImplementedError("what a generated servicer does for a method that nobody wrote")
+
+
+async def _until_cancelled() -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
 
 
 async def _empty(_: wire.RenewRequest) -> wire.RenewResponse:

@@ -66,7 +66,7 @@ def test_only_enrolment_is_open_to_the_anonymous() -> None:
         (ServerRole.GATEWAY, "QueryService", {"node"}),
         (ServerRole.GATEWAY, "LinkService", {"node"}),
         (ServerRole.GATEWAY, "PseudonymService", {"node"}),
-        (ServerRole.GATEWAY, "CertificateService", {"node"}),
+        (ServerRole.GATEWAY, "CertificateService", {"node", "trustee"}),
         (ServerRole.GATEWAY, "DirectoryService", {"node", "trustee", "operator"}),
         (ServerRole.GATEWAY, "LedgerService", {"node", "trustee", "operator"}),
         (ServerRole.GATEWAY, "AdminService", {"operator"}),

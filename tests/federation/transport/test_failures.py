@@ -1,0 +1,131 @@
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+
+from federation.errors import CATALOGUE, ErrorCode
+from federation.transport.backoff import Backoff
+from federation.transport.failures import ERROR_CODE_KEY, RemoteError, call_errors, from_rpc_error
+from tests.support.pki import GATEWAY
+
+
+def failed(status: grpc.StatusCode, details: str = "", *trailing: tuple[str, str]) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(status, grpc.aio.Metadata(), grpc.aio.Metadata(*trailing), details, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "details", "code"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "failed to connect", ErrorCode.PEER_UNAVAILABLE),
+        (grpc.StatusCode.CANCELLED, "", ErrorCode.PEER_UNAVAILABLE),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "", ErrorCode.DEADLINE_EXCEEDED),
+        (grpc.StatusCode.UNAUTHENTICATED, "", ErrorCode.NOT_AUTHENTICATED),
+        (grpc.StatusCode.PERMISSION_DENIED, "", ErrorCode.NOT_AUTHORISED),
+        (grpc.StatusCode.UNIMPLEMENTED, "", ErrorCode.MESSAGE_MALFORMED),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max", ErrorCode.MESSAGE_TOO_LARGE),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!", ErrorCode.PEER_UNAVAILABLE),
+        (grpc.StatusCode.INTERNAL, "", ErrorCode.INTERNAL),
+        (grpc.StatusCode.UNKNOWN, "", ErrorCode.INTERNAL),
+    ],
+)
+def test_a_status_without_a_code_of_ours_is_not_an_answer(
+    status: grpc.StatusCode, details: str, code: ErrorCode
+) -> None:
+    error = from_rpc_error(failed(status, details), GATEWAY)
+
+    assert error.code is code
+    assert not error.is_answer
+    assert error.peer == GATEWAY
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_a_code_counts_only_with_its_own_status(code: ErrorCode) -> None:
+    status = CATALOGUE[code].status
+    others = [other for other in grpc.StatusCode if other not in (status, grpc.StatusCode.OK)]
+
+    assert from_rpc_error(failed(status, "", (ERROR_CODE_KEY, code)), GATEWAY).code is code
+    assert not any(from_rpc_error(failed(other, "", (ERROR_CODE_KEY, code)), GATEWAY).is_answer for other in others)
+
+
+def test_a_code_that_the_catalogue_lacks_is_no_answer() -> None:
+    error = from_rpc_error(failed(grpc.StatusCode.NOT_FOUND, "", (ERROR_CODE_KEY, "NOT_OURS")), GATEWAY)
+
+    assert error.code is ErrorCode.INTERNAL
+    assert not error.is_answer
+
+
+def test_the_other_sides_text_is_not_repeated() -> None:
+    error = from_rpc_error(failed(grpc.StatusCode.UNAVAILABLE, "Jane Doe"), GATEWAY)
+
+    assert "Jane" not in str(error)
+
+
+async def test_a_cancelled_task_stays_cancelled() -> None:
+    async def wait() -> None:
+        async with call_errors(GATEWAY):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_timeout_around_a_call_stays_a_timeout() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01), call_errors(GATEWAY):
+            await asyncio.Event().wait()
+
+
+async def test_a_call_that_grpc_cancelled_is_unavailable() -> None:
+    with pytest.raises(RemoteError) as raised:
+        async with call_errors(GATEWAY):
+            raise asyncio.CancelledError
+
+    assert raised.value.code is ErrorCode.PEER_UNAVAILABLE
+
+
+async def test_wrong_use_of_grpc_is_not_hidden() -> None:
+    with pytest.raises(grpc.aio.UsageError):
+        async with call_errors(GATEWAY):
+            raise grpc.aio.UsageError("The iterator and read/write APIs may not be mixed on a single RPC.")
+
+
+async def test_it_is_a_decorator_too() -> None:
+    @call_errors(GATEWAY)
+    async def call() -> None:
+        raise failed(grpc.StatusCode.UNAVAILABLE)
+
+    for _ in range(2):
+        with pytest.raises(RemoteError):
+            await call()
+
+
+def test_pauses_are_drawn_below_a_ceiling_that_doubles_to_thirty_seconds() -> None:
+    ceilings: list[float] = []
+
+    def uniform(low: float, high: float) -> float:
+        assert low == 0
+        ceilings.append(high)
+        return high
+
+    backoff = Backoff(uniform=uniform)
+    for _ in range(9):
+        backoff.next_s()
+
+    assert ceilings == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert backoff.attempt == 9
+
+
+def test_success_starts_again_at_the_shortest() -> None:
+    backoff = Backoff(uniform=lambda _, high: high)
+    backoff.next_s()
+    backoff.next_s()
+
+    backoff.reset()
+
+    assert backoff.next_s() == 0.5
+    assert backoff.attempt == 1
