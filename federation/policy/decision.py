@@ -169,7 +169,7 @@ def _names(document: JsonObject, part: str, key: str) -> list[str]:
     if not isinstance(parts, list):
         return []
     names = (item.get(key) for item in parts if isinstance(item, dict))
-    return [name for name in names if isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS]
+    return [name for name in names if isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_NAME_CHARS]
 
 
 def _value_of(raw: RawDecision, asked: Asked) -> JsonObject:

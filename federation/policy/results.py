@@ -77,7 +77,7 @@ class Granted:
 class TargetDecision:
     """What the gateway may ask one responder."""
 
-    agency: Code
+    agency: Text
     effect: Literal[Effect.PERMIT, Effect.DENY]
     categories: tuple[Granted, ...]
     reasons: tuple[Reason, ...]

@@ -6,10 +6,11 @@ the interpreter lock while the guest runs. A sandbox that trapped, ran out of me
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.bundle import BundleId, VerifiedBundle
@@ -17,6 +18,8 @@ from federation.policy.engine import Activation, EngineIdentity, EntryPoint, Fai
 from federation.policy.golden import GOLDEN_DEADLINE_S, check_golden
 from federation.policy.wasm_instance import WasmLimits
 from federation.policy.wasm_pool import SandboxPool
+
+Result = TypeVar("Result")
 
 NAME: Final = "opa-wasm"
 MAX_WAITING: Final = 256
@@ -65,11 +68,11 @@ class WasmEngine:
                 )
                 self._refuse_closed()
             except BaseException:
-                following.retire()
+                following.let_go()
                 raise
             previous, self._serving = self._serving, following
             if previous is not None:
-                previous.retire()
+                previous.let_go()
             return Activation(engine, bundle.id, previous.bundle if previous else None, golden)
 
     async def decide(self, entry_point: EntryPoint, input_json: bytes, *, deadline_s: float) -> RawDecision:
@@ -90,18 +93,34 @@ class WasmEngine:
         self._waiting += 1
         try:
             async with asyncio.timeout(deadline_s):
-                raw = await asyncio.get_running_loop().run_in_executor(
-                    self._executor, serving.evaluate, entry_point, input_json, until
+                raw = await asyncio.wrap_future(
+                    self._run(serving, lambda: serving.evaluate(entry_point, input_json, until))
                 )
         except TimeoutError:
             return serving.failed(Failure.TIMEOUT, "deadline")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return serving.failed(Failure.UNAVAILABLE, "closed")  # not we were cancelled: `aclose` dropped the job
         except Exception as error:  # noqa: BLE001 - nothing is permitted, and the record says why
             return serving.failed(Failure.UNAVAILABLE, type(error).__name__)
         finally:
             self._waiting -= 1
         if raw.failure is not None and not self._closed:
-            self._executor.submit(serving.replenish)
+            self._run(serving, serving.replenish)
         return raw
+
+    def _run(self, serving: SandboxPool, work: Callable[[], Result]) -> "Future[Result]":
+        """Run in one of the pool's threads. The pool is held until that has ended, however long its caller waits."""
+        serving.hold()
+        try:
+            job = self._executor.submit(work)
+        except RuntimeError:
+            serving.let_go()
+            raise
+        job.add_done_callback(lambda _: serving.let_go())
+        return job
 
     def _unavailable(self, bundle: BundleId | None, detail: str) -> RawDecision:
         return RawDecision(self.identity, bundle, failure=Failure.UNAVAILABLE, detail=detail)
@@ -118,7 +137,7 @@ class WasmEngine:
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
         serving, self._serving = self._serving, None
         if serving is not None:
-            serving.retire()
+            serving.let_go()
 
     def _refuse_closed(self) -> None:
         if self._closed:

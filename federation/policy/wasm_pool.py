@@ -15,7 +15,10 @@ from federation.policy.wasm_module import acquire_module, release_module
 
 
 class SandboxPool:
-    """One bundle in a fixed number of sandboxes. Methods run in the engine's threads.
+    """One bundle in a fixed number of sandboxes. `evaluate` and `replenish` run in the engine's threads.
+
+    A pool lives as long as anybody holds it, so that a decision that was waiting while another bundle went live still
+    finds the sandboxes of the one it began with.
 
     Raises:
         WardgateError: `BUNDLE_REJECTED`: the module or its data cannot be used.
@@ -30,19 +33,42 @@ class SandboxPool:
         self._size, self._limits = size, limits
         self._idle: deque[WasmInstance] = deque()
         self._lock = Lock()
-        self._lent = 0
-        self._retired = False
+        self._users = 1  # the engine that made it
+        self._alive = 0
         self._module = acquire_module(self._wasm, cache_dir)
         try:
             for _ in range(size):
                 self._idle.append(self._build())
             self._entry_points = _entry_points(self._idle[0])
         except BaseException:
-            self.retire()
+            self.let_go()
             raise
 
+    def hold(self) -> None:
+        """Keep the pool from being freed until as many calls of `let_go`."""
+        with self._lock:
+            self._users += 1
+
+    def let_go(self) -> None:
+        """End one use; the last frees sandboxes and module."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            while self._idle:
+                self._close(self._idle.pop())
+            release_module(self._wasm)
+
     def _build(self) -> WasmInstance:
-        return WasmInstance(self._module, self._data, self._limits)
+        instance = WasmInstance(self._module, self._data, self._limits)
+        with self._lock:
+            self._alive += 1
+        return instance
+
+    def _close(self, instance: WasmInstance) -> None:
+        instance.close()
+        with self._lock:
+            self._alive -= 1
 
     def evaluate(self, entry_point: EntryPoint, input_json: bytes, until: float) -> RawDecision:
         """Evaluate before the monotonic time `until`. Raises nothing of its own: whatever fails is in the answer."""
@@ -65,38 +91,25 @@ class SandboxPool:
         return RawDecision(self.engine, self.bundle, failure=failure, detail=detail, evaluation_us=spent)
 
     def _evaluate(self, entry_point: int, input_json: bytes, limit_s: float) -> JsonValue | Undefined:
-        instance = self._take()
+        with self._lock:
+            instance = self._idle.pop() if self._idle else None
+        if instance is None:
+            instance = self._build()
         try:
             value = _value_of(instance.evaluate(entry_point, input_json, limit_s=limit_s))
         except BaseException:
-            instance.close()
-            self._returned()
+            self._close(instance)
             raise
-        self._give_back(instance)
+        self._put(instance)
         return value
 
-    def _take(self) -> WasmInstance:
+    def _put(self, instance: WasmInstance) -> None:
         with self._lock:
-            self._lent += 1
-            if self._idle:
-                return self._idle.pop()
-        try:
-            return self._build()
-        except BaseException:
-            self._returned()
-            raise
-
-    def _give_back(self, instance: WasmInstance) -> None:
-        with self._lock:
-            self._idle.append(instance)
-        self._returned()
-
-    def _returned(self) -> None:
-        with self._lock:
-            self._lent -= 1
-            last = self._retired and self._lent == 0
-        if last:
-            self._free()
+            surplus = len(self._idle) >= self._size
+            if not surplus:
+                self._idle.append(instance)
+        if surplus:
+            self._close(instance)
 
     def replenish(self) -> None:
         """Build a sandbox in place of one that was thrown away, so that no decision has to wait for it.
@@ -104,29 +117,8 @@ class SandboxPool:
         Raises:
             WardgateError: It could not be built; the next decision tries again and says so.
         """
-        with self._lock:
-            if self._retired or len(self._idle) + self._lent >= self._size:
-                return
-            self._lent += 1
-        try:
-            instance = self._build()
-        except BaseException:
-            self._returned()
-            raise
-        self._give_back(instance)
-
-    def retire(self) -> None:
-        """Free everything, at once or when the last evaluation under way has ended. Idempotent."""
-        with self._lock:
-            first, self._retired = not self._retired, True
-            unused = self._lent == 0
-        if first and unused:
-            self._free()
-
-    def _free(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
-        release_module(self._wasm)
+        if self._alive < self._size:
+            self._put(self._build())
 
 
 def _value_of(result_set: bytes) -> JsonValue | Undefined:
