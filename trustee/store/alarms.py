@@ -2,14 +2,12 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from trustee.store.dialect import insert_new
 from trustee.store.tables import Alarm, table
 
 _ALARM: Final = table(Alarm)
-_FORGET: Final = delete(_ALARM).where(_ALARM.c.hour_start < bindparam("before"))
 
 
 class AlreadyAlarmedError(Exception):
@@ -25,8 +23,3 @@ async def mark_alarm(connection: AsyncConnection, agency: str, reason: str, hour
     row = {"agency": agency, "reason": reason, "hour_start": hour_start}
     if (await connection.execute(insert_new(connection.dialect.name, _ALARM), row)).rowcount == 0:
         raise AlreadyAlarmedError
-
-
-async def forget_alarms(connection: AsyncConnection, before: int) -> int:
-    """Delete marks of hours that began earlier; returns how many."""
-    return (await connection.execute(_FORGET, {"before": before})).rowcount

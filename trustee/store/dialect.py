@@ -1,19 +1,16 @@
 """`INSERT ... ON CONFLICT`, which SQLAlchemy spells once for each database."""
 
 from functools import lru_cache
-from typing import Final
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 Insert = postgresql.Insert | sqlite.Insert
 
-_INSERT: Final = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-
 
 def insert_into(dialect: str, table: Table) -> Insert:
     """An `INSERT` that can be given a conflict clause."""
-    return _INSERT[dialect](table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 @lru_cache

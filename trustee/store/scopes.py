@@ -1,6 +1,6 @@
 """Epochs of scopes and accepted caseloads: small tables, read whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import select
@@ -40,10 +40,7 @@ async def accept_first_caseloads(connection: AsyncConnection, declared: Mapping[
         await connection.execute(insert_new(connection.dialect.name, _CASELOAD), rows)
 
 
-async def raise_caseloads(connection: AsyncConnection, approved: Iterable[tuple[str, int]]) -> None:
-    """Set caseloads that two people approved."""
-    for agency, children in approved:
-        statement = insert_into(connection.dialect.name, _CASELOAD).values(agency=agency, children=children)
-        await connection.execute(
-            statement.on_conflict_do_update(index_elements=["agency"], set_={"children": children})
-        )
+async def raise_caseload(connection: AsyncConnection, agency: str, children: int) -> None:
+    """Set the caseload that counts for an agency."""
+    statement = insert_into(connection.dialect.name, _CASELOAD).values(agency=agency, children=children)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["agency"], set_={"children": children}))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from federation.batch import BatchHeader
@@ -29,8 +29,6 @@ _EXTEND: Final = (
     )
     .values(translated=bindparam("after"))
 )
-_FORGET_BATCHES: Final = delete(_BATCH).where(_BATCH.c.expires_at <= bindparam("before"))
-_FORGET_TICKETS: Final = delete(_TICKET).where(_TICKET.c.expires_at <= bindparam("before"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,3 @@ async def find_ticket(connection: AsyncConnection, agency: str, query_sha256: by
 async def _presented(connection: AsyncConnection, ticket: Ticket) -> Presented:
     row = (await connection.execute(_FIND_TICKET, {"agency": ticket.requester, "query": ticket.query_sha256})).one()
     return Presented(row.ticket_sha256, int(row.translated, 16))
-
-
-async def forget_presented(connection: AsyncConnection, *, batches_before: int, tickets_before: int) -> int:
-    """Delete what expired before the given times; returns how many rows."""
-    batches = (await connection.execute(_FORGET_BATCHES, {"before": batches_before})).rowcount
-    return batches + (await connection.execute(_FORGET_TICKETS, {"before": tickets_before})).rowcount

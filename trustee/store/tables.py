@@ -4,10 +4,11 @@ Rows change only in the transaction that also writes their ledger entry (`truste
 after its retention and for the directory state, which proves itself.
 """
 
+import re
 from typing import Final
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, MetaData, SmallInteger, String, Table
-from sqlalchemy.orm import registry
+from sqlalchemy.orm import declared_attr, registry
 from sqlmodel import Field, SQLModel
 
 from federation.ledger.tables import include_ledger
@@ -21,7 +22,11 @@ include_ledger(metadata)
 
 
 class TrusteeTable(SQLModel, registry=registry(metadata=metadata)):
-    """Base of the trustee's tables."""
+    """Base of the trustee's tables, named as their classes are: `SeenBatch` is `seen_batch`."""
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # type: ignore[mutable-override] # noqa: N805 - SQLModel declares a wider type; a declared attribute is called with the class
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 def _agency() -> Column[str]:
@@ -36,10 +41,8 @@ def _instant() -> Column[int]:
     return Column(BigInteger, nullable=False)
 
 
-class CounterRow(TrusteeTable, table=True):
+class Counter(TrusteeTable, table=True):
     """How much of one kind an agency has used in one window (`trustee.quotas`)."""
-
-    __tablename__ = "counter"
 
     agency: str = Field(sa_column=_agency())
     kind: str = Field(sa_column=Column(String(NAME_CHARS), primary_key=True))
@@ -52,8 +55,6 @@ class CounterRow(TrusteeTable, table=True):
 
 class SeenBatch(TrusteeTable, table=True):
     """A batch that was evaluated, remembered until it has expired."""
-
-    __tablename__ = "seen_batch"
 
     agency: str = Field(sa_column=_agency())
     batch_id: str = Field(sa_column=Column(String(36), primary_key=True))
@@ -69,8 +70,6 @@ class SeenTicket(TrusteeTable, table=True):
     `translated` has one hexadecimal bit for each point: bit n is the ticket's point n.
     """
 
-    __tablename__ = "seen_ticket"
-
     agency: str = Field(sa_column=_agency())
     query_sha256: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
     ticket_sha256: bytes = Field(sa_column=_digest())
@@ -83,8 +82,6 @@ class SeenTicket(TrusteeTable, table=True):
 class Alarm(TrusteeTable, table=True):
     """An alarm raised for an agency in an hour, so that it is raised once."""
 
-    __tablename__ = "alarm"
-
     agency: str = Field(sa_column=_agency())
     reason: str = Field(sa_column=Column(String(NAME_CHARS), primary_key=True))
     hour_start: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
@@ -93,16 +90,12 @@ class Alarm(TrusteeTable, table=True):
 class Caseload(TrusteeTable, table=True):
     """The largest caseload that counts for an agency: as it first declared it, or as two people approved it since."""
 
-    __tablename__ = "caseload"
-
     agency: str = Field(sa_column=_agency())
     children: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class ScopeEpochs(TrusteeTable, table=True):
     """The epochs of a scope that are in use, both included. A scope without a row has epoch 1 only."""
-
-    __tablename__ = "scope_epochs"
 
     scope: str = Field(sa_column=_agency())
     oldest: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -115,7 +108,6 @@ class VerifiedDirectory(TrusteeTable, table=True):
     The gateway's checkpoint it was verified against stands in `witnessed_log`.
     """
 
-    __tablename__ = "verified_directory"
     __table_args__ = (CheckConstraint("id = 1", name="ck_verified_directory_one_row"),)
 
     id: int = Field(default=1, sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
@@ -130,7 +122,6 @@ class VerifiedDirectory(TrusteeTable, table=True):
 class VerifiedDenyList(TrusteeTable, table=True):
     """The last deny list that was verified, one row: it holds from the first call after a restart."""
 
-    __tablename__ = "verified_deny_list"
     __table_args__ = (CheckConstraint("id = 1", name="ck_verified_deny_list_one_row"),)
 
     id: int = Field(default=1, sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trustee.quotas import Charge, CounterKind, Totals, Window
 from trustee.store.dialect import insert_into
-from trustee.store.tables import CounterRow, table
+from trustee.store.tables import Counter, table
 
-_COUNTER: Final = table(CounterRow)
+_COUNTER: Final = table(Counter)
 _KEY: Final = ("agency", "kind", "period", "start")
 _HOUR: Final = (
     select(_COUNTER.c.agency, _COUNTER.c.kind, _COUNTER.c.total)
     .where(_COUNTER.c.period == Window.HOUR, _COUNTER.c.start == bindparam("hour_start"))
     .order_by(_COUNTER.c.agency, _COUNTER.c.kind)
 )
-_FORGET: Final = delete(_COUNTER).where(_COUNTER.c.period != Window.EPOCH, _COUNTER.c.start < bindparam("before"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,3 @@ async def counts_of_hour(connection: AsyncConnection, hour_start: int) -> list[C
     """What every agency used in one hour, by agency and kind."""
     rows = await connection.execute(_HOUR, {"hour_start": hour_start})
     return [Count(row.agency, CounterKind(row.kind), row.total) for row in rows]
-
-
-async def forget_counters(connection: AsyncConnection, before: int) -> int:
-    """Delete hourly and daily counters older than `before`; returns how many. The ledger keeps what they summed."""
-    return (await connection.execute(_FORGET, {"before": before})).rowcount
