@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from federation.events import Event
-from federation.supervision import Supervisor
+from federation.supervision import OnCrash, Supervisor
 from federation.telemetry import EventLog
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -31,21 +31,19 @@ def run(serve: Serve, *, service: str) -> None:
         service: Its name in the log.
 
     Raises:
-        WardgateError: What stopped the service, `INTERNAL` for a failed task.
+        WardgateError: What stopped the service; `INTERNAL` for anything unforeseen, which stands in the log.
     """
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_thread
-    try:
-        asyncio.run(_main(serve, service))
-    finally:
-        sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
+    asyncio.run(_main(serve, service))
 
 
 async def _main(serve: Serve, service: str) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unretrieved)
     supervisor = Supervisor()
-    serving = asyncio.create_task(serve(supervisor), name=service)
+    _log.event(Event.SERVICE_STARTED, service=service)
+    serving = supervisor.start(service, lambda: serve(supervisor), on_crash=OnCrash.STOP)
 
     def on_signal(received: signal.Signals) -> None:
         if supervisor.is_stopping:
@@ -56,12 +54,8 @@ async def _main(serve: Serve, service: str) -> None:
 
     for number in SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
-    _log.event(Event.SERVICE_STARTED, service=service)
     try:
-        await serving
-    except asyncio.CancelledError:
-        if not supervisor.is_stopping:
-            raise
+        await asyncio.wait([serving])
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)

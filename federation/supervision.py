@@ -33,14 +33,17 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._monotonic = monotonic
-        self._failure: str | None = None
+        self._failure: WardgateError | None = None
 
-    def start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, on_crash: OnCrash) -> None:
+    def start(
+        self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, on_crash: OnCrash
+    ) -> asyncio.Task[None]:
         """Run `work` until it returns, is stopped, or fails as `on_crash` says."""
         runner = self._restarting(name, work) if on_crash is OnCrash.RESTART else self._once(name, work)
         task = asyncio.create_task(runner, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def request_stop(self) -> None:
         """Ask the service to finish what it has begun and end."""
@@ -55,7 +58,7 @@ class Supervisor:
         """Wait for a signal, or for a task without which the service cannot go on.
 
         Raises:
-            WardgateError: `INTERNAL`, naming the task that failed.
+            WardgateError: What the task failed with; `INTERNAL`, naming the task, for anything unforeseen.
         """
         await self._stop.wait()
         self.raise_failure()
@@ -64,10 +67,10 @@ class Supervisor:
         """Say so if a task failed that the service cannot do without.
 
         Raises:
-            WardgateError: `INTERNAL`, naming the task.
+            WardgateError: What it failed with; `INTERNAL`, naming the task, for anything unforeseen.
         """
         if self._failure is not None:
-            raise WardgateError(ErrorCode.INTERNAL, f"task {self._failure} failed")
+            raise self._failure
 
     async def aclose(self) -> None:
         """Cancel every task and wait until all are gone."""
@@ -80,8 +83,10 @@ class Supervisor:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - the supervisor is where a failed task is noticed
-            _log.event(Event.TASK_CRASHED, task=name, error=error)
-            self._failure = name
+            if error is not self._failure:  # else one task reports what another has failed with already
+                _log.event(Event.TASK_CRASHED, task=name, error=error)
+                unforeseen = WardgateError(ErrorCode.INTERNAL, f"task {name} failed")
+                self._failure = error if isinstance(error, WardgateError) else unforeseen
             self._stop.set()
 
     async def _restarting(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -7,7 +7,7 @@ Rules, from first to last line of defence:
 2. at run time an unknown field, or a value that is not a short identifier, is replaced by a marker and raises the alarm
    `FIELD_REDACTED`;
 3. of an exception only types and places are written, never its text: a library's message may quote a record;
-4. of a library's own log call only the template is written, never the values;
+4. of a library's own log call only the first line of its template is written, never the values;
 5. whatever is left passes a mask that removes every valid NHS number, wherever it stands.
 
 Instants (names ending `_at`) are written as ISO 8601, so that a number of ten digits in a log is never a time.
@@ -158,10 +158,14 @@ class EventLog:
         if error is not None:
             given["exception"] = describe_exception(error)
             if isinstance(error, WardgateError):
-                given |= {"code": str(error.code), "detail": error.detail}
+                given |= {"code": str(error.code), "detail": _one_line(error.detail)}
         self._log.log(level, event, **given)
         for name in _offenders(given):
             self._log.log(Level.ALARM, Event.FIELD_REDACTED, field=name if _IDENTIFIER.fullmatch(name) else REDACTED)
+
+
+def _one_line(detail: str) -> str:
+    return re.sub(r"[^ -~]", "?", detail[:MAX_SENTENCE_CHARS])
 
 
 def _is_allowed(name: str, value: object) -> bool:
@@ -219,6 +223,8 @@ def _from_library(_: object, __: str, given: MutableMapping[str, Any]) -> dict[s
     record: logging.LogRecord = given["_record"]
     spec = EVENTS[Event.LIBRARY_MESSAGE]
     template = str(record.msg).partition("\n")[0][:MAX_SENTENCE_CHARS]
+    if record.name == "py.warnings":  # place: category: text, already filled in
+        template = ": ".join(template.split(": ")[:2])
     line: dict[str, Any] = {
         "at": _now(),
         "level": record.levelname.lower(),
