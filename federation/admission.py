@@ -7,6 +7,7 @@ from pydantic import Field
 from federation import limits
 from federation.document import AgencyName, Code, Document, Hex32, Instant, Uuid
 from federation.errors import ErrorCode, WardgateError
+from federation.policy.results import Audience, Severity
 from federation.query import CategoryAsked, verify_signed
 from keys import domains
 from keys.digest import sha256
@@ -17,8 +18,8 @@ class ReasonGiven(Document):
     """A reason of the bundle's catalogue."""
 
     code: Code
-    audience: Literal["user", "auditor", "both"]
-    severity: Literal["info", "warning", "denial"]
+    audience: Audience
+    severity: Severity
 
 
 class ObligationGiven(Document):

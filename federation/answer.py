@@ -17,9 +17,10 @@ from federation.errors import ErrorCode, WardgateError
 from federation.query import Period, verify_signed
 from federation.vocabulary import IdentifierState, Outcome, Tier
 from keys import domains
-from keys.digest import sha512
-from keys.envelope import SealingKey, pad, seal, unpad
+from keys.digest import sha256, sha512
+from keys.envelope import SealingKey, seal
 from keys.errors import EnvelopeRejected
+from keys.padding import pad, unpad
 from keys.signing import SigningKey, VerifyKey
 
 SUITE: Final = "MLKEM768-X25519/HKDF-SHA256/AES-256-GCM"
@@ -161,6 +162,14 @@ def _context(header: AnswerHeader) -> tuple[str | bytes, ...]:
         header.purpose,
         header.query_sha256,
     )
+
+
+def answer_digest(parts: Sequence[SealedPart]) -> bytes:
+    """What every ledger names an answer by: SHA-256 over its parts' signatures.
+
+    Two deliveries of one stored answer are equal, two answers never are.
+    """
+    return sha256(b"".join(part.signature for part in parts))
 
 
 def open_answer(parts: Sequence[SealedPart], *, reply_key: SealingKey) -> Answer:

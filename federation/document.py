@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+from datetime import date
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from federation.canonical import from_json, to_canonical
 from federation.errors import ErrorCode, WardgateError
@@ -74,7 +75,13 @@ Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}
 Instant = Annotated[int, Field(ge=0, le=2**40)]
 """Whole seconds since the epoch."""
 
-IsoDate = Annotated[str, Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+
+def _check_date(value: str) -> str:
+    date.fromisoformat(value)
+    return value
+
+
+IsoDate = Annotated[str, Field(pattern=r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_check_date)]
 """A calendar date, YYYY-MM-DD."""
 
 

@@ -45,6 +45,7 @@ class Event(StrEnum):
     CERTIFICATES_UNREADABLE = "CERTIFICATES_UNREADABLE"
     CHANNEL_ROTATED = "CHANNEL_ROTATED"
     DENY_LIST_ADOPTED = "DENY_LIST_ADOPTED"
+    CERTIFICATE_RENEWED = "CERTIFICATE_RENEWED"
     # the node that answers
     SOURCE_FAILED = "SOURCE_FAILED"
     CASELOAD_INDEXED = "CASELOAD_INDEXED"
@@ -54,6 +55,12 @@ class Event(StrEnum):
     LINK_ATTACHED = "LINK_ATTACHED"
     LINK_LOST = "LINK_LOST"
     LINK_FELL_BACK = "LINK_FELL_BACK"
+    # queries
+    ANSWER_REFUSED = "ANSWER_REFUSED"
+    ANSWER_CONFLICT = "ANSWER_CONFLICT"
+    ANSWER_REJECTED = "ANSWER_REJECTED"
+    PURSUIT_BROKEN = "PURSUIT_BROKEN"
+    GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
     # the log itself
     FIELD_REDACTED = "FIELD_REDACTED"
     LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
@@ -95,6 +102,7 @@ EVENTS: Final[dict[Event, EventSpec]] = {
         Level.ERROR, "Certificate files have changed and cannot be used; the last good ones stay in use."
     ),
     Event.CHANNEL_ROTATED: EventSpec(Level.INFO, "A connection was replaced by one with the new certificate."),
+    Event.CERTIFICATE_RENEWED: EventSpec(Level.INFO, "This party's own certificate was renewed."),
     Event.DENY_LIST_ADOPTED: EventSpec(Level.INFO, "A newer deny list is in force."),
     Event.SOURCE_FAILED: EventSpec(
         Level.ERROR, "A source could not be read to its end. Its last records stay in force; answers say `error`."
@@ -109,6 +117,17 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.LINK_LOST: EventSpec(Level.WARNING, "The link to the gateway is lost; it is tried again."),
     Event.LINK_FELL_BACK: EventSpec(
         Level.WARNING, "The network does not keep a stream open; tasks are fetched call by call for a while."
+    ),
+    Event.ANSWER_REFUSED: EventSpec(Level.WARNING, "A responder's message about a task was refused."),
+    Event.ANSWER_CONFLICT: EventSpec(Level.ALARM, "A responder gave a second, different answer to one task."),
+    Event.ANSWER_REJECTED: EventSpec(
+        Level.ALARM, "An answer does not verify or does not open: it was altered, forged or sealed to another key."
+    ),
+    Event.PURSUIT_BROKEN: EventSpec(
+        Level.ERROR, "Following a query ended by a defect; it is taken up at the next start."
+    ),
+    Event.GATEWAY_NOT_BELIEVED: EventSpec(
+        Level.ALARM, "The gateway could not prove its directory or its ledger; what was verified before stays in force."
     ),
     Event.FIELD_REDACTED: EventSpec(
         Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."

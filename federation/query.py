@@ -75,7 +75,6 @@ class QueryHeader(Document):
     reply_key: Base64
     directory_version: Annotated[int, Field(ge=1)]
     decision_id: Uuid
-    ticket_sha256: Hex32
     audit_sha256: Hex32
     targets: Annotated[dict[AgencyName, Hex32], Field(min_length=1, max_length=limits.MAX_TARGETS)]
 
@@ -234,8 +233,9 @@ def verify_query(
     if not header.issued_at < header.deadline_at <= header.expires_at:
         raise WardgateError(ErrorCode.QUERY_EXPIRED, "deadline outside validity")
     _check_parts(header, parts)
-    if sha256(ticket) != header.ticket_sha256 or sha256(audit_envelope) != header.audit_sha256:
-        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "ticket or audit envelope is not the one signed")
+    if sha256(audit_envelope) != header.audit_sha256:
+        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "the audit envelope is not the one signed")
+    _check_ticket(header, header_bytes, Ticket.parse(ticket), parts)
     return VerifiedQuery(header, header_bytes, sha256(header_bytes), {part.responder: part for part in parts})
 
 
@@ -247,6 +247,20 @@ def _check_parts(header: QueryHeader, parts: Sequence[Part]) -> None:
             raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "sealed part")
         if header.targets.get(part.responder) != part_digest(part):
             raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "a part is not the one signed")
+
+
+def _check_ticket(header: QueryHeader, header_bytes: bytes, ticket: Ticket, parts: Sequence[Part]) -> None:
+    """The ticket must be this query's, point by point; its signature is the trustee's to verify."""
+    same = (
+        ticket.query_sha256 == sha256(header_bytes)
+        and ticket.requester == header.requester
+        and (ticket.issued_at, ticket.expires_at) == (header.issued_at, header.expires_at)
+        and {point.responder: point.element for point in ticket.points}
+        == {part.responder: part.blinded for part in parts}
+        and len(ticket.points) == len(parts)
+    )
+    if not same:
+        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "the ticket is not this query's")
 
 
 def verify_part(

@@ -1,0 +1,313 @@
+"""`wardgate node …`: run a node, and what an agency's people do with it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from agency_node.question import QuestionDocument
+from agency_node.settings import NodeSettings
+from federation.canonical import JsonObject, to_canonical
+from federation.command import done, emit, fail_with_code
+from federation.errors import ErrorCode, WardgateError
+from federation.serving import run
+from federation.telemetry import configure_logging
+from federation.transport.certificates import HeldCertificates
+from federation.transport.channel import RotatingChannel
+from federation.transport.failures import call_errors
+from federation.vocabulary import FamilyInformed, Urgency
+from federation.wire.v1 import local_pb2, local_pb2_grpc
+from keys.keyring import Keyring
+
+node_app = typer.Typer(no_args_is_help=True, help="The edge: an agency's node beside its own systems.")
+inbox_app = typer.Typer(no_args_is_help=True, help="Decisions that policy refers to a human.")
+node_app.add_typer(inbox_app, name="inbox")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", exists=True, dir_okay=False, help="The node's settings (TOML).")
+]
+Dir = Annotated[
+    Path | None, typer.Option("--dir", exists=True, file_okay=False, help="A sandbox's folder; goes with --agency.")
+]
+Agency = Annotated[str, typer.Option("--agency", help="Agency id; needed with --dir.")]
+User = Annotated[str, typer.Option("--user", help="Id of the user, as in the node's users file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+T = TypeVar("T")
+
+CALL_GRACE_S = 20.0
+"""Beyond the query's own deadline: what the node needs to answer its tool."""
+LONGEST_DEADLINE_S = 300
+
+
+def find_settings(config: Path | None, directory: Path | None, agency: str) -> NodeSettings:
+    """The node's settings: named directly, or found in a sandbox's folder.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID` or `AGENCY_UNKNOWN`.
+    """
+    if config is not None:
+        return NodeSettings.load(config)
+    if directory is None or not agency:
+        raise WardgateError(ErrorCode.SETTINGS_INVALID, "give --config, or --dir with --agency")
+    path = directory / "nodes" / agency / "node.toml"
+    if "/" in agency or not path.is_file():
+        raise WardgateError(ErrorCode.AGENCY_UNKNOWN)
+    return NodeSettings.load(path)
+
+
+@node_app.command()
+@fail_with_code
+def serve(config: Annotated[Path, typer.Option("--config", exists=True, dir_okay=False)]) -> None:
+    """Run the node until it is asked to stop."""
+    from agency_node.app import serve as serve_node
+
+    settings = NodeSettings.load(config)
+    configure_logging(service=f"node/{settings.agency}", destination=settings.log_file)
+    run(lambda supervisor: serve_node(settings, supervisor), service=f"node/{settings.agency}")
+
+
+@node_app.command("keys-init")
+@fail_with_code
+def keys_init(
+    config: Annotated[Path, typer.Option("--config", exists=True, dir_okay=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is written.")] = False,
+) -> None:
+    """Make all keys of a new node; prints the fingerprint to read out to the gateway's operator."""
+    from agency_node.keychain import create_keychain, load_keychain
+
+    settings = NodeSettings.load(config)
+    if not yes:
+        done(f"would make the keys of {settings.party} in {settings.keys_dir}; add --yes")
+        return
+    keyring = Keyring(settings.keys_dir)
+    create_keychain(keyring, agency=settings.agency, now=int(time.time()))
+    done(f"fingerprint {load_keychain(keyring).signing_key.verify_key.fingerprint}")
+
+
+@node_app.command()
+@fail_with_code
+def enrol(
+    config: Annotated[Path, typer.Option("--config", exists=True, dir_okay=False)],
+    token_file: Annotated[
+        Path, typer.Option("--token-file", exists=True, dir_okay=False, help="File with the one-time token.")
+    ],
+    wait_s: Annotated[int, typer.Option("--wait", help="How long to wait for the approval, seconds.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Enrol with the gateway: present the token and this node's keys, and wait for the approval."""
+    from agency_node.enrolment import enrol as enrol_node
+    from agency_node.keychain import load_keychain
+
+    settings = NodeSettings.load(config)
+    keyring = Keyring(settings.keys_dir)
+    keychain = load_keychain(keyring)
+    token = token_file.read_text().strip()
+    enrolled = asyncio.run(enrol_node(settings, keyring, keychain, token, wait_s=wait_s))
+    fingerprint = keychain.signing_key.verify_key.fingerprint
+    emit({"agency": settings.agency, "enrolled": enrolled, "key_fingerprint": fingerprint}, as_json=as_json)
+
+
+@node_app.command("check-config")
+@fail_with_code
+def check_config(config: Config = None, directory: Dir = None, agency: Agency = "") -> None:
+    """Read settings, users, overlay and every source's mapping; starts nothing."""
+    from agency_node.checking import check_node
+
+    settings = find_settings(config, directory, agency)
+    for line in check_node(settings):
+        done(line)
+
+
+@node_app.command()
+@fail_with_code
+def ask(
+    user: User,
+    purpose: Annotated[str, typer.Option("--purpose", help="Purpose code, such as S47_ENQ.")],
+    child: Annotated[str, typer.Option("--child", help="The child's NHS number.")],
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    category: Annotated[
+        list[str] | None, typer.Option("--category", help="NAME:T0, NAME:T1 or NAME:T2; default: the purpose's own.")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", help="First day asked about, YYYY-MM-DD.")] = "",
+    end: Annotated[str, typer.Option("--to", help="Last day asked about, YYYY-MM-DD.")] = "",
+    attest: Annotated[list[str] | None, typer.Option("--attest", help="A threshold attestation's code.")] = None,
+    justification: Annotated[str, typer.Option("--justification", help="Why; sealed to the audit key.")] = "",
+    family_informed: Annotated[
+        FamilyInformed, typer.Option("--family-informed", help="Whether the family knows of the question.")
+    ] = FamilyInformed.NO,
+    urgency: Annotated[Urgency | None, typer.Option("--urgency", help="Default routine.")] = None,
+    break_glass: Annotated[str, typer.Option("--break-glass", help="Reason code of a break-glass request.")] = "",
+    approval: Annotated[
+        list[str] | None, typer.Option("--approval", help="ROLE:KIND:USER of a second person's approval.")
+    ] = None,
+    area: Annotated[str, typer.Option("--area", help="Area asked in; default: the agency's first.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Ask one question about one child; prints one picture."""
+    settings = find_settings(config, directory, agency)
+    question = QuestionDocument.parse(
+        to_canonical(
+            {
+                "user": user,
+                "purpose": purpose,
+                "child": child,
+                "categories": category or [],
+                "start": start,
+                "end": end,
+                "attestations": attest or [],
+                "approvals": [_approval(text) for text in approval or []],
+                "justification": justification,
+                "family_informed": family_informed.value,
+                "urgency": urgency.value if urgency else None,
+                "break_glass": break_glass,
+                "area": area,
+            }
+        )
+    )
+
+    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+        response: local_pb2.PutQueryResponse = await stub.PutQuery(
+            local_pb2.PutQueryRequest(question=question.canonical()), timeout=LONGEST_DEADLINE_S + CALL_GRACE_S
+        )
+        return response.picture
+
+    _show(json.loads(_call(settings, call)), as_json=as_json)
+
+
+def _approval(text: str) -> JsonObject:
+    role, _, rest = text.partition(":")
+    kind, _, user_ref = rest.partition(":")
+    return {"role": role, "kind": kind, "user_ref": user_ref}
+
+
+def _show(picture: JsonObject, *, as_json: bool) -> None:
+    if as_json:
+        emit(picture, as_json=True)
+        return
+    from agency_node.showing import show_picture
+
+    show_picture(picture)
+
+
+@node_app.command()
+@fail_with_code
+def picture(
+    query_id: Annotated[str, typer.Argument(help="The query's id.")],
+    user: User,
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    as_json: Json = False,
+) -> None:
+    """Show a picture as it stands now, late answers included."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+        response: local_pb2.GetPictureResponse = await stub.GetPicture(
+            local_pb2.GetPictureRequest(query_id=query_id, user=user)
+        )
+        return response.picture
+
+    _show(json.loads(_call(settings, call)), as_json=as_json)
+
+
+@node_app.command()
+@fail_with_code
+def index(config: Config = None, directory: Dir = None, agency: Agency = "", as_json: Json = False) -> None:
+    """Read the sources and bring the caseload up to date, with progress."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> JsonObject:
+        last: JsonObject = {}
+        async for response in stub.Index(local_pb2.IndexRequest()):
+            last = json.loads(response.progress)
+            if not as_json:
+                typer.echo(
+                    f"{last.get('phase', '')}: {last.get('done', 0)}/{last.get('total', 0)}"
+                    f"  {last.get('rate', 0)}/s  {last.get('seconds_left', 0)} s left",
+                    err=True,
+                )
+        return last
+
+    emit(_call(settings, call), as_json=as_json)
+
+
+@node_app.command()
+@fail_with_code
+def status(config: Config = None, directory: Dir = None, agency: Agency = "", as_json: Json = False) -> None:
+    """Each component of the node by name, its sources and its caseload."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+        response: local_pb2.GetStatusResponse = await stub.GetStatus(local_pb2.GetStatusRequest())
+        return response.status
+
+    emit(json.loads(_call(settings, call)), as_json=as_json)
+
+
+@inbox_app.command("list")
+@fail_with_code
+def inbox_list(
+    user: User, config: Config = None, directory: Dir = None, agency: Agency = "", as_json: Json = False
+) -> None:
+    """What waits for a human decision here."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+        response: local_pb2.ListReferralsResponse = await stub.ListReferrals(local_pb2.ListReferralsRequest(user=user))
+        return response.referrals
+
+    emit(json.loads(_call(settings, call)), as_json=as_json)
+
+
+@inbox_app.command("decide")
+@fail_with_code
+def inbox_decide(
+    referral_id: Annotated[str, typer.Argument(help="The referral's id.")],
+    user: User,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in this node only.")],
+    release: Annotated[bool, typer.Option("--release/--withhold", help="Release, or withhold.")],
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    as_json: Json = False,
+) -> None:
+    """Release, or withhold because disclosure would be more detrimental to the child."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+        response: local_pb2.DecideReferralResponse = await stub.DecideReferral(
+            local_pb2.DecideReferralRequest(
+                user=user,
+                referral_id=referral_id,
+                decision="release" if release else "withhold",
+                reason=reason,
+            )
+        )
+        return response.referral
+
+    emit(json.loads(_call(settings, call)), as_json=as_json)
+
+
+def _call(settings: NodeSettings, call: Callable[[local_pb2_grpc.LocalServiceAsyncStub], Awaitable[T]]) -> T:
+    from agency_node.keychain import load_keychain
+
+    keychain = load_keychain(Keyring(settings.keys_dir))
+    party = settings.local_party
+
+    async def connect() -> T:
+        certificates = HeldCertificates(keychain.local_credentials(party, serves=False, now=time.time()))
+        channel = RotatingChannel(f"{settings.local.host}:{settings.local.port}", party, certificates)
+        try:
+            async with call_errors(party):
+                return await call(local_pb2_grpc.LocalServiceStub(channel))
+        finally:
+            await channel.close(None)
+
+    return asyncio.run(connect())

@@ -1,0 +1,110 @@
+"""The node's keys: what they are called in its keyring, how they are made, what they certify.
+
+The local authority certifies this agency's own tools for minutes at a time: whoever can read the keyring may use the
+node's local port, and nobody else.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from federation.directory import KeyStatement, SignedStatement
+from federation.transport.certificates import Credentials
+from federation.transport.identity import Party
+from keys import domains
+from keys.authority import CertificateAuthority
+from keys.envelope import SealingKey
+from keys.keyring import Keyring
+from keys.secret import Secret
+from keys.signing import SigningKey
+from keys.tls_key import PrivateKey, make_request
+
+SIGNING: Final = "signing"
+SEALING: Final = "sealing-1"
+DATA: Final = "data"
+TLS: Final = "tls"
+TLS_CHAIN: Final = "tls"
+ROOTS: Final = "roots"
+STATEMENT: Final = "key-statement"
+LOCAL_AUTHORITY: Final = "local-authority"
+LOCAL_LIFE: Final = timedelta(hours=24)
+TOOL_LIFE: Final = timedelta(minutes=10)
+FIRST: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKeychain:
+    """Everything the node holds."""
+
+    signing_key: SigningKey
+    sealing_keys: dict[int, SealingKey]
+    data_key: Secret
+    tls_key: PrivateKey
+    local_authority: CertificateAuthority
+    statement: KeyStatement
+
+    def local_credentials(self, party: Party, *, serves: bool, now: float) -> Credentials:
+        """A certificate for the local port, or for one command that calls it."""
+        key = PrivateKey.generate()
+        certificate = self.local_authority.issue(
+            make_request(key, party.uri),
+            identity=party.uri,
+            lifetime=LOCAL_LIFE if serves else TOOL_LIFE,
+            now=datetime.fromtimestamp(now, UTC),
+            dns=[party.dns_name] if serves else [],
+        )
+        return Credentials(private_key=key.pem, chain=certificate, roots=self.local_authority.pem)
+
+    def certificate_request(self, party: Party) -> bytes:
+        """A request for this node's certificate in the federation, PEM."""
+        return make_request(self.tls_key, party.uri)
+
+
+def create_keychain(keyring: Keyring, *, agency: str, now: int) -> None:
+    """Make all keys of a new node and its first key statement.
+
+    Raises:
+        KeyringRejected: There are keys already.
+    """
+    signing, sealing = SigningKey.generate(), SealingKey.generate()
+    authority = CertificateAuthority.create(f"Wardgate local {agency}"[:64])
+    keyring.create(SIGNING, signing.secret)
+    keyring.create(SEALING, sealing.secret)
+    keyring.create(DATA, Secret.random())
+    keyring.create(TLS, PrivateKey.generate().pem)
+    keyring.create(LOCAL_AUTHORITY, authority.private_key.pem)
+    keyring.publish(LOCAL_AUTHORITY, authority.pem)
+    statement = KeyStatement(
+        agency=agency,
+        version=FIRST,
+        signing_key=bytes(signing.verify_key),
+        sealing_key=sealing.public,
+        sealing_epoch=FIRST,
+        predecessor="",
+        issued_at=now,
+    ).canonical()
+    signed = SignedStatement(statement=statement, signature=signing.sign(domains.KEY_STATEMENT, statement))
+    keyring.publish(STATEMENT, signed.canonical())
+
+
+def load_keychain(keyring: Keyring) -> NodeKeychain:
+    """Read all keys.
+
+    Raises:
+        KeyringRejected: One is missing or not kept safely.
+    """
+    return NodeKeychain(
+        signing_key=SigningKey.from_secret(keyring.load(SIGNING)),
+        sealing_keys={FIRST: SealingKey.from_secret(keyring.load(SEALING))},
+        data_key=keyring.load(DATA),
+        tls_key=PrivateKey(keyring.load(TLS)),
+        local_authority=CertificateAuthority.from_secret(
+            keyring.load(LOCAL_AUTHORITY), keyring.published(LOCAL_AUTHORITY)
+        ),
+        statement=KeyStatement.parse(signed_statement(keyring).statement),
+    )
+
+
+def signed_statement(keyring: Keyring) -> SignedStatement:
+    """The node's key statement as it was signed."""
+    return SignedStatement.parse(keyring.published(STATEMENT))

@@ -1,0 +1,73 @@
+"""LocalService: this agency's own tools."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import grpc
+
+from agency_node.asking import Asking
+from agency_node.question import QuestionDocument
+from federation.canonical import JsonObject, to_canonical
+from federation.wire.v1 import local_pb2 as wire
+from federation.wire.v1 import local_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Inbox(Protocol):
+    """Decisions that wait for a human, as JSON."""
+
+    async def list(self, user: str) -> Sequence[JsonObject]:
+        """What is open."""
+        ...
+
+    async def decide(self, user: str, referral_id: str, decision: str, reason: str) -> JsonObject:
+        """Decide one."""
+        ...
+
+
+class LocalServicer(local_pb2_grpc.LocalServiceServicer):
+    """Decode, call one verb, encode."""
+
+    def __init__(
+        self,
+        *,
+        asking: Asking,
+        inbox: Inbox,
+        index: Callable[[], AsyncIterator[JsonObject]],
+        status: Callable[[], Awaitable[JsonObject]],
+    ) -> None:
+        self._asking = asking
+        self._inbox = inbox
+        self._index = index
+        self._status = status
+
+    async def PutQuery(self, request: wire.PutQueryRequest, context: Context) -> wire.PutQueryResponse:
+        """Put a question; its picture when it is whole, or at the deadline."""
+        picture = await self._asking.put(QuestionDocument.parse(request.question))
+        return wire.PutQueryResponse(picture=to_canonical(picture))
+
+    async def GetPicture(self, request: wire.GetPictureRequest, context: Context) -> wire.GetPictureResponse:
+        """The picture as it stands now."""
+        return wire.GetPictureResponse(picture=to_canonical(await self._asking.picture(request.query_id, request.user)))
+
+    async def ListReferrals(self, request: wire.ListReferralsRequest, context: Context) -> wire.ListReferralsResponse:
+        """What waits for a human decision."""
+        found = await self._inbox.list(request.user)
+        return wire.ListReferralsResponse(referrals=to_canonical({"referrals": list(found)}))
+
+    async def DecideReferral(
+        self, request: wire.DecideReferralRequest, context: Context
+    ) -> wire.DecideReferralResponse:
+        """Release or withhold."""
+        decided = await self._inbox.decide(request.user, request.referral_id, request.decision, request.reason)
+        return wire.DecideReferralResponse(referral=to_canonical(decided))
+
+    async def Index(self, request: wire.IndexRequest, context: Context) -> AsyncIterator[wire.IndexResponse]:
+        """Read the sources and bring the caseload up to date."""
+        async for progress in self._index():
+            yield wire.IndexResponse(progress=to_canonical(progress))
+
+    async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
+        """Each component by name with its health."""
+        return wire.GetStatusResponse(status=to_canonical(await self._status()))

@@ -1,0 +1,102 @@
+"""Opens a service's policy decision point: load, refuse a rollback, activate, and say so in the ledger.
+
+The ledger itself remembers what was activated last, so a bundle cannot be rolled back by restoring a file.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.policy.bundle import BundleId, VerifiedBundle, keep_bundle
+from federation.policy.engine import PolicyEngine
+from federation.policy.evaluator import PolicyPoint
+from federation.policy.server_engine import OpaServer, ServerEngine
+from federation.policy.wasm_engine import WasmEngine
+from keys.signing import VerifyKey
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """Which engine decides, from which bundle.
+
+    Attributes:
+        engine: `embedded` or `server`.
+        server_url: Of the OPA server; empty for `embedded`.
+        bundle_dir: Folder of the signed bundle.
+        bundle_key: The policy authority's verify key.
+        archive: Folder in which every bundle ever activated is kept, by digest.
+        cache_dir: Folder for the compiled module.
+    """
+
+    engine: Literal["embedded", "server"]
+    server_url: str
+    bundle_dir: Path
+    bundle_key: VerifyKey
+    archive: Path
+    cache_dir: Path
+
+
+async def open_policy(
+    choice: PolicyChoice,
+    *,
+    journal: Journal,
+    actor: str,
+    stack: AsyncExitStack,
+    clock: Callable[[], float] = time.time,
+) -> PolicyPoint:
+    """Open the decision point; it is closed with `stack`.
+
+    Raises:
+        WardgateError: `BUNDLE_REJECTED`, `POLICY_UNAVAILABLE`, `SETTINGS_INVALID`, `LEDGER_UNAVAILABLE`.
+    """
+    activated = await last_activated(journal)
+    bundle = VerifiedBundle.load(choice.bundle_dir, choice.bundle_key, activated=activated)
+    keep_bundle(choice.bundle_dir, choice.archive, choice.bundle_key)
+    engine = _engine(choice)
+    stack.push_async_callback(engine.aclose)
+    point = PolicyPoint(engine, bundle, clock)
+    await point.activate()
+    if bundle.id != activated:
+        await journal.record([_entry(bundle, actor=actor, now=clock())], None)
+    return point
+
+
+async def last_activated(journal: Journal) -> BundleId | None:
+    """The bundle this service's ledger says was activated last; None for none yet."""
+    found = await journal.find(kind=EntryKind.BUNDLE_ACTIVATED)
+    if not found:
+        return None
+    body = (await journal.entries(found[-1], 1))[0].entry.body
+    return BundleId(int(body["revision"]), str(body["digest"]))
+
+
+def _entry(bundle: VerifiedBundle, *, actor: str, now: float) -> Entry:
+    return Entry(
+        kind=EntryKind.BUNDLE_ACTIVATED,
+        at=int(now),
+        actor=actor,
+        correlation_id=f"bundle-{bundle.id.revision}",
+        query_id=None,
+        body={
+            "revision": bundle.id.revision,
+            "digest": bundle.id.digest,
+            "data_sha256": bundle.data_sha256,
+            "signed_at": bundle.signed_at,
+        },
+    )
+
+
+def _engine(choice: PolicyChoice) -> PolicyEngine:
+    if choice.engine == "embedded":
+        return WasmEngine(cache_dir=choice.cache_dir)
+    parts = urlsplit(choice.server_url)
+    if parts.scheme != "http" or parts.hostname is None or parts.port is None:
+        raise WardgateError(ErrorCode.SETTINGS_INVALID, "policy.server_url is not http://host:port")
+    return ServerEngine(OpaServer(host=parts.hostname, port=parts.port))

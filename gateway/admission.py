@@ -1,0 +1,109 @@
+"""From a verified query to what policy decided of it, per target. Pure: assembles the input, encodes the result.
+
+Python re-implements no rule. What policy did not permit, or permitted without a category, is denied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
+from federation.canonical import JsonObject
+from federation.counters import CounterView
+from federation.directory import AgencyDescriptor
+from federation.policy.decision import GatewayDecision
+from federation.policy.results import Audience, Obligation, Reason
+from federation.policy_input import agency_input, policy_time, query_input, requester_input
+from federation.query import CategoryAsked, VerifiedQuery
+from federation.vocabulary import Effect
+from keys import domains
+from keys.digest import sha256
+from keys.signing import SigningKey
+
+
+def gateway_input(
+    query: VerifiedQuery,
+    *,
+    requester: AgencyDescriptor,
+    targets: Sequence[AgencyDescriptor],
+    counters: CounterView,
+    now: float,
+) -> JsonObject:
+    """The input of `wardgate/gateway/decision`, targets in the order given."""
+    header = query.header
+    return {
+        "time": policy_time(now),
+        "query": query_input(header),
+        "requester": requester_input(requester, user_ref=header.user_ref, role=header.role),
+        "counters": counters.as_input(),
+        "targets": [agency_input(target) for target in targets],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A signed admission with every target's decision, and the responders that may be asked."""
+
+    record: AdmissionRecord
+    content: bytes
+    signature: bytes
+    decisions: list[tuple[str, bytes]]
+    permitted: list[str]
+
+
+def admit(
+    query: VerifiedQuery,
+    decision: GatewayDecision,
+    *,
+    decision_id: str,
+    bundle_digest: bytes,
+    now: float,
+    key: SigningKey,
+) -> Admitted:
+    """Encode and sign a decision for the requester and the targets."""
+    overall_permit = decision.effect is Effect.PERMIT
+    documents = []
+    for target in decision.targets:
+        permitted = overall_permit and target.effect is Effect.PERMIT and bool(target.categories)
+        documents.append(
+            TargetDecision(
+                responder=target.agency,
+                effect="permit" if permitted else "deny",
+                categories=[CategoryAsked(name=item.name, tier=item.tier) for item in target.categories]
+                if permitted
+                else [],
+                reasons=reasons_given(target.reasons),
+                obligations=obligations_given(target.obligations) if permitted else [],
+            )
+        )
+    decisions = [(document.responder, document.canonical()) for document in documents]
+    permitted_responders = [document.responder for document in documents if document.effect == "permit"]
+    record = AdmissionRecord(
+        query_sha256=query.digest,
+        query_id=query.header.query_id,
+        decision_id=decision_id,
+        bundle_digest=bundle_digest,
+        decided_at=int(now),
+        effect="permit" if permitted_responders else "deny",
+        reasons=reasons_given(decision.reasons),
+        obligations=obligations_given(decision.obligations),
+        decisions={responder: sha256(content) for responder, content in decisions},
+    )
+    content = record.canonical()
+    return Admitted(record, content, key.sign(domains.ADMISSION, content), decisions, permitted_responders)
+
+
+def reasons_given(reasons: Sequence[Reason]) -> list[ReasonGiven]:
+    """Reasons as they travel: those meant for auditors alone stay in the ledger."""
+    return [
+        ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
+        for reason in reasons
+        if reason.audience is not Audience.AUDITOR
+    ]
+
+
+def obligations_given(obligations: Sequence[Obligation]) -> list[ObligationGiven]:
+    """Obligations as they travel."""
+    return [
+        ObligationGiven(id=item.id, type=item.type, mandatory=item.mandatory, params=dict(item.params))
+        for item in obligations
+    ]

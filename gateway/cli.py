@@ -1,0 +1,205 @@
+"""`wardgate gateway …`: run a gateway and do what its operators do."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from federation.canonical import to_canonical
+from federation.command import done, emit, fail_with_code, read_json_file
+from federation.directory import AgencyDescriptor
+from federation.keyfiles import write_public
+from federation.serving import run
+from federation.telemetry import configure_logging
+from federation.transport.certificates import HeldCertificates
+from federation.transport.channel import RotatingChannel
+from federation.transport.failures import call_errors
+from federation.wire.v1 import admin_pb2, admin_pb2_grpc
+from gateway.settings import GatewaySettings
+from keys.keyring import Keyring
+
+gateway_app = typer.Typer(no_args_is_help=True, help="The centre: routes sealed questions, holds no child's data.")
+
+Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, help="The gateway's settings (TOML).")]
+Operator = Annotated[str, typer.Option("--operator", help="Short name of the operator who acts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+T = TypeVar("T")
+
+
+@gateway_app.command()
+@fail_with_code
+def serve(config: Config) -> None:
+    """Run the gateway until it is asked to stop."""
+    from gateway.app import serve as serve_gateway
+
+    settings = GatewaySettings.load(config)
+    configure_logging(service="gateway", destination=settings.log_file)
+    run(lambda supervisor: serve_gateway(settings, supervisor), service="gateway")
+
+
+@gateway_app.command("keys-init")
+@fail_with_code
+def keys_init(
+    config: Config,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is written.")] = False,
+) -> None:
+    """Make all keys of a new gateway, its certificate authority included."""
+    from gateway.keychain import create_keychain, load_keychain
+
+    settings = GatewaySettings.load(config)
+    if not yes:
+        done(f"would make the keys of {settings.party} in {settings.keys_dir}; add --yes")
+        return
+    keyring = Keyring(settings.keys_dir)
+    create_keychain(keyring)
+    keychain = load_keychain(keyring)
+    write_public(settings.data_dir / "gateway.pub", keychain.verify_key.hex.encode())
+    write_public(settings.data_dir / "roots.pem", keychain.authority.pem)
+    done(f"{settings.party}: verify key {keychain.verify_key.hex}")
+
+
+@gateway_app.command("check-config")
+@fail_with_code
+def check_config(config: Config) -> None:
+    """Read the settings and say whether they can be used; starts nothing."""
+    settings = GatewaySettings.load(config)
+    done(f"{settings.party}: settings are valid")
+
+
+@gateway_app.command("certify-trustee")
+@fail_with_code
+def certify_trustee(
+    config: Config,
+    request: Annotated[Path, typer.Option("--request", exists=True, help="The trustee's certificate request (PEM).")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write the certificate.")],
+) -> None:
+    """Issue the trustee's first certificate; it renews the following ones itself."""
+    from gateway.keychain import load_keychain
+
+    settings = GatewaySettings.load(config)
+    certificate = load_keychain(Keyring(settings.keys_dir)).certify(
+        request.read_bytes(),
+        settings.trustee.party,
+        life=settings.certificate_life,
+        addresses=[settings.trustee.address.rpartition(":")[0]],
+        now=time.time(),
+    )
+    write_public(out, certificate)
+    done(f"{settings.trustee.party}: certificate written")
+
+
+@gateway_app.command()
+@fail_with_code
+def invite(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[Path, typer.Option("--agency", exists=True, help="The agency's description (JSON).")],
+    valid_hours: Annotated[int, typer.Option("--valid-hours", min=1, max=720, help="Life of the token.")] = 72,
+    as_json: Json = False,
+) -> None:
+    """Invite an agency: prints a one-time token, of which only a hash is kept."""
+    descriptor = AgencyDescriptor.parse(to_canonical(read_json_file(agency)))
+
+    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.InviteResponse:
+        return await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=valid_hours * 3600))
+
+    response = _as_operator(config, operator, call)
+    emit({"agency": descriptor.id, "token": response.token}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
+def enrolments(config: Config, operator: Operator, as_json: Json = False) -> None:
+    """List every enrolment with the fingerprint to compare over the phone."""
+
+    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.ListEnrolmentsResponse:
+        return await stub.ListEnrolments(admin_pb2.ListEnrolmentsRequest())
+
+    rows = [
+        {
+            "agency": row.agency,
+            "progress": admin_pb2.EnrolmentProgress.Name(row.progress).removeprefix("ENROLMENT_PROGRESS_").lower(),
+            "key_fingerprint": row.key_fingerprint,
+        }
+        for row in _as_operator(config, operator, call).enrolments
+    ]
+    emit({"enrolments": rows}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
+def approve(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
+    fingerprint: Annotated[str, typer.Option("--fingerprint", help="The fingerprint the agency read out.")],
+    as_json: Json = False,
+) -> None:
+    """Approve the key an agency presented."""
+
+    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.ApproveResponse:
+        return await stub.Approve(admin_pb2.ApproveRequest(agency=agency, key_fingerprint=fingerprint))
+
+    response = _as_operator(config, operator, call)
+    emit({"agency": agency, "directory_version": response.directory_version}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
+def revoke(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
+    reason: Annotated[str, typer.Option("--reason", help="A reason code, such as KEY_COMPROMISE.")],
+    as_json: Json = False,
+) -> None:
+    """Revoke an agency at once."""
+
+    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.RevokeResponse:
+        return await stub.Revoke(admin_pb2.RevokeRequest(agency=agency, reason=reason))
+
+    response = _as_operator(config, operator, call)
+    emit({"agency": agency, "deny_list_version": response.deny_list_version}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
+def links(config: Config, operator: Operator, as_json: Json = False) -> None:
+    """Which agencies are attached now."""
+
+    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.GetLinksResponse:
+        return await stub.GetLinks(admin_pb2.GetLinksRequest())
+
+    rows = [
+        {
+            "agency": row.agency,
+            "attached": row.attached,
+            "in_flight": row.in_flight,
+            "absent_until": row.absent_until,
+        }
+        for row in _as_operator(config, operator, call).links
+    ]
+    emit({"links": rows}, as_json=as_json)
+
+
+def _as_operator(
+    config: Path, operator: str, call: Callable[[admin_pb2_grpc.AdminServiceAsyncStub], Awaitable[T]]
+) -> T:
+    from gateway.keychain import load_keychain
+
+    settings = GatewaySettings.load(config)
+    keychain = load_keychain(Keyring(settings.keys_dir))
+
+    async def connect() -> T:
+        certificates = HeldCertificates(keychain.operator_credentials(operator, now=time.time()))
+        channel = RotatingChannel(f"127.0.0.1:{settings.listen.port}", settings.party, certificates)
+        try:
+            async with call_errors(settings.party):
+                return await call(admin_pb2_grpc.AdminServiceStub(channel))
+        finally:
+            await channel.close(None)
+
+    return asyncio.run(connect())

@@ -1,0 +1,193 @@
+"""The authority for the directory and the deny list: every change is a new signed version and a ledger entry.
+
+A version becomes current only after the transaction that holds its ledger entry is durable, and only if this gateway's
+own verification (`TrustedDirectory.advance`) accepts it as any node would.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from federation.directory import AgencyEntry, DirectoryDocument, TrustedDirectory
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.transport.denylist import DenyEntry, DenyList, DenyListDocument, SignedDenyList
+from federation.wire.v1 import directory_pb2 as wire
+from gateway.proofs import checkpoint_update, inclusion_proof
+from gateway.store.tables import AgencyRow, DenyListVersion, DirectoryVersion, table
+from keys import domains
+from keys.digest import sha256
+from keys.signing import SigningKey
+
+AGENCY, DIRECTORY, DENY = table(AgencyRow), table(DirectoryVersion), table(DenyListVersion)
+
+Write = Callable[[AsyncConnection], Awaitable[None]]
+
+
+class DirectoryAuthority:
+    """Holds the current directory and deny list, publishes new ones, and proves them to whoever asks."""
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        journal: Journal,
+        key: SigningKey,
+        audit_key: bytes,
+        trusted: TrustedDirectory,
+        deny_list: DenyList,
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._key = key
+        self._audit_key = audit_key
+        self._trusted = trusted
+        self._deny_list = deny_list
+        self._clock = clock
+        self._content = b""
+        self._signature = b""
+        self._index = 0
+        self._entries: list[AgencyEntry] = []
+        self._denied: frozenset[str] = frozenset()
+
+    def current(self) -> TrustedDirectory:
+        """The directory in force."""
+        return self._trusted
+
+    def is_denied(self, agency: str) -> bool:
+        """Whether an agency is on the deny list as a whole."""
+        return agency in self._denied
+
+    def _adopt_denials(self, signed: SignedDenyList) -> None:
+        self._deny_list.adopt(signed)
+        prefix = "wardgate://node/"
+        self._denied = frozenset(
+            entry.identity.removeprefix(prefix)
+            for entry in self._deny_entries()
+            if entry.identity.startswith(prefix) and not entry.serial and not entry.spki_sha256
+        )
+
+    def _deny_entries(self) -> list[DenyEntry]:
+        signed = self._deny_list.signed
+        return [] if signed is None else DenyListDocument.parse(signed.document).entries
+
+    async def load(self) -> None:
+        """Take up what the store holds; publish the first, empty versions on a new store."""
+        async with self._engine.connect() as connection:
+            directory = (
+                await connection.execute(select(DIRECTORY).order_by(DIRECTORY.c.version.desc()).limit(1))
+            ).one_or_none()
+            deny = (await connection.execute(select(DENY).order_by(DENY.c.version.desc()).limit(1))).one_or_none()
+        if deny is not None:
+            self._adopt_denials(SignedDenyList(deny.content, deny.signature))
+        if directory is None:
+            await self.publish([], change="first", entries=[])
+        else:
+            indexes = await self._journal.find(kind=EntryKind.DIRECTORY_PUBLISHED)
+            self._adopt(directory.content, directory.signature, index=indexes[-1])
+        if deny is None:
+            await self.deny([], entries=[], actor="gateway", correlation_id="start")
+
+    def _adopt(self, content: bytes, signature: bytes, *, index: int) -> None:
+        document = DirectoryDocument.parse(content)
+        entry = {"directory_sha256": sha256(content).hex(), "version": document.version}
+        self._trusted = self._trusted.advance(content, signature, entry=entry)
+        self._content, self._signature, self._index = content, signature, index
+        self._entries = list(document.agencies)
+
+    def entries(self) -> list[AgencyEntry]:
+        """Every agency as it stands in the current version."""
+        return list(self._entries)
+
+    async def publish(
+        self,
+        agencies: Sequence[AgencyEntry],
+        *,
+        change: str,
+        entries: Sequence[Entry],
+        write: Write | None = None,
+    ) -> int:
+        """Publish a new version with these agencies; other entries and writes go into the same transaction.
+
+        Raises:
+            WardgateError: `DIRECTORY_REJECTED` when it would not verify, `LEDGER_UNAVAILABLE`.
+        """
+        now = int(self._clock())
+        version = self._trusted.version + 1
+        content = DirectoryDocument(
+            version=version, issued_at=now, audit_key=self._audit_key, agencies=list(agencies)
+        ).canonical()
+        signature = self._key.sign(domains.DIRECTORY, content)
+        body = {"directory_sha256": sha256(content).hex(), "version": version, "change": change}
+        self._trusted.advance(content, signature, entry=body)
+        entry = Entry(
+            kind=EntryKind.DIRECTORY_PUBLISHED,
+            at=now,
+            actor="gateway",
+            correlation_id=f"directory-{version}",
+            query_id=None,
+            body=body,
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            await connection.execute(
+                insert(DIRECTORY), {"version": version, "content": content, "signature": signature}
+            )
+            await connection.execute(delete(AGENCY))
+            if agencies:
+                await connection.execute(
+                    insert(AGENCY), [{"agency": item.agency.id, "entry": item.canonical()} for item in agencies]
+                )
+            if write is not None:
+                await write(connection)
+
+        recorded = await self._journal.record([*entries, entry], apply)
+        self._adopt(content, signature, index=recorded.indexes[-1])
+        return version
+
+    async def deny(
+        self, added: Sequence[DenyEntry], *, entries: Sequence[Entry], actor: str, correlation_id: str
+    ) -> int:
+        """Publish a new deny list with further entries."""
+        signed = SignedDenyList.issue(
+            self._key,
+            version=self._deny_list.version + 1,
+            issued_at=int(self._clock()),
+            entries=[*self._deny_entries(), *added],
+        )
+        version = self._deny_list.version + 1
+        entry = Entry(
+            kind=EntryKind.DENY_LIST_PUBLISHED,
+            at=int(self._clock()),
+            actor=actor,
+            correlation_id=correlation_id,
+            query_id=None,
+            body={"version": version, "deny_list_sha256": sha256(signed.document).hex()},
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            await connection.execute(
+                insert(DENY), {"version": version, "content": signed.document, "signature": signed.signature}
+            )
+
+        await self._journal.record([*entries, entry], apply)
+        self._adopt_denials(signed)
+        return version
+
+    async def directory_response(self, known_version: int, known_size: int) -> wire.GetDirectoryResponse:
+        """The newest directory with its proof, or that it is unchanged."""
+        if known_version == self._trusted.version:
+            return wire.GetDirectoryResponse(unchanged=True, head=await checkpoint_update(self._journal, known_size))
+        proof = await inclusion_proof(self._journal, self._index, known_size)
+        return wire.GetDirectoryResponse(
+            directory=self._content, signature=self._signature, inclusion=proof, head=proof.head
+        )
+
+    def deny_list_response(self, known_version: int) -> wire.GetDenyListResponse:
+        """The deny list in force; empty when the caller has it."""
+        signed = self._deny_list.signed
+        if signed is None or known_version == self._deny_list.version:
+            return wire.GetDenyListResponse()
+        return wire.GetDenyListResponse(deny_list=signed.document, signature=signed.signature)

@@ -1,0 +1,229 @@
+"""Hands tasks to responders' links, one holder at a time, and takes them back when a link goes.
+
+A task is durable before it is offered. A link holds a lease (its session id) on what it was given; a newer link of the
+same agency takes over everything the older one held, and a responder answers a second delivery with the same stored
+answer, so redelivery is always safe. Revocation wins every race: `Links.permits` is asked at the moment of sending.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from federation.vocabulary import TargetState
+from federation.wire.v1 import link_pb2 as wire
+from gateway.live import LiveTask, task_message
+
+LEASE_S: Final = 60
+"""A task not accepted within a minute is offered again; acceptance takes one local commit at the node."""
+
+MAX_IN_FLIGHT: Final = 64
+"""Most unaccepted or unanswered tasks a node may ask for at once."""
+
+PROBE_INTERVAL_S: Final = 15.0
+DEAF_AFTER_PROBES: Final = 2
+
+
+UNARY_PRESENCE_S: Final = 60
+"""An agency on the unary fallback counts as connected so long after its last `Claim` (each waits up to 20 s)."""
+
+_SENDABLE: Final = frozenset({TargetState.WAITING, TargetState.UNREACHABLE, TargetState.DELIVERED})
+_UNACCEPTED: Final = frozenset({TargetState.WAITING, TargetState.UNREACHABLE})
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One holder of leases of one agency: a stream, or one held-open `Claim`."""
+
+    agency: str
+    capacity: int
+    absent_until: int = 0
+    session_id: str = field(default_factory=lambda: str(uuid4()))
+    outbox: "asyncio.Queue[wire.AttachResponse | None]" = field(default_factory=asyncio.Queue)
+    held: dict[str, LiveTask] = field(default_factory=dict)
+    probe_sent: int = 0
+    probe_answered: int = 0
+
+    @property
+    def free(self) -> int:
+        """How many more tasks it takes."""
+        return self.capacity - len(self.held)
+
+    def send(self, message: wire.AttachResponse) -> None:
+        """Queue a message for the stream."""
+        self.outbox.put_nowait(message)
+
+    def close(self) -> None:
+        """End the stream after what is queued."""
+        self.outbox.put_nowait(None)
+
+
+@dataclass(slots=True)
+class _Agency:
+    """What the gateway holds for one responder."""
+
+    waiting: deque[LiveTask] = field(default_factory=deque)
+    session: Session | None = None
+    absent_until: int = 0
+    claimed_at: float = 0.0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: list[str] = field(default_factory=list)
+
+
+class Links:
+    """Every attached link, and the tasks waiting for one."""
+
+    def __init__(self, *, clock: Callable[[], float], permits: Callable[[str], bool]) -> None:
+        self._clock = clock
+        self._permits = permits
+        self._agencies: dict[str, _Agency] = {}
+
+    def session(self, agency: str) -> Session | None:
+        """The agency's current stream."""
+        return self._of(agency).session
+
+    def is_connected(self, agency: str) -> bool:
+        """Whether the agency has a link now, stream or unary."""
+        held = self._of(agency)
+        return held.session is not None or self._clock() < held.claimed_at + UNARY_PRESENCE_S
+
+    def absent_until(self, agency: str) -> int:
+        """End of a declared planned absence, seconds since the epoch; 0 when none is in force."""
+        until = self._of(agency).absent_until
+        return until if until > self._clock() else 0
+
+    def attach(self, session: Session, tasks: Iterable[LiveTask]) -> None:
+        """Make this the agency's link; it takes over every unanswered task of the agency."""
+        held = self._of(session.agency)
+        if held.session is not None:
+            held.session.close()
+        held.session = session
+        held.absent_until = session.absent_until
+        held.waiting = deque(tasks)
+        for task in held.waiting:
+            task.connected = True
+            task.lease_id, task.lease_until = "", 0
+        self._pump(session)
+
+    def renew(self, session: Session, *, absent_until: int) -> None:
+        """Take a new declaration of planned absence from an attached link."""
+        session.absent_until = absent_until
+        self._of(session.agency).absent_until = absent_until
+
+    def detach(self, session: Session) -> None:
+        """Forget a link. What it held waits for the next one."""
+        held = self._of(session.agency)
+        if held.session is session:
+            held.session = None
+
+    def offer(self, tasks: Iterable[LiveTask]) -> None:
+        """Send durable tasks to their links; those without one wait."""
+        for task in tasks:
+            held = self._of(task.responder)
+            held.waiting.append(task)
+            held.changed.set()
+            if held.session is not None:
+                task.connected = True
+                self._pump(held.session)
+
+    def release(self, task: LiveTask) -> None:
+        """A task is answered, referred or over: its place is free."""
+        session = self._of(task.responder).session
+        if session is not None and session.held.pop(task.task_id, None) is not None:
+            self._pump(session)
+
+    def cancel(self, agency: str, task_id: str) -> None:
+        """Tell a responder that a task is no longer wanted."""
+        held = self._of(agency)
+        if held.session is None:
+            held.cancelled.append(task_id)
+            return
+        held.session.send(wire.AttachResponse(cancelled=wire.TaskCancelled(task_id=task_id)))
+        if held.session.held.pop(task_id, None) is not None:
+            self._pump(held.session)
+
+    async def claim(
+        self, session: Session, tasks: Iterable[LiveTask], *, wait_s: float
+    ) -> tuple[list[wire.Task], list[str]]:
+        """The unary fallback: tasks no other holder has, waiting at most `wait_s` for the first; and what is cancelled.
+
+        Args:
+            session: One call's holder.
+            tasks: The agency's unanswered tasks.
+            wait_s: Longest wait, seconds.
+        """
+        held = self._of(session.agency)
+        known = set(held.waiting)
+        held.waiting.extend(task for task in tasks if task not in known and task.state in _UNACCEPTED)
+        deadline = self._clock() + wait_s
+        while True:
+            held.claimed_at = self._clock()
+            held.changed.clear()
+            taken = self._take(session)
+            left = deadline - self._clock()
+            if taken or held.cancelled or left <= 0 or not await _set_within(held.changed, left):
+                cancelled, held.cancelled = held.cancelled, []
+                return taken, cancelled
+
+    def redeliver_overdue(self) -> None:
+        """Offer again what a stream was sent but has not accepted within its lease."""
+        now = self._clock()
+        for held in self._agencies.values():
+            if held.session is None:
+                continue
+            overdue = [
+                task for task in held.session.held.values() if task.state in _UNACCEPTED and task.lease_until <= now
+            ]
+            for task in overdue:
+                del held.session.held[task.task_id]
+            held.waiting.extend(overdue)
+            self._pump(held.session)
+
+    def probe(self) -> None:
+        """Send every stream a probe, and close one that left two unanswered: connected but deaf is impossible."""
+        for held in self._agencies.values():
+            session = held.session
+            if session is None:
+                continue
+            if session.probe_sent - session.probe_answered >= DEAF_AFTER_PROBES:
+                session.close()
+                held.session = None
+                continue
+            session.probe_sent += 1
+            session.send(wire.AttachResponse(probe=wire.Probe(nonce=session.probe_sent)))
+
+    def _of(self, agency: str) -> _Agency:
+        return self._agencies.setdefault(agency, _Agency())
+
+    def _pump(self, session: Session) -> None:
+        for message in self._take(session):
+            session.send(wire.AttachResponse(task=message))
+
+    def _take(self, session: Session) -> list[wire.Task]:
+        waiting = self._of(session.agency).waiting
+        taken: list[wire.Task] = []
+        now = self._clock()
+        until = int(now) + LEASE_S
+        for _ in range(len(waiting)):
+            if session.free <= 0 or not self._permits(session.agency):
+                break
+            task = waiting.popleft()
+            if task.state not in _SENDABLE:
+                continue
+            if task.lease_until > now and task.lease_id != session.session_id:
+                waiting.append(task)
+                continue
+            task.connected, task.lease_id, task.lease_until = True, session.session_id, until
+            session.held[task.task_id] = task
+            taken.append(task_message(task, lease_id=session.session_id, lease_expires_at=until))
+        return taken
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

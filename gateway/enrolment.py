@@ -1,0 +1,326 @@
+"""How an agency gets in: a one-time token *and* a human approval of the key it brought.
+
+The certificate names what the invitation says, never what the certificate request asks. The operator compares the key's
+fingerprint, heard over the phone, with the one presented here; approval of another key is refused.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from secrets import token_urlsafe
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from federation.directory import (
+    AgencyDescriptor,
+    AgencyEntry,
+    KeyStatement,
+    PointsStatement,
+    PublicPoint,
+    SignedPoints,
+    SignedStatement,
+    verify_statement,
+)
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.transport.denylist import DenyEntry
+from federation.transport.identity import Party, PartyKind
+from gateway.directory import DirectoryAuthority
+from gateway.store.tables import Enrolment, table
+from gateway.translation import TrusteeClient
+from keys import domains
+from keys.authority import CertificateAuthority
+from keys.certificates import serial_of
+from keys.digest import sha256
+from keys.errors import CertificateRejected
+from keys.holder import HolderKeys
+from keys.signing import SigningKey, VerifyKey
+
+ENROLMENT = table(Enrolment)
+FIRST_EPOCH: Final = 1
+MAX_TOKEN_CHARS: Final = 200
+
+
+class Progress(StrEnum):
+    """Where an enrolment stands."""
+
+    INVITED = "invited"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Enrolled(NamedTuple):
+    """What an applicant learns: progress and, once approved, its certificate chain (PEM)."""
+
+    progress: Progress
+    certificate: bytes
+
+
+def fingerprint_of(statement: bytes) -> str:
+    """The fingerprint an operator compares; empty when no key was presented yet."""
+    if not statement:
+        return ""
+    return VerifyKey(KeyStatement.parse(statement).signing_key).fingerprint
+
+
+class EnrolmentDesk:
+    """Invitation, application, approval, renewal, revocation."""
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        journal: Journal,
+        directory: DirectoryAuthority,
+        authority: CertificateAuthority,
+        keys: HolderKeys,
+        trustee: TrusteeClient,
+        signing_key: SigningKey,
+        certificate_life: timedelta,
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._directory = directory
+        self._authority = authority
+        self._keys = keys
+        self._trustee = trustee
+        self._signing_key = signing_key
+        self._certificate_life = certificate_life
+        self._clock = clock
+
+    async def invite(self, descriptor: AgencyDescriptor, *, valid_s: int, operator: str) -> str:
+        """Invite an agency; returns the token, of which only the hash is kept.
+
+        Raises:
+            WardgateError: `ENROLMENT_REFUSED` when the agency is enrolled already.
+        """
+        known = await self._find(descriptor.id)
+        if known is not None and known.progress in (Progress.AWAITING_APPROVAL, Progress.APPROVED):
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{descriptor.id} is {known.progress}")
+        token = token_urlsafe(32)
+        now = int(self._clock())
+        row = {
+            "agency": descriptor.id,
+            "descriptor": descriptor.canonical(),
+            "token_sha256": sha256(token.encode()).hex(),
+            "token_expires_at": now + valid_s,
+            "progress": Progress.INVITED.value,
+            "invited_by": operator,
+            "decided_by": "",
+            "certificate_request": b"",
+            "statement": b"",
+            "statement_signature": b"",
+            "certificate": b"",
+        }
+
+        async def apply(connection: AsyncConnection) -> None:
+            await connection.execute(ENROLMENT.delete().where(ENROLMENT.c.agency == descriptor.id))
+            await connection.execute(insert(ENROLMENT), row)
+
+        body = {"agency": descriptor.id, "descriptor_sha256": sha256(descriptor.canonical()).hex()}
+        await self._journal.record([self._entry(EntryKind.AGENCY_INVITED, operator, descriptor.id, body)], apply)
+        return token
+
+    async def enrol(self, *, token: str, certificate_request: bytes, statement: bytes, signature: bytes) -> Enrolled:
+        """Present a token with keys; repeat the same call to learn the outcome.
+
+        Raises:
+            WardgateError: `ENROLMENT_REFUSED`, `DIRECTORY_REJECTED` for a statement that does not verify.
+        """
+        row = await self._by_token(token)
+        signed = SignedStatement(statement=statement, signature=signature)
+        keys = verify_statement(signed, agency=row.agency, previous=None)
+        if row.progress == Progress.INVITED:
+            await self._apply(row.agency, certificate_request, statement, signature, keys)
+            return Enrolled(Progress.AWAITING_APPROVAL, b"")
+        if row.statement != statement:
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{row.agency} presented other keys")
+        if row.progress == Progress.REJECTED:
+            return Enrolled(Progress.REJECTED, b"")
+        if row.progress == Progress.AWAITING_APPROVAL:
+            return Enrolled(Progress.AWAITING_APPROVAL, b"")
+        certificate = row.certificate
+        return Enrolled(Progress.APPROVED, certificate)
+
+    async def _by_token(self, token: str) -> Row[Any]:
+        if not 1 <= len(token) <= MAX_TOKEN_CHARS:
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token length")
+        statement = select(ENROLMENT).where(ENROLMENT.c.token_sha256 == sha256(token.encode()).hex())
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None or row.token_expires_at <= self._clock():
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token unknown or expired")
+        return row
+
+    async def _apply(self, agency: str, request: bytes, statement: bytes, signature: bytes, keys: KeyStatement) -> None:
+        changed = (
+            update(ENROLMENT)
+            .where(ENROLMENT.c.agency == agency, ENROLMENT.c.progress == Progress.INVITED.value)
+            .values(
+                progress=Progress.AWAITING_APPROVAL.value,
+                certificate_request=request,
+                statement=statement,
+                statement_signature=signature,
+            )
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            if (await connection.execute(changed)).rowcount != 1:
+                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency}: token used already")
+
+        body = {"agency": agency, "key_fingerprint": VerifyKey(keys.signing_key).fingerprint}
+        await self._journal.record([self._entry(EntryKind.ENROLMENT_REQUESTED, agency, agency, body)], apply)
+
+    async def approve(self, agency: str, *, key_fingerprint: str, operator: str) -> int:
+        """Approve the key presented: certificate, directory entry and ledger entries in one transaction.
+
+        Returns:
+            The directory version that lists the agency.
+
+        Raises:
+            WardgateError: `AGENCY_UNKNOWN`, `ENROLMENT_REFUSED` (nothing presented, or another key),
+                `TRUSTEE_UNAVAILABLE`.
+        """
+        row = await self._find(agency)
+        if row is None:
+            raise WardgateError(ErrorCode.AGENCY_UNKNOWN, agency)
+        if row.progress != Progress.AWAITING_APPROVAL or fingerprint_of(row.statement) != key_fingerprint:
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} presented no such key")
+        certificate = self._issue(row.certificate_request, Party(PartyKind.NODE, agency))
+        entry = AgencyEntry(
+            agency=AgencyDescriptor.parse(row.descriptor),
+            statements=[SignedStatement(statement=row.statement, signature=row.statement_signature)],
+            gateway_points=self._own_points(agency),
+            trustee_points=await self._trustee_points(agency),
+        )
+        agencies = [*(item for item in self._directory.entries() if item.agency.id != agency), entry]
+        decided = (
+            update(ENROLMENT)
+            .where(ENROLMENT.c.agency == agency)
+            .values(progress=Progress.APPROVED.value, certificate=certificate, decided_by=operator)
+        )
+
+        async def write(connection: AsyncConnection) -> None:
+            await connection.execute(decided)
+
+        return await self._directory.publish(
+            agencies,
+            change=f"enrolled {agency}",
+            entries=[
+                self._entry(
+                    EntryKind.AGENCY_ENROLLED,
+                    operator,
+                    agency,
+                    {"agency": agency, "key_fingerprint": key_fingerprint},
+                ),
+                self._certificate_entry(operator, agency, certificate),
+            ],
+            write=write,
+        )
+
+    def _own_points(self, scope: str) -> SignedPoints:
+        statement = PointsStatement(
+            holder="gateway",
+            scope=scope,
+            epochs=[PublicPoint(epoch=FIRST_EPOCH, public=self._keys.key(scope, FIRST_EPOCH).public)],
+            issued_at=int(self._clock()),
+        ).canonical()
+        return SignedPoints(statement=statement, signature=self._signing_key.sign(domains.POINTS, statement))
+
+    async def _trustee_points(self, scope: str) -> SignedPoints:
+        statement, signature = await self._trustee.points(scope)
+        return SignedPoints(statement=statement, signature=signature)
+
+    async def reject(self, agency: str, *, reason: str, operator: str) -> None:
+        """Refuse an application or withdraw an invitation."""
+        if await self._find(agency) is None:
+            raise WardgateError(ErrorCode.AGENCY_UNKNOWN, agency)
+        changed = (
+            update(ENROLMENT)
+            .where(
+                ENROLMENT.c.agency == agency,
+                ENROLMENT.c.progress.in_([Progress.INVITED.value, Progress.AWAITING_APPROVAL.value]),
+            )
+            .values(progress=Progress.REJECTED.value, decided_by=operator)
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            if (await connection.execute(changed)).rowcount != 1:
+                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is decided already")
+
+        body = {"agency": agency, "reason_sha256": sha256(reason.encode()).hex()}
+        await self._journal.record([self._entry(EntryKind.ENROLMENT_REJECTED, operator, agency, body)], apply)
+
+    def renew(self, party: Party, certificate_request: bytes) -> bytes:
+        """Issue a fresh certificate to an enrolled party; the caller records it before it leaves.
+
+        Raises:
+            WardgateError: `AGENCY_UNKNOWN` or `ENROLMENT_REFUSED`.
+        """
+        if party.kind is PartyKind.NODE:
+            self._directory.current().agency(party.id)
+        return self._issue(certificate_request, party)
+
+    async def record_renewal(self, party: Party, certificate: bytes) -> None:
+        """Put a renewal into the ledger."""
+        await self._journal.record([self._certificate_entry(str(party), party.id, certificate)], None)
+
+    async def revoke(self, agency: str, *, reason_code: str, operator: str, correlation_id: str) -> int:
+        """Revoke an agency at once: deny list first, then the directory without it.
+
+        Returns:
+            The version of the deny list.
+        """
+        self._directory.current().agency(agency)
+        party = Party(PartyKind.NODE, agency)
+        entry = self._entry(EntryKind.AGENCY_REVOKED, operator, agency, {"agency": agency, "reason": reason_code})
+        version = await self._directory.deny(
+            [DenyEntry(identity=party.uri, reason_code=reason_code)],
+            entries=[entry],
+            actor=operator,
+            correlation_id=correlation_id,
+        )
+        remaining = [item for item in self._directory.entries() if item.agency.id != agency]
+        await self._directory.publish(remaining, change=f"revoked {agency}", entries=[])
+        return version
+
+    async def enrolments(self) -> list[Row[Any]]:
+        """Every enrolment, by agency."""
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(select(ENROLMENT).order_by(ENROLMENT.c.agency))).all())
+
+    async def _find(self, agency: str) -> Row[Any] | None:
+        async with self._engine.connect() as connection:
+            return (await connection.execute(select(ENROLMENT).where(ENROLMENT.c.agency == agency))).one_or_none()
+
+    def _issue(self, request: bytes, party: Party) -> bytes:
+        serves = party.kind is PartyKind.TRUSTEE
+        try:
+            return self._authority.issue(
+                request,
+                identity=party.uri,
+                lifetime=self._certificate_life,
+                now=datetime.fromtimestamp(self._clock(), UTC),
+                dns=[party.dns_name] if serves else [],
+            )
+        except CertificateRejected as error:
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "certificate request") from error
+
+    def _certificate_entry(self, actor: str, agency: str, certificate: bytes) -> Entry:
+        body = {"agency": agency, "serial": serial_of(certificate)}
+        return self._entry(EntryKind.CERTIFICATE_ISSUED, actor, agency, body)
+
+    def _entry(self, kind: EntryKind, actor: str, agency: str, body: dict[str, str]) -> Entry:
+        return Entry(
+            kind=kind,
+            at=int(self._clock()),
+            actor=actor,
+            correlation_id=f"enrolment-{agency}",
+            query_id=None,
+            body=dict(body),
+        )

@@ -1,0 +1,105 @@
+"""The gateway's keys: what they are called in its keyring, how they are made, what they issue.
+
+The certificate authority lives here too. Whoever can read this keyring is the gateway: operators' certificates are
+issued from it, for minutes, to people who are let onto the gateway's machine.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from federation.transport.certificates import Credentials
+from federation.transport.identity import Party, PartyKind
+from keys.authority import CertificateAuthority
+from keys.holder import HolderKeys
+from keys.keyring import Keyring
+from keys.record_cipher import RecordCipher
+from keys.secret import Secret
+from keys.signing import SigningKey, VerifyKey
+from keys.tls_key import PrivateKey, make_request
+
+AUTHORITY: Final = "certificate-authority"
+SIGNING: Final = "signing"
+DATA: Final = "data"
+SEED: Final = "pseudonym-seed-"
+OPERATOR_LIFE: Final = timedelta(minutes=10)
+"""One command's worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayKeychain:
+    """Everything the gateway holds."""
+
+    authority: CertificateAuthority
+    signing_key: SigningKey
+    holder_keys: HolderKeys
+    cipher: RecordCipher
+
+    @property
+    def verify_key(self) -> VerifyKey:
+        """What every party pins."""
+        return self.signing_key.verify_key
+
+    def own_credentials(self, party: Party, *, life: timedelta, addresses: list[str], now: float) -> Credentials:
+        """A fresh certificate of the gateway's own, for its ports and for its channel to the trustee."""
+        return self._credentials(party, life=life, now=now, dns=[party.dns_name], ips=addresses)
+
+    def operator_credentials(self, operator: str, *, now: float) -> Credentials:
+        """A certificate for one operator's command."""
+        return self._credentials(Party(PartyKind.OPERATOR, operator), life=OPERATOR_LIFE, now=now, dns=[], ips=[])
+
+    def certify(self, request: bytes, party: Party, *, life: timedelta, addresses: list[str], now: float) -> bytes:
+        """Issue the certificate of another party that serves, from its request (PEM).
+
+        Raises:
+            CertificateRejected: The request is not acceptable.
+        """
+        return self.authority.issue(
+            request,
+            identity=party.uri,
+            lifetime=life,
+            now=datetime.fromtimestamp(now, UTC),
+            dns=[party.dns_name],
+            ips=addresses,
+        )
+
+    def _credentials(self, party: Party, *, life: timedelta, now: float, dns: list[str], ips: list[str]) -> Credentials:
+        key = PrivateKey.generate()
+        certificate = self.authority.issue(
+            make_request(key, party.uri),
+            identity=party.uri,
+            lifetime=life,
+            now=datetime.fromtimestamp(now, UTC),
+            dns=dns,
+            ips=ips,
+        )
+        return Credentials(private_key=key.pem, chain=certificate, roots=self.authority.pem)
+
+
+def create_keychain(keyring: Keyring) -> None:
+    """Make all keys of a new gateway.
+
+    Raises:
+        KeyringRejected: There are keys already.
+    """
+    authority = CertificateAuthority.create("Wardgate federation")
+    keyring.create(AUTHORITY, authority.private_key.pem)
+    keyring.publish(AUTHORITY, authority.pem)
+    keyring.create(SIGNING, SigningKey.generate().secret)
+    keyring.create(DATA, Secret.random())
+    keyring.create(f"{SEED}1", Secret.random())
+
+
+def load_keychain(keyring: Keyring) -> GatewayKeychain:
+    """Read all keys.
+
+    Raises:
+        KeyringRejected: One is missing or not kept safely.
+    """
+    seeds = {int(name.removeprefix(SEED)): keyring.load(name) for name in keyring.names() if name.startswith(SEED)}
+    return GatewayKeychain(
+        authority=CertificateAuthority.from_secret(keyring.load(AUTHORITY), keyring.published(AUTHORITY)),
+        signing_key=SigningKey.from_secret(keyring.load(SIGNING)),
+        holder_keys=HolderKeys("gateway", seeds),
+        cipher=RecordCipher(keyring.load(DATA)),
+    )

@@ -1,0 +1,157 @@
+"""EnrolmentService (its own port), CertificateService, AdminService."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import grpc
+
+from federation.directory import AgencyDescriptor
+from federation.errors import ErrorCode, WardgateError
+from federation.transport.correlation import current_correlation_id
+from federation.transport.identity import current_peer
+from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
+from gateway.dispatch import Links
+from gateway.enrolment import EnrolmentDesk, Progress, fingerprint_of
+
+Context = grpc.aio.ServicerContext[Any, Any]
+MAX_REQUEST_BYTES: Final = 16 * 1024
+"""A certificate request or key statement is under 4 KiB."""
+MAX_REASON_CHARS: Final = 64
+MAX_TOKEN_LIFE_S: Final = 30 * 24 * 3600
+
+_STATE: Final = {
+    Progress.INVITED: enrolment_pb2.ENROLMENT_STATE_AWAITING_APPROVAL,
+    Progress.AWAITING_APPROVAL: enrolment_pb2.ENROLMENT_STATE_AWAITING_APPROVAL,
+    Progress.APPROVED: enrolment_pb2.ENROLMENT_STATE_APPROVED,
+    Progress.REJECTED: enrolment_pb2.ENROLMENT_STATE_REJECTED,
+}
+_PROGRESS: Final = {
+    progress: admin_pb2.EnrolmentProgress.Value(f"ENROLMENT_PROGRESS_{progress.name}") for progress in Progress
+}
+
+
+def _limit(content: bytes, what: str) -> bytes:
+    if not 0 < len(content) <= MAX_REQUEST_BYTES:
+        raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE if content else ErrorCode.MESSAGE_MALFORMED, what)
+    return content
+
+
+class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
+    """The applicant's side."""
+
+    def __init__(self, desk: EnrolmentDesk, trust_bundle: bytes) -> None:
+        self._desk = desk
+        self._trust_bundle = trust_bundle
+
+    async def Enrol(self, request: enrolment_pb2.EnrolRequest, context: Context) -> enrolment_pb2.EnrolResponse:
+        """Present a token with keys, or ask how it stands."""
+        enrolled = await self._desk.enrol(
+            token=request.token,
+            certificate_request=_limit(request.certificate_request, "certificate request"),
+            statement=_limit(request.key_statement, "key statement"),
+            signature=request.key_statement_signature,
+        )
+        return enrolment_pb2.EnrolResponse(
+            state=_STATE[enrolled.progress],
+            certificate_chain=enrolled.certificate,
+            trust_bundle=self._trust_bundle if enrolled.certificate else b"",
+        )
+
+
+class CertificateServicer(enrolment_pb2_grpc.CertificateServiceServicer):
+    """Renewal over the certificate that is about to expire."""
+
+    def __init__(self, desk: EnrolmentDesk, trust_bundle: bytes) -> None:
+        self._desk = desk
+        self._trust_bundle = trust_bundle
+
+    async def Renew(self, request: enrolment_pb2.RenewRequest, context: Context) -> enrolment_pb2.RenewResponse:
+        """Issue a fresh certificate to the caller."""
+        party = current_peer()
+        certificate = self._desk.renew(party, _limit(request.certificate_request, "certificate request"))
+        await self._desk.record_renewal(party, certificate)
+        return enrolment_pb2.RenewResponse(certificate_chain=certificate, trust_bundle=self._trust_bundle)
+
+
+class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """The operator's side."""
+
+    def __init__(self, desk: EnrolmentDesk, links: Links, operators: Sequence[str]) -> None:
+        self._desk = desk
+        self._links = links
+        self._operators = frozenset(operators)
+
+    def _operator(self) -> str:
+        """The calling operator.
+
+        Raises:
+            WardgateError: `NOT_AUTHORISED`: not, or no longer, in the settings.
+        """
+        operator = current_peer().id
+        if operator not in self._operators:
+            raise WardgateError(ErrorCode.NOT_AUTHORISED, f"operator {operator}")
+        return operator
+
+    async def Invite(self, request: admin_pb2.InviteRequest, context: Context) -> admin_pb2.InviteResponse:
+        """Invite an agency."""
+        if not 0 < request.valid_s <= MAX_TOKEN_LIFE_S:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "token life")
+        descriptor = AgencyDescriptor.parse(request.agency)
+        token = await self._desk.invite(descriptor, valid_s=request.valid_s, operator=self._operator())
+        return admin_pb2.InviteResponse(token=token)
+
+    async def ListEnrolments(
+        self, request: admin_pb2.ListEnrolmentsRequest, context: Context
+    ) -> admin_pb2.ListEnrolmentsResponse:
+        """Every enrolment with the fingerprint to compare."""
+        self._operator()
+        return admin_pb2.ListEnrolmentsResponse(
+            enrolments=[
+                admin_pb2.EnrolmentSummary(
+                    agency=row.agency,
+                    progress=_PROGRESS[Progress(row.progress)],
+                    key_fingerprint=fingerprint_of(row.statement),
+                )
+                for row in await self._desk.enrolments()
+            ]
+        )
+
+    async def Approve(self, request: admin_pb2.ApproveRequest, context: Context) -> admin_pb2.ApproveResponse:
+        """Approve the key that was presented."""
+        version = await self._desk.approve(
+            request.agency, key_fingerprint=request.key_fingerprint, operator=self._operator()
+        )
+        return admin_pb2.ApproveResponse(directory_version=version)
+
+    async def Reject(self, request: admin_pb2.RejectRequest, context: Context) -> admin_pb2.RejectResponse:
+        """Refuse an application."""
+        if len(request.reason) > MAX_REASON_CHARS:
+            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "reason")
+        await self._desk.reject(request.agency, reason=request.reason, operator=self._operator())
+        return admin_pb2.RejectResponse()
+
+    async def Revoke(self, request: admin_pb2.RevokeRequest, context: Context) -> admin_pb2.RevokeResponse:
+        """Revoke an agency at once."""
+        version = await self._desk.revoke(
+            request.agency,
+            reason_code=request.reason,
+            operator=self._operator(),
+            correlation_id=current_correlation_id(),
+        )
+        return admin_pb2.RevokeResponse(deny_list_version=version)
+
+    async def GetLinks(self, request: admin_pb2.GetLinksRequest, context: Context) -> admin_pb2.GetLinksResponse:
+        """Which agencies are attached now."""
+        self._operator()
+        return admin_pb2.GetLinksResponse(
+            links=[
+                admin_pb2.LinkSummary(
+                    agency=row.agency,
+                    attached=self._links.is_connected(row.agency),
+                    in_flight=len(session.held) if (session := self._links.session(row.agency)) else 0,
+                    absent_until=self._links.absent_until(row.agency),
+                )
+                for row in await self._desk.enrolments()
+                if row.progress == Progress.APPROVED
+            ]
+        )

@@ -1,0 +1,102 @@
+"""The gateway's settings."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from federation.document import AgencyName
+from federation.settings import Section, ServiceSettings
+from federation.store import sqlite_url
+from federation.transport.identity import Party, PartyKind
+
+
+class Listen(Section):
+    """Where the gateway listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8443, ge=0, le=65_535, description="Port for nodes, trustee and operators (mutual TLS).")
+    enrolment_port: int = Field(
+        8442, ge=0, le=65_535, description="Port for enrolment only (the caller has no certificate yet)."
+    )
+    addresses: list[str] = Field(
+        default_factory=lambda: ["127.0.0.1"], description="IP addresses that the gateway's own certificate names."
+    )
+
+
+class TrusteePeer(Section):
+    """The trustee, as it was introduced out of band."""
+
+    id: AgencyName = Field("main", description="Id in the trustee's certificate, wardgate://trustee/<id>.")
+    address: str = Field(description="host:port of the trustee.")
+    verify_key_file: Path = Field(
+        description="File with the trustee's verify key, 64 hexadecimal characters: it signs its public points."
+    )
+
+    @property
+    def party(self) -> Party:
+        """Who must answer at `address`."""
+        return Party(PartyKind.TRUSTEE, self.id)
+
+
+class PolicyEngineChoice(Section):
+    """Which engine decides."""
+
+    engine: Literal["embedded", "server"] = Field(
+        "embedded", description="`embedded` evaluates in the process; `server` asks an OPA server."
+    )
+    server_url: str = Field("", description="URL of the OPA server, such as http://127.0.0.1:8181; for `server` only.")
+    bundle_dir: Path = Field(description="Folder of the signed policy bundle.")
+    bundle_key_file: Path = Field(description="File with the policy authority's verify key, 64 hexadecimal characters.")
+
+    @model_validator(mode="after")
+    def _has_server(self) -> Self:
+        if (self.engine == "server") != bool(self.server_url):
+            raise ValueError("server_url goes with engine = server, and is needed there")
+        return self
+
+
+class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
+    """Everything that can be set of a gateway."""
+
+    id: AgencyName = Field("main", description="Id in the gateway's certificate, wardgate://gateway/<id>.")
+    data_dir: Path = Field(description="Folder for database and keyring, owned by the gateway's user alone.")
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL: sqlite+aiosqlite:///... or postgresql+asyncpg://...; empty for gateway.db in "
+        "data_dir.",
+    )
+    keyring_dir: Path | None = Field(None, description="Folder of the keys; keyring in data_dir when it is not set.")
+    log_file: Path | None = Field(None, description="File for the log; standard error when it is not set.")
+    audit_key_file: Path = Field(
+        description="File with the audit key's public half, base64: what only auditors may read is sealed to it."
+    )
+    listen: Listen = Field(default_factory=lambda: Listen(), description="Where the gateway listens.")
+    trustee: TrusteePeer = Field(description="The trustee, as it was introduced out of band.")
+    policy: PolicyEngineChoice = Field(description="How decisions are made.")
+    operators: Annotated[list[AgencyName], Field(max_length=64)] = Field(
+        default_factory=list, description="Short names of those who may act as operators."
+    )
+    certificate_hours: int = Field(24, ge=1, le=24, description="Life of the certificates issued, hours.")
+    expiry_check_s: int = Field(5, ge=1, le=300, description="How often expired queries are settled, seconds.")
+
+    @property
+    def party(self) -> Party:
+        """The gateway's own name."""
+        return Party(PartyKind.GATEWAY, self.id)
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where the keyring is."""
+        return self.keyring_dir or self.data_dir / "keyring"
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL."""
+        return self.database_url or sqlite_url(self.data_dir / "gateway.db")
+
+    @property
+    def certificate_life(self) -> timedelta:
+        """Life of the certificates issued."""
+        return timedelta(hours=self.certificate_hours)

@@ -1,0 +1,219 @@
+"""Reads and writes of queries, tasks and answers. Writes run inside the journal's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from federation.query import Part, parse_query
+from federation.vocabulary import TargetState
+from federation.wire.v1 import query_pb2 as wire
+from gateway.live import OPEN, LiveQuery, LiveTask
+from gateway.store.tables import AnswerRow, DecisionInput, QueryRow, TaskRow, table
+
+QUERY, TASK, ANSWER, DECISION = table(QueryRow), table(TaskRow), table(AnswerRow), table(DecisionInput)
+
+_INSERT_QUERY = insert(QUERY)
+_INSERT_TASK = insert(TASK)
+_INSERT_ANSWER = insert(ANSWER)
+_INSERT_DECISION = insert(DECISION)
+_SELECT_QUERY = select(QUERY).where(QUERY.c.query_id == bindparam("query_id"))
+_SELECT_OPEN = select(QUERY).where(QUERY.c.closed_at == 0, QUERY.c.expires_at > bindparam("now"))
+_SELECT_TASKS = select(TASK).where(TASK.c.query_id == bindparam("query_id"))
+_SELECT_ANSWERS = select(ANSWER).where(ANSWER.c.query_id == bindparam("query_id"))
+_SET_STATE = (
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state.in_([state.value for state in OPEN]))
+    .values(state=bindparam("b_state"))
+)
+_SET_ANSWERED = (
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state.in_([state.value for state in OPEN]))
+    .values(state=TargetState.ANSWERED.value, answer_digest=bindparam("b_digest"))
+)
+_CLOSE = update(QUERY).where(QUERY.c.query_id == bindparam("b_query_id")).values(closed_at=bindparam("b_now"))
+_DELETE_ANSWER = delete(ANSWER).where(ANSWER.c.task_id == bindparam("b_task_id"))
+_FORGET_TASKS = (
+    update(TASK).where(TASK.c.query_id == bindparam("b_query_id")).values(part=b"", trustee_element=b"", translated=b"")
+)
+_FORGET_QUERY = (
+    update(QUERY)
+    .where(QUERY.c.query_id == bindparam("b_query_id"))
+    .values(audit_envelope=QUERY.c.audit_envelope, ticket=b"", ticket_signature=b"")
+)
+_RECENT = select(QUERY.c.requester, QUERY.c.user_ref, QUERY.c.header, QUERY.c.admitted_at).where(
+    QUERY.c.admitted_at > bindparam("since")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What is kept of an admitted or refused query besides its live form."""
+
+    ticket: bytes
+    ticket_signature: bytes
+    audit_envelope: bytes
+    decision_id: str
+    decision_input: bytes
+    admitted_at: int
+
+
+async def insert_query(connection: AsyncConnection, query: LiveQuery, submission: Submission) -> None:
+    """Store a query with its tasks and the encrypted input of its decision."""
+    header = query.header
+    await connection.execute(
+        _INSERT_QUERY,
+        {
+            "query_id": query.query_id,
+            "requester": header.requester,
+            "user_ref": header.user_ref,
+            "purpose": header.purpose,
+            "header": query.header_bytes,
+            "signature": query.signature,
+            "digest": query.digest,
+            "ticket": submission.ticket,
+            "ticket_signature": submission.ticket_signature,
+            "audit_envelope": submission.audit_envelope,
+            "admission": query.admission,
+            "admission_signature": query.admission_signature,
+            "decisions": wire.Admission(
+                decisions=[
+                    wire.TargetDecision(responder=responder, decision=decision)
+                    for responder, decision in query.decisions
+                ]
+            ).SerializeToString(),
+            "admitted_at": submission.admitted_at,
+            "deadline_at": header.deadline_at,
+            "expires_at": header.expires_at,
+            "closed_at": 0 if query.tasks else submission.admitted_at,
+        },
+    )
+    if query.tasks:
+        await connection.execute(_INSERT_TASK, [_task_row(task) for task in query.tasks.values()])
+    await connection.execute(
+        _INSERT_DECISION,
+        {
+            "decision_id": submission.decision_id,
+            "ciphertext": submission.decision_input,
+            "decided_at": submission.admitted_at,
+        },
+    )
+
+
+def _task_row(task: LiveTask) -> dict[str, Any]:
+    part = wire.TargetPart(responder=task.responder, blinded=task.part.blinded, sealed=task.part.sealed)
+    return {
+        "task_id": task.task_id,
+        "query_id": task.query.query_id,
+        "responder": task.responder,
+        "state": task.state.value,
+        "part": part.SerializeToString(),
+        "trustee_element": task.trustee_element,
+        "translated": task.translated,
+        "lease_id": "",
+        "lease_expires_at": 0,
+        "expires_at": task.query.header.expires_at,
+        "answer_digest": b"",
+    }
+
+
+async def set_states(connection: AsyncConnection, changes: Sequence[tuple[str, TargetState]]) -> None:
+    """Move open tasks to another state; a task that is settled stays as it is."""
+    await connection.execute(_SET_STATE, [{"b_task_id": task_id, "b_state": state.value} for task_id, state in changes])
+
+
+async def insert_answer(connection: AsyncConnection, task: LiveTask, answer: bytes, digest: bytes) -> bool:
+    """Store a sealed answer; False when the task was settled in the meantime."""
+    changed = await connection.execute(_SET_ANSWERED, {"b_task_id": task.task_id, "b_digest": digest})
+    if changed.rowcount != 1:
+        return False
+    await connection.execute(
+        _INSERT_ANSWER, {"task_id": task.task_id, "query_id": task.query.query_id, "answer": answer}
+    )
+    return True
+
+
+async def delete_answers(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
+    """Delete answers that their requester has acknowledged, or that expired."""
+    if task_ids:
+        await connection.execute(_DELETE_ANSWER, [{"b_task_id": task_id} for task_id in task_ids])
+
+
+async def close_query(connection: AsyncConnection, query_id: str, now: int) -> None:
+    """Close a query: points, sealed parts and ticket are forgotten; ids, decision and audit envelope stay."""
+    await connection.execute(_CLOSE, {"b_query_id": query_id, "b_now": now})
+    await connection.execute(_FORGET_TASKS, {"b_query_id": query_id})
+    await connection.execute(_FORGET_QUERY, {"b_query_id": query_id})
+
+
+async def load_query(engine: AsyncEngine, query_id: str) -> LiveQuery | None:
+    """Read one query back, its tasks included; None when there is none of this id."""
+    async with engine.connect() as connection:
+        row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
+        return None if row is None else await _revive(connection, row)
+
+
+async def load_open_queries(engine: AsyncEngine, now: int) -> list[LiveQuery]:
+    """Every query that is neither closed nor expired."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_SELECT_OPEN, {"now": now})).all()
+        return [await _revive(connection, row) for row in rows]
+
+
+async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
+    decisions = wire.Admission.FromString(row.decisions).decisions
+    query = LiveQuery(
+        header=parse_query(row.header),
+        header_bytes=row.header,
+        signature=row.signature,
+        digest=row.digest,
+        admission=row.admission,
+        admission_signature=row.admission_signature,
+        decisions=[(item.responder, item.decision) for item in decisions],
+    )
+    by_responder = dict(query.decisions)
+    for found in (await connection.execute(_SELECT_TASKS, {"query_id": row.query_id})).all():
+        part = wire.TargetPart.FromString(found.part)
+        query.tasks[found.responder] = LiveTask(
+            task_id=found.task_id,
+            query=query,
+            part=Part(found.responder, part.blinded, part.sealed),
+            trustee_element=found.trustee_element,
+            translated=found.translated,
+            decision=by_responder[found.responder],
+            state=TargetState(found.state),
+            answer_digest=found.answer_digest,
+        )
+    return query
+
+
+async def load_answers(engine: AsyncEngine, query_id: str) -> list[wire.SealedAnswer]:
+    """Sealed answers of a query that were not acknowledged yet."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_SELECT_ANSWERS, {"query_id": query_id})).all()
+        return [wire.SealedAnswer.FromString(row.answer) for row in rows]
+
+
+async def load_ticket(engine: AsyncEngine, query_id: str) -> tuple[bytes, bytes] | None:
+    """The ticket of a query with its signature; None when it is closed or unknown."""
+    async with engine.connect() as connection:
+        row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
+        return None if row is None or not row.ticket else (row.ticket, row.ticket_signature)
+
+
+async def is_closed(engine: AsyncEngine, query_id: str) -> bool:
+    """Whether a query is known and closed."""
+    async with engine.connect() as connection:
+        row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
+        return row is not None and row.closed_at > 0
+
+
+async def recent_queries(engine: AsyncEngine, since: int) -> list[tuple[str, str, bool, int]]:
+    """Requester, user, whether it broke glass, and time of every query since: the seed of the counters."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_RECENT, {"since": since})).all()
+        return [
+            (row.requester, row.user_ref, bool(parse_query(row.header).break_glass), row.admitted_at) for row in rows
+        ]

@@ -1,0 +1,143 @@
+"""The gateway's tables: one model for SQLite and PostgreSQL.
+
+Nothing here identifies a child. Blinded points and sealed bytes are kept only while a task needs them: `janitor` and
+acknowledgement delete them. Rows are written through the journal alone, in one transaction with their ledger entry.
+"""
+
+import re
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String, Table
+from sqlalchemy import ForeignKey as Fk
+from sqlalchemy.orm import declared_attr, registry
+from sqlmodel import Field, SQLModel
+
+from federation.ledger.tables import include_ledger
+
+metadata = MetaData()
+include_ledger(metadata)
+
+
+class GatewayTable(SQLModel, registry=registry(metadata=metadata)):
+    """Base of the gateway's tables: its own metadata, with the ledger's, so that one migration history covers both."""
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # type: ignore[mutable-override]  # noqa: N805 - so SQLAlchemy reads it
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__.removesuffix("Row")).lower()
+
+
+class Enrolment(GatewayTable, table=True):
+    """One agency's way from invitation to approval. The token is kept as a hash only."""
+
+    agency: str = Field(primary_key=True)
+    descriptor: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    token_sha256: str
+    token_expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    progress: str
+    invited_by: str
+    decided_by: str = ""
+    certificate_request: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    statement: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    statement_signature: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    certificate: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+
+
+class AgencyRow(GatewayTable, table=True):
+    """One agency as it stands in the newest directory: a canonical `AgencyEntry`."""
+
+    agency: str = Field(primary_key=True)
+    entry: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class DirectoryVersion(GatewayTable, table=True):
+    """Every directory ever published, as signed."""
+
+    version: int = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class DenyListVersion(GatewayTable, table=True):
+    """Every deny list ever published, as signed."""
+
+    version: int = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class QueryRow(GatewayTable, table=True):
+    """One admitted or refused query; kept until it closes, its ledger entries for ever."""
+
+    query_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    requester: str
+    user_ref: str
+    purpose: str
+    header: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    ticket: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    ticket_signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    audit_envelope: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    admission: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    admission_signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    decisions: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    admitted_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    deadline_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    closed_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+    __table_args__ = (
+        Index("ix_query_counters", "requester", "admitted_at"),
+        Index("ix_query_open", "closed_at", "expires_at"),
+    )
+
+
+class TaskRow(GatewayTable, table=True):
+    """One target's work."""
+
+    task_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    query_id: str = Field(sa_column=Column(String(36), Fk("query.query_id", ondelete="CASCADE"), nullable=False))
+    responder: str
+    state: str
+    part: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    trustee_element: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    translated: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    lease_id: str = ""
+    lease_expires_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    answer_digest: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+
+    __table_args__ = (
+        Index("ix_task_query", "query_id", "responder", unique=True),
+        Index("ix_task_due", "responder", "state"),
+    )
+
+
+class AnswerRow(GatewayTable, table=True):
+    """A sealed answer, kept until it is acknowledged or its query expires."""
+
+    task_id: str = Field(sa_column=Column(String(36), Fk("task.task_id", ondelete="CASCADE"), primary_key=True))
+    query_id: str = Field(sa_column=Column(String(36), nullable=False, index=True))
+    answer: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class EvaluationCount(GatewayTable, table=True):
+    """Evaluations and translations per agency and hour, to reconcile with the trustee's."""
+
+    agency: str = Field(primary_key=True)
+    hour_start: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    kind: str = Field(primary_key=True)
+    count: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class DecisionInput(GatewayTable, table=True):
+    """The encrypted canonical input of a decision, for replay; its own retention."""
+
+    decision_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    decided_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table of a model: hot paths use prebuilt Core statements."""
+    found: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it at class creation
+    return found

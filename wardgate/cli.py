@@ -1,0 +1,38 @@
+"""The one command. Only the sub-command that is asked for is imported, so that each starts quickly."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import typer
+
+SUB_COMMANDS: Final = {
+    "sandbox": ("sandbox.cli", "sandbox_app"),
+    "node": ("agency_node.cli", "node_app"),
+    "gateway": ("gateway.cli", "gateway_app"),
+    "trustee": ("trustee.cli", "trustee_app"),
+    "ledger": ("federation.ledger.cli", "ledger_app"),
+    "policy": ("federation.policy.cli", "policy_app"),
+}
+"""Name of each sub-command to its module and typer application."""
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The command with the sub-command that `arguments` begins with, or with all of them for help."""
+    app = typer.Typer(no_args_is_help=True, help="Wardgate: information sharing for child safeguarding in England.")
+    app.callback()(_root)
+    wanted = arguments[0] if arguments else ""
+    for name in [wanted] if wanted in SUB_COMMANDS else SUB_COMMANDS:
+        module, attribute = SUB_COMMANDS[name]
+        app.add_typer(getattr(importlib.import_module(module), attribute), name=name)
+    return app
+
+
+def _root() -> None:
+    """Wardgate: information sharing for child safeguarding in England."""
+
+
+def main() -> None:
+    """Entry point of the `wardgate` command."""
+    build(sys.argv[1:])()
