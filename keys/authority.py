@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from keys.certificate_reading import load_certificate, public_key_of, uris_of
+from keys.certificate_reading import MALFORMED, load_certificate, public_key_of, uris_of
 from keys.errors import CertificateRejected
 from keys.identity import Identity
 from keys.secret import Secret
@@ -146,7 +146,7 @@ def _requested_key(csr_pem: bytes, approved: str) -> ec.EllipticCurvePublicKey:
         request = x509.load_pem_x509_csr(csr_pem)
         asked = uris_of(request.extensions)
         valid, key = request.is_signature_valid, request.public_key()
-    except (ValueError, x509.DuplicateExtension) as error:
+    except MALFORMED as error:
         raise CertificateRejected("certificate request is malformed") from error
     if not valid:
         raise CertificateRejected("certificate request is not signed by its own key")

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keys.digest import sha256
@@ -12,18 +13,34 @@ from keys.errors import CertificateRejected
 from keys.identity import Identity
 from keys.tls_key import PrivateKey
 
+MALFORMED: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the X.509 library raises over bytes that somebody else made."""
+
 
 @lru_cache(maxsize=1024)
 def load_certificate(cert_pem: bytes) -> x509.Certificate:
-    """The first certificate of a PEM text, parsed once.
+    """The first certificate of a PEM text, parsed once and in full.
 
     Raises:
-        CertificateRejected: There is none.
+        CertificateRejected: There is none, or it is malformed.
     """
     try:
-        return x509.load_pem_x509_certificate(cert_pem)
-    except ValueError as error:
+        certificate = x509.load_pem_x509_certificate(cert_pem)
+        # The library decodes these on first use: whatever is wrong with them comes out here.
+        _ = certificate.extensions, certificate.public_key()
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except MALFORMED as error:
         raise CertificateRejected("certificate is not PEM or is malformed") from error
+    if certificate.serial_number <= 0:
+        raise CertificateRejected("certificate has no positive serial number (RFC 5280, section 4.1.2.2)")
+    return certificate
 
 
 @lru_cache(maxsize=1024)
@@ -33,10 +50,7 @@ def identity_of(cert_pem: bytes) -> str:
     Raises:
         CertificateRejected: It has no URI, more than one, or one of another form.
     """
-    try:
-        uris = uris_of(load_certificate(cert_pem).extensions)
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise CertificateRejected("certificate's extensions are malformed") from error
+    uris = uris_of(load_certificate(cert_pem).extensions)
     if len(uris) != 1:
         raise CertificateRejected("certificate does not have exactly one URI")
     return str(Identity.parse(uris[0]))
@@ -64,20 +78,16 @@ def public_key_of(cert_pem: bytes) -> bytes:
     """The certified public key: SubjectPublicKeyInfo in DER.
 
     Raises:
-        CertificateRejected: It is not a certificate, or its key is not of a known kind.
+        CertificateRejected: It is not a certificate.
     """
-    try:
-        key = load_certificate(cert_pem).public_key()
-    except ValueError as error:
-        raise CertificateRejected("certificate's public key is malformed") from error
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return load_certificate(cert_pem).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def key_digest_of(cert_pem: bytes) -> str:
     """SHA-256 of the certified public key (SubjectPublicKeyInfo), in lower-case hexadecimal.
 
     Raises:
-        CertificateRejected: It is not a certificate, or its key is not of a known kind.
+        CertificateRejected: It is not a certificate.
     """
     return sha256(public_key_of(cert_pem)).hex()
 
@@ -136,13 +146,13 @@ def verify_issued(
 def _authorities(authorities_pem: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(authorities_pem)
-    except ValueError as error:
+    except MALFORMED as error:
         raise CertificateRejected("trusted authorities are not PEM or are malformed") from error
 
 
 def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*MALFORMED, InvalidSignature):
         return False  # the next authority; the caller refuses when none is left
     return True

@@ -3,6 +3,7 @@
 from typing import Final, Self, final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -34,7 +35,7 @@ class PrivateKey:
     def __init__(self, pem: Secret) -> None:
         try:
             key = load_pem_private_key(pem.reveal(), password=None)
-        except (ValueError, TypeError) as error:  # TypeError: the PEM is encrypted
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: the PEM is encrypted
             raise EncodingRejected("private key is not an unencrypted PEM") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
             raise EncodingRejected("private key is not of the curve P-256")
