@@ -4,6 +4,9 @@ Handing work to another thread and back costs more than most statements do (meas
 SQLAlchemy's dialect makes four trips for a select (open a cursor, execute, fetch, close) and two for a transaction that
 only reads. Here a statement and all its rows are one trip, `BEGIN` travels with the first statement, and ending a
 transaction that never began is free. `run` lets the journal do a whole transaction in one.
+
+Inside a transaction that holds the write lock, inserting a row is done on the spot, in the event loop's own thread: it
+touches a few pages and flushes nothing (measured: 15 us, against 65 us of CPU for the trip).
 """
 
 import sqlite3
@@ -16,6 +19,12 @@ import aiosqlite
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
+"""Takes SQLite's write lock at once."""
+
+_SERIALISED: Final = 3
+"""DB-API threadsafety: threads may share connections."""
 
 Rows = list[Any]
 Outcome = tuple[Rows, Any, int, int | None]
@@ -39,7 +48,10 @@ class SqliteCursor:
 
     async def execute(self, operation: str, parameters: Sequence[Any] = ()) -> Self:
         """Run one statement."""
-        self._take(await self._connection.run(_execute, operation, parameters))
+        if self._connection.is_writing() and _is_row_insert(operation):
+            self._take(self._connection.run_here(_execute, operation, parameters))
+        else:
+            self._take(await self._connection.run(_execute, operation, parameters))
         return self
 
     async def executemany(self, operation: str, parameters: Iterable[Sequence[Any]]) -> Self:
@@ -78,6 +90,7 @@ class SqliteConnection(aiosqlite.Connection):
     """One SQLite connection and its thread. Transactions begin only as `begin_with` says."""
 
     _next_begin: str | None = None
+    _has_write_lock = False
 
     def begin_with(self, statement: str) -> None:
         """Start a transaction with the next statement, in the same trip."""
@@ -90,7 +103,19 @@ class SqliteConnection(aiosqlite.Connection):
         begin, self._next_begin = self._next_begin, None
         task = partial(work, self._conn, *args, **kwargs)
         found: T = await self._execute(_begin_and, self._conn, begin, task)  # type: ignore[no-untyped-call]  # aiosqlite's
+        if begin is not None:
+            self._has_write_lock = begin == BEGIN_WRITING
         return found
+
+    def run_here(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call `work(connection, ...)` in this thread. Only while `is_writing`, and only what cannot take long."""
+        return work(self._conn, *args, **kwargs)
+
+    def is_writing(self) -> bool:
+        """Whether a transaction is under way that already holds the write lock."""
+        return self._has_write_lock and self._next_begin is None and self.in_transaction
 
     def cursor(self) -> SqliteCursor:  # type: ignore[override]  # the adapter enters it as it enters aiosqlite's
         """A cursor, without a trip."""
@@ -116,10 +141,13 @@ async def connect(path: Path, pragmas: Sequence[str]) -> SqliteConnection:
         sqlite3.Error: It cannot be opened, or is no database.
         OSError: The folder is missing or not writable.
     """
+    if sqlite3.threadsafety != _SERIALISED:
+        raise sqlite3.NotSupportedError("this SQLite was built without protection against several threads")
 
     def connector() -> sqlite3.Connection:
         path.touch(mode=0o600, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        # Two threads use it, never both at once; SQLite itself is built to be safe against more.
+        connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
         try:
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
@@ -138,6 +166,10 @@ def _begin_and(connection: sqlite3.Connection, begin: str | None, work: Callable
     if begin is not None:
         connection.execute(begin)
     return work()
+
+
+def _is_row_insert(operation: str) -> bool:
+    return operation.startswith("INSERT INTO ") and " VALUES (" in operation
 
 
 def _execute(connection: sqlite3.Connection, operation: str, parameters: Sequence[Any]) -> Outcome:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from federation.errors import ErrorCode, WardgateError
-from federation.sqlite_driver import SqliteConnection, connect
+from federation.sqlite_driver import BEGIN_WRITING, SqliteConnection, connect
 
 if TYPE_CHECKING:
     from alembic.runtime.environment import EnvironmentContext
@@ -44,8 +44,8 @@ _PRAGMAS: Final = (
     "foreign_keys=ON",
     "trusted_schema=OFF",
 )
-_BEGIN: Final = "begin"
-_NO_BEGIN: Final = "none"
+_BEGIN: Final = "wardgate_begin"
+"""Execution option: the statement that begins a SQLite transaction, or None for no transaction."""
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -79,7 +79,7 @@ def sqlite_url(path: Path) -> str:
 def reading(engine: AsyncEngine) -> AsyncEngine:
     """The same store for single reads: each statement stands alone, without the cost of a transaction around it."""
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{_BEGIN: _NO_BEGIN})
+        return engine.execution_options(**{_BEGIN: None})
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -89,7 +89,7 @@ def writing(engine: AsyncEngine) -> AsyncEngine:
     SQLite's write lock is taken at once, so that none has to give up half-way because another wrote first.
     """
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+        return engine.execution_options(**{_BEGIN: BEGIN_WRITING})
     return engine
 
 
@@ -202,10 +202,9 @@ def _open_sqlite(url: URL) -> AsyncEngine:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    mode = connection.get_execution_options().get(_BEGIN, "DEFERRED")
-    if mode != _NO_BEGIN:
-        driver = cast("SqliteConnection", connection.connection.driver_connection)
-        driver.begin_with(f"BEGIN {mode}")
+    statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+    if statement is not None:
+        cast("SqliteConnection", connection.connection.driver_connection).begin_with(statement)
 
 
 def _open_postgresql(url: URL) -> AsyncEngine:

@@ -72,7 +72,7 @@ class Checkpoint:
         Raises:
             WardgateError: `LEDGER_INVALID`.
         """
-        lines = text.decode().split("\n")
+        lines = text.decode(errors="replace").split("\n")  # a replaced character is in no origin
         if len(lines) != _BODY_LINES + 1 or lines[-1] or not _SIZE.fullmatch(lines[1]):
             raise _rejected("a checkpoint has three lines: origin, size, root")
         return cls(lines[0], int(lines[1]), _unbase64(lines[2], "root"))

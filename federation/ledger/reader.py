@@ -30,8 +30,9 @@ _SIZE: Final = select(func.coalesce(func.max(_ENTRY.entry_index) + 1, 0))
 _NODES: Final = select(_ENTRY.entry_index, _ENTRY.nodes).where(
     _ENTRY.entry_index.in_(bindparam("places", expanding=True))
 )
+_COLUMNS: Final = (_ENTRY.entry_index, _ENTRY.content, _ENTRY.nodes, _ENTRY.kind, _ENTRY.query_id, _ENTRY.at)
 _PAGE: Final = (
-    select(_ENTRY.entry_index, _ENTRY.content, _ENTRY.nodes, _ENTRY.kind, _ENTRY.query_id, _ENTRY.at)
+    select(*_COLUMNS)
     .where(_ENTRY.entry_index >= bindparam("start"))
     .order_by(_ENTRY.entry_index)
     .limit(bindparam("count"))
@@ -137,8 +138,7 @@ class Reader:
 
     async def search(self, criteria: Criteria) -> list[StoredEntry]:
         """Entries that meet the criteria, in order."""
-        columns = (_ENTRY.entry_index, _ENTRY.content, _ENTRY.nodes, _ENTRY.kind, _ENTRY.query_id, _ENTRY.at)
-        return [_stored(row) for row in await self._read(_all, _filtered(select(*columns), criteria))]
+        return [_stored(row) for row in await self._read(_all, search_statement(criteria))]
 
     async def find(self, criteria: Criteria) -> list[int]:
         """Indexes of the entries that meet the criteria, in order."""
@@ -160,6 +160,11 @@ class Reader:
     async def _read(self, take: Callable[..., Any], statement: Select[Any], **values: object) -> Any:  # noqa: ANN401 - as `take`
         async with store_errors("ledger read"), self._engine.connect() as connection:
             return await take(connection, statement, values)
+
+
+def search_statement(criteria: Criteria) -> Select[Any]:
+    """The statement behind `Reader.search`, for whoever reads a file without a running service."""
+    return _filtered(select(*_COLUMNS), criteria)
 
 
 async def _all(connection: AsyncConnection, statement: Select[Any], values: dict[str, object]) -> Sequence[Any]:
