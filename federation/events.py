@@ -61,6 +61,9 @@ class Event(StrEnum):
     ANSWER_REJECTED = "ANSWER_REJECTED"
     PURSUIT_BROKEN = "PURSUIT_BROKEN"
     GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
+    # the ledger
+    ALARM_RAISED = "ALARM_RAISED"
+    DIRECTORY_ADOPTED = "DIRECTORY_ADOPTED"
     # the log itself
     FIELD_REDACTED = "FIELD_REDACTED"
     LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
@@ -129,6 +132,8 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.GATEWAY_NOT_BELIEVED: EventSpec(
         Level.ALARM, "The gateway could not prove its directory or its ledger; what was verified before stays in force."
     ),
+    Event.ALARM_RAISED: EventSpec(Level.ALARM, "An alarm was recorded in the ledger; the reason is named."),
+    Event.DIRECTORY_ADOPTED: EventSpec(Level.INFO, "A newer directory was verified and is in force."),
     Event.FIELD_REDACTED: EventSpec(
         Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."
     ),
