@@ -36,7 +36,11 @@ _DECIDE = (
 )
 _CLOSE = (
     update(REFERRAL)
-    .where(REFERRAL.c.task_id == bindparam("b_task_id"), REFERRAL.c.state == ReferralState.OPEN.value)
+    .where(
+        REFERRAL.c.task_id == bindparam("b_task_id"),
+        REFERRAL.c.state == ReferralState.OPEN.value,
+        ~REFERRAL.c.silent,
+    )
     .values(state=bindparam("b_state"), decided_at=bindparam("b_at"))
 )
 _INSERT_REVIEW = insert(REVIEW)
@@ -46,8 +50,10 @@ _REVIEWS = select(REVIEW.c.ref, REVIEW.c.digest, REVIEW.c.decision).where(
     REVIEW.c.expires_at > bindparam("now"),
     REVIEW.c.query_id.in_(bindparam("query_ids", expanding=True)),
 )
-_EXPIRED_SILENT = select(REFERRAL.c.referral_id, REFERRAL.c.task_id).where(
-    REFERRAL.c.state == ReferralState.OPEN.value, REFERRAL.c.silent, REFERRAL.c.expires_at <= bindparam("now")
+_EXPIRE_SILENT = (
+    update(REFERRAL)
+    .where(REFERRAL.c.state == ReferralState.OPEN.value, REFERRAL.c.silent, REFERRAL.c.expires_at <= bindparam("b_now"))
+    .values(state=ReferralState.EXPIRED.value, decided_at=bindparam("b_now"))
 )
 
 
@@ -117,6 +123,15 @@ def _stored(row: Row[*tuple[Any, ...]]) -> StoredReferral:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class HeldReview:
+    """A human decision that is in force."""
+
+    ref: str
+    digest: str
+    decision: str
+
+
 async def find_referral(connection: AsyncConnection, referral_id: str) -> StoredReferral | None:
     """One referral."""
     row = (await connection.execute(_BY_ID, {"referral_id": referral_id})).one_or_none()
@@ -147,10 +162,14 @@ async def decide_referral(connection: AsyncConnection, referral_id: str, verdict
     return (await connection.execute(_DECIDE, values)).rowcount == 1
 
 
-async def close_referral(connection: AsyncConnection, task_id: str, state: ReferralState, at: int) -> bool:
-    """End an open referral without a decision; False when there is none."""
-    values = {"b_task_id": task_id, "b_state": state.value, "b_at": at}
-    return (await connection.execute(_CLOSE, values)).rowcount == 1
+async def close_waiting_referral(connection: AsyncConnection, task_id: str, state: ReferralState, at: int) -> None:
+    """End without a decision the open referral for which a task waits, if there is one."""
+    await connection.execute(_CLOSE, {"b_task_id": task_id, "b_state": state.value, "b_at": at})
+
+
+async def expire_silent(connection: AsyncConnection, now: int) -> None:
+    """End silent referrals that nobody decided in time."""
+    await connection.execute(_EXPIRE_SILENT, {"b_now": now})
 
 
 async def insert_reviews(connection: AsyncConnection, reviews: Sequence[NewReview]) -> None:
@@ -161,12 +180,7 @@ async def insert_reviews(connection: AsyncConnection, reviews: Sequence[NewRevie
 
 async def reviews_for(
     connection: AsyncConnection, *, requester: str, purpose: str, query_id: str, now: int
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Reference, digest and decision of every review that may hold for a query."""
+) -> list[HeldReview]:
+    """Every review that may hold for a query."""
     values = {"requester": requester, "purpose": purpose, "query_ids": [query_id, ""], "now": now}
-    return (await connection.execute(_REVIEWS, values)).all()
-
-
-async def expired_silent(connection: AsyncConnection, now: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Silent referrals that nobody decided in time."""
-    return (await connection.execute(_EXPIRED_SILENT, {"now": now})).all()
+    return [HeldReview(row.ref, row.digest, row.decision) for row in (await connection.execute(_REVIEWS, values)).all()]

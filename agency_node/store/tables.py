@@ -11,6 +11,8 @@ from sqlalchemy import BigInteger, Column, ForeignKey, ForeignKeyConstraint, Ind
 from sqlalchemy.orm import declared_attr, registry
 from sqlmodel import Field, SQLModel
 
+from federation.ledger.tables import include_ledger
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -20,6 +22,8 @@ NAMING = {
 """Constraint names do not depend on the database, so that migrations can name them."""
 
 metadata = MetaData(naming_convention=NAMING)
+"""The node's tables and the ledger's: what one migration history covers."""
+include_ledger(metadata)
 
 
 class NodeTable(SQLModel, registry=registry(metadata=metadata)):
@@ -258,7 +262,7 @@ class DecisionInput(NodeTable, table=True):
     entry_point: str = Field(sa_column=Column(String(64), nullable=False))
     decided_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    result: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    result: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False, default=b""))
 
 
 class AskedQuery(NodeTable, table=True):

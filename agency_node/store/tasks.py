@@ -3,7 +3,7 @@
 Writes run inside the journal's transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -28,6 +28,14 @@ _SETTLE = (
     )
     .values(state=bindparam("b_state"), answer=bindparam("b_answer"), decision_id=bindparam("b_decision_id"))
 )
+_CANCEL = (
+    update(TASK)
+    .where(
+        TASK.c.task_id == bindparam("b_task_id"),
+        TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value, TaskState.ANSWERED.value]),
+    )
+    .values(state=TaskState.CANCELLED.value)
+)
 _REFER = (
     update(TASK)
     .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.ACCEPTED.value)
@@ -44,7 +52,7 @@ _UNFINISHED = (
     .where(TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value, TaskState.ANSWERED.value]))
     .order_by(TASK.c.arrived_at)
 )
-_DUE = select(TASK.c.task_id, TASK.c.state, TASK.c.expires_at).where(
+_DUE = select(TASK.c.task_id).where(
     TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
     TASK.c.expires_at <= bindparam("horizon"),
 )
@@ -103,6 +111,16 @@ class StoredTask:
     expires_at: int
     task: bytes = field(repr=False)
     answer: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a task ended."""
+
+    task_id: str
+    state: TaskState
+    answer: bytes | None = field(default=None, repr=False)
+    decision_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +190,15 @@ async def insert_task(connection: AsyncConnection, task: NewTask) -> None:
     await connection.execute(_INSERT, {**asdict(task), "state": task.state.value, "answer": None, "decision_id": None})
 
 
-async def settle_task(
-    connection: AsyncConnection,
-    task_id: str,
-    state: TaskState,
-    *,
-    answer: bytes | None = None,
-    decision_id: str | None = None,
-) -> bool:
+async def settle_task(connection: AsyncConnection, settled: Settled) -> bool:
     """End an accepted or referred task; False when it has ended already."""
-    values = {"b_task_id": task_id, "b_state": state.value, "b_answer": answer, "b_decision_id": decision_id}
-    return (await connection.execute(_SETTLE, values)).rowcount == 1
+    values = {f"b_{name}": value for name, value in asdict(settled).items()}
+    return (await connection.execute(_SETTLE, values | {"b_state": settled.state.value})).rowcount == 1
+
+
+async def cancel_task(connection: AsyncConnection, task_id: str) -> None:
+    """No answer is wanted any more; one that was made is not sent again."""
+    await connection.execute(_CANCEL, {"b_task_id": task_id})
 
 
 async def mark_referred(connection: AsyncConnection, task_id: str) -> bool:
@@ -190,9 +206,9 @@ async def mark_referred(connection: AsyncConnection, task_id: str) -> bool:
     return (await connection.execute(_REFER, {"b_task_id": task_id})).rowcount == 1
 
 
-async def mark_stored(connection: AsyncConnection, task_ids: Iterable[str]) -> None:
-    """The gateway has these answers."""
-    await connection.execute(_STORED, [{"b_task_id": task_id} for task_id in task_ids])
+async def mark_stored(connection: AsyncConnection, task_id: str) -> None:
+    """The gateway has the answer."""
+    await connection.execute(_STORED, {"b_task_id": task_id})
 
 
 async def unfinished_tasks(connection: AsyncConnection) -> list[Unfinished]:
@@ -204,9 +220,9 @@ async def unfinished_tasks(connection: AsyncConnection) -> list[Unfinished]:
     ]
 
 
-async def due_tasks(connection: AsyncConnection, horizon: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Id, state and expiry of unanswered tasks that expire by then."""
-    return (await connection.execute(_DUE, {"horizon": horizon})).all()
+async def due_tasks(connection: AsyncConnection, horizon: int) -> list[str]:
+    """Unanswered tasks that expire by then."""
+    return list((await connection.execute(_DUE, {"horizon": horizon})).scalars())
 
 
 async def recent_tasks(connection: AsyncConnection, since: int) -> list[tuple[str, str, bool, int]]:

@@ -1,0 +1,302 @@
+"""One accepted task to its sealed answer.
+
+Weigh, minimise, seal, *commit* (ledger entry, sealed answer and encrypted decision input in one transaction), and
+only then let it leave. Whatever is killed in between is found in the store and taken up again; an answer that was
+sealed once is never sealed anew, so that one disclosure has one ledger entry.
+
+Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
+query is answered at once as if the record did not exist, and what the human decides holds for the next query.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agency_node import evidence
+from agency_node.consideration import Considered
+from agency_node.disclosure import Occasion, disclose
+from agency_node.duties import AlertDue, alerts, each_once
+from agency_node.intake import Intake, is_passing
+from agency_node.locks import KeyedLock
+from agency_node.referral import Referred, content_of, referred_by
+from agency_node.responder import Responder
+from agency_node.store import referrals as referral_store
+from agency_node.store import tasks as store
+from agency_node.store.referrals import NewReferral, StoredReferral
+from agency_node.store.tables import ReferralState, TaskState
+from agency_node.vault import Kind
+from agency_node.weighing import Weighed, Weighing
+from federation.answer import Answer, SealedPart, answer_digest
+from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
+from federation.ledger.entry import Entry
+from federation.store import reading, store_errors
+from federation.telemetry import EventLog
+from federation.vocabulary import Outcome
+from federation.wire.v1 import link_pb2 as wire
+
+LAST_MOMENT_S: Final = 60
+"""So long before a query expires its answer is made without the human: later it would not be taken any more."""
+
+_log = EventLog(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Where a task stands after work on it.
+
+    Attributes:
+        answer: The sealed answer, as stored, where there is one.
+    """
+
+    task_id: str
+    state: TaskState
+    answer: bytes | None = None
+
+
+class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
+    """Somebody else ended the task first."""
+
+
+class Answering:
+    """Answers tasks."""
+
+    def __init__(self, responder: Responder, intake: Intake) -> None:
+        self._responder = responder
+        self._intake = intake
+        self._weighing = Weighing(responder)
+        self._reading = reading(responder.engine)
+        self._working = KeyedLock()
+
+    async def answer(self, task_id: str) -> Reply:
+        """Bring a stored task as far as it will go; what was answered before is given again as it was.
+
+        Raises:
+            WardgateError: `TASK_UNKNOWN`; `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
+        """
+        async with self._working.holding(task_id):
+            stored, referral = await self._find(task_id)
+            if self._is_ripe(stored, referral):
+                try:
+                    return await self._work(stored, referral)
+                except _Overtaken:
+                    stored, _ = await self._find(task_id)
+            return Reply(task_id, stored.state, stored.answer)
+
+    async def unfinished(self) -> list[store.Unfinished]:
+        """Tasks about which something is still to be done, after a start or a lost link.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        async with store_errors("unfinished tasks"), self._reading.connect() as connection:
+            return await store.unfinished_tasks(connection)
+
+    async def stored(self, task_id: str) -> None:
+        """The gateway has the answer: it need not be sent again."""
+        await self._responder.journal.record([], lambda connection: store.mark_stored(connection, task_id))
+
+    async def cancel(self, task_id: str) -> None:
+        """The gateway wants no answer any more: work and referral end."""
+        now = int(self._responder.clock())
+
+        async def apply(connection: AsyncConnection) -> None:
+            await store.cancel_task(connection, task_id)
+            await referral_store.close_waiting_referral(connection, task_id, ReferralState.CANCELLED, now)
+
+        async with self._working.holding(task_id):
+            await self._responder.journal.record([], apply)
+
+    async def settle_due(self) -> list[Reply]:
+        """Answer what waited for a human until the last moment, and end what can no longer be answered.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
+        """
+        now = int(self._responder.clock())
+        await self._responder.journal.record([], lambda connection: referral_store.expire_silent(connection, now))
+        async with store_errors("due tasks"), self._reading.connect() as connection:
+            due = await store.due_tasks(connection, now + LAST_MOMENT_S)
+        return [await self.answer(task_id) for task_id in due]
+
+    async def _find(self, task_id: str) -> tuple[store.StoredTask, StoredReferral | None]:
+        async with store_errors("task"), self._reading.connect() as connection:
+            stored = await store.find_task(connection, task_id)
+            if stored is None:
+                raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
+            return stored, await referral_store.referral_of_task(connection, task_id)
+
+    def _is_ripe(self, stored: store.StoredTask, referral: StoredReferral | None) -> bool:
+        """Whether there is work to do on a task now."""
+        if stored.state is not TaskState.REFERRED:
+            return stored.state is TaskState.ACCEPTED
+        is_decided = referral is None or referral.state is not ReferralState.OPEN
+        return is_decided or self._responder.clock() >= _last_moment(stored)
+
+    async def _work(self, stored: store.StoredTask, referral: StoredReferral | None) -> Reply:
+        message = wire.Task.FromString(stored.task)
+        try:
+            weighed = await self._weighing.weigh(message, is_second=stored.state is TaskState.REFERRED)
+        except WardgateError as error:
+            if is_passing(error):
+                raise
+            if error.code is ErrorCode.QUERY_EXPIRED:
+                return await self._expire(stored)
+            return Reply(stored.task_id, await self._intake.refuse(message, stored.content_sha256, error))
+        return await self._conclude(stored, referral, weighed)
+
+    async def _conclude(self, stored: store.StoredTask, referral: StoredReferral | None, weighed: Weighed) -> Reply:
+        referred = referred_by(weighed.considered)
+        can_open = bool(referred.records) and referral is None
+        can_wait = not referred.silent and self._responder.clock() < _last_moment(stored)
+        if can_open and can_wait:
+            return await self._refer(weighed, referred)
+        opened = self._new_referral(weighed, referred, silent=True) if can_open else None
+        return await self._disclose(stored, referral, weighed, opened)
+
+    # -- referring ------------------------------------------------------------------------------------------------
+
+    def _new_referral(self, weighed: Weighed, referred: Referred, *, silent: bool) -> NewReferral:
+        parts, task = self._responder, weighed.task
+        referral_id = str(uuid4())
+        content = content_of(
+            task, weighed.question, weighed.considered, referred, found=weighed.found, vault=parts.vault
+        )
+        return NewReferral(
+            referral_id=referral_id,
+            task_id=task.task_id,
+            silent=silent,
+            content=parts.vault.seal(Kind.REFERRAL, referral_id, content.encode()),
+            opened_at=weighed.now,
+            expires_at=weighed.now + parts.standing_s if silent else task.header.expires_at,
+        )
+
+    async def _refer(self, weighed: Weighed, referred: Referred) -> Reply:
+        parts, task_id = self._responder, weighed.task.task_id
+        opened = self._new_referral(weighed, referred, silent=False)
+        due = _alerts(weighed.considered)
+        entry = evidence.referral_entry(
+            weighed.task,
+            weighed.considered,
+            at=weighed.now,
+            responder=parts.agency_id,
+            referral_id=opened.referral_id,
+            alerts=[item.obligation for item in due],
+        )
+        kept = evidence.kept_decisions(weighed.considered, parts.vault)
+        alert_rows = _alert_rows(due, weighed)
+
+        async def apply(connection: AsyncConnection) -> None:
+            if not await store.mark_referred(connection, task_id):
+                raise _Overtaken
+            await referral_store.insert_referral(connection, opened)
+            await store.keep_decisions(connection, kept)
+            await store.open_alerts(connection, alert_rows)
+
+        await parts.journal.record([entry], apply)
+        return Reply(task_id, TaskState.REFERRED)
+
+    # -- disclosing -----------------------------------------------------------------------------------------------
+
+    async def _disclose(
+        self,
+        stored: store.StoredTask,
+        referral: StoredReferral | None,
+        weighed: Weighed,
+        opened: NewReferral | None,
+    ) -> Reply:
+        parts, task_id = self._responder, stored.task_id
+        answer, sealed = self._sealed_answer(weighed, was_announced=stored.state is TaskState.REFERRED)
+        content = parts.message(task_id, sealed)
+        due = _alerts(weighed.considered)
+        known = opened or referral
+        entries = [
+            evidence.answered_entry(
+                weighed.task,
+                weighed.considered,
+                at=weighed.now,
+                responder=parts.agency_id,
+                outcome=answer.outcome,
+                answer_sha256=answer_digest(sealed),
+                referral_id=known.referral_id if known else "",
+                alerts=[item.obligation for item in due],
+            )
+        ]
+        if referral is not None and referral.state is ReferralState.OPEN:
+            entries.insert(0, self._referral_expired(referral, weighed))
+        kept = evidence.kept_decisions(weighed.considered, parts.vault)
+        alert_rows = _alert_rows(due, weighed)
+        settled = store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id)
+
+        async def apply(connection: AsyncConnection) -> None:
+            if not await store.settle_task(connection, settled):
+                raise _Overtaken
+            await referral_store.close_waiting_referral(connection, task_id, ReferralState.EXPIRED, weighed.now)
+            if opened is not None:
+                await referral_store.insert_referral(connection, opened)
+            await store.keep_decisions(connection, kept)
+            await store.open_alerts(connection, alert_rows)
+
+        await parts.journal.record(entries, apply)
+        return Reply(task_id, TaskState.ANSWERED, content)
+
+    def _referral_expired(self, referral: StoredReferral, weighed: Weighed) -> Entry:
+        return evidence.referral_expired_entry(
+            weighed.task, at=weighed.now, responder=self._responder.agency_id, referral_id=referral.referral_id
+        )
+
+    def _sealed_answer(self, weighed: Weighed, *, was_announced: bool) -> tuple[Answer, list[SealedPart]]:
+        """The answer and its sealed parts; one that is too large becomes `error`, and the operator hears of it."""
+        parts, considered = self._responder, weighed.considered
+        occasion = Occasion(weighed.task.header, weighed.now, bool(weighed.failing), was_announced)
+        answer = disclose(considered.records, considered.decision, occasion=occasion, contacts=parts.contacts)
+        try:
+            return answer, parts.seal(answer, weighed.task, considered)
+        except WardgateError as error:
+            if error.code is not ErrorCode.MESSAGE_TOO_LARGE:
+                raise
+            _log.event(Event.ANSWER_TOO_LARGE, task_id=weighed.task.task_id, count=len(answer.records))
+            answer = answer.model_copy(update={"outcome": Outcome.ERROR, "records": []})
+            return answer, parts.seal(answer, weighed.task, considered)
+
+    async def _expire(self, stored: store.StoredTask) -> Reply:
+        """The query's time is over: no answer would be taken any more."""
+        now = int(self._responder.clock())
+        entry = evidence.expired_entry(
+            at=now, responder=self._responder.agency_id, task_id=stored.task_id, query_id=stored.query_id
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            if not await store.settle_task(connection, store.Settled(stored.task_id, TaskState.EXPIRED)):
+                raise _Overtaken
+            await referral_store.close_waiting_referral(connection, stored.task_id, ReferralState.EXPIRED, now)
+
+        await self._responder.journal.record([entry], apply)
+        return Reply(stored.task_id, TaskState.EXPIRED)
+
+
+def _last_moment(stored: store.StoredTask) -> float:
+    """When an answer must be made at the latest: a minute before expiry, or a tenth of the time there was."""
+    return stored.expires_at - min(LAST_MOMENT_S, max(stored.expires_at - stored.arrived_at, 0) // 10)
+
+
+def _alerts(considered: Considered) -> list[AlertDue]:
+    decision = considered.decision
+    return alerts(each_once([decision.obligations, *(item.obligations for item in decision.records)]))
+
+
+def _alert_rows(due: list[AlertDue], weighed: Weighed) -> list[store.NewAlert]:
+    return [
+        store.NewAlert(
+            alert_id=str(uuid4()),
+            query_id=weighed.task.header.query_id,
+            decision_id=weighed.considered.decision_id,
+            obligation=item.obligation,
+            recipients=" ".join(item.recipients),
+            silent=item.silent,
+            opened_at=weighed.now,
+        )
+        for item in due
+    ]

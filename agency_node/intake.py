@@ -1,0 +1,159 @@
+"""Takes tasks in: verifies each, makes it durable, and only then lets the gateway hear that it is accepted.
+
+A task that does not verify is refused: it is kept with an alarm in log and ledger, and nothing is ever answered to it.
+"""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agency_node import evidence
+from agency_node.responder import Responder
+from agency_node.store import tasks as store
+from agency_node.store.referrals import close_waiting_referral
+from agency_node.store.tables import ReferralState, TaskState
+from agency_node.task import VerifiedTask, task_digest, verify_task
+from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
+from federation.query import parse_query
+from federation.store import reading, store_errors
+from federation.telemetry import EventLog
+from federation.wire.v1 import link_pb2 as wire
+
+_log = EventLog(__name__)
+
+
+class Intake:
+    """The node's door for tasks."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+        self._reading = reading(responder.engine)
+
+    async def accept(self, task: wire.Task) -> TaskState:
+        """Verify and store a task; a task that is known already stays as it stands.
+
+        Returns:
+            Its state: `accepted` for a new one; `refused` or `expired` where nothing will be answered.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE` or `STORE_UNAVAILABLE`: not accepted, to be tried again;
+                `DIRECTORY_REJECTED`: likewise, until this node has the directory that the requester used.
+        """
+        digest = task_digest(task)
+        async with store_errors("task"), self._reading.connect() as connection:
+            known = await store.find_task(connection, task.task_id)
+        if known is not None:
+            if known.content_sha256 == digest:
+                return known.state
+            return await self._raise_alarm(task, digest, WardgateError(ErrorCode.REPLAYED, "a task id came twice"))
+        await self._follow_directory(task.header)
+        try:
+            verified = self._verify(task)
+            await self._store(task, verified, digest)
+        except WardgateError as error:
+            if error.code is ErrorCode.QUERY_EXPIRED:
+                return TaskState.EXPIRED
+            if is_passing(error):
+                raise
+            return await self.refuse(task, digest, error)
+        return TaskState.ACCEPTED
+
+    def _verify(self, task: wire.Task) -> VerifiedTask:
+        responder = self._responder
+        return verify_task(task, directory=responder.directory(), responder=responder.agency_id, now=responder.clock())
+
+    async def _follow_directory(self, header: bytes) -> None:
+        """Fetch the directory that the requester used, where it is newer than ours."""
+        try:
+            needed = parse_query(header).directory_version
+        except WardgateError:
+            return  # verification will name what is wrong
+        if needed > self._responder.directory().version:
+            await self._responder.refresh_directory()
+        version = self._responder.directory().version
+        if needed > version:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version {needed} is needed, {version} is here")
+
+    async def _store(self, task: wire.Task, verified: VerifiedTask, digest: bytes) -> None:
+        header = verified.header
+        row = store.NewTask(
+            task_id=task.task_id,
+            query_id=header.query_id,
+            requester=header.requester,
+            user_ref=header.user_ref,
+            break_glass=bool(header.break_glass),
+            content_sha256=digest,
+            state=TaskState.ACCEPTED,
+            arrived_at=int(self._responder.clock()),
+            expires_at=header.expires_at,
+            task=task.SerializeToString(),
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            if await store.task_of_query(connection, row.requester, row.query_id) is not None:
+                raise WardgateError(ErrorCode.REPLAYED, "the query came before, under another task id")
+            await store.insert_task(connection, row)
+
+        await self._responder.journal.record([], apply)
+
+    async def refuse(self, task: wire.Task, digest: bytes, error: WardgateError) -> TaskState:
+        """Keep a task that does not verify, or no longer does, as evidence, and raise the alarm.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`.
+        """
+        now = int(self._responder.clock())
+        row = store.NewTask(
+            task_id=task.task_id,
+            query_id=task.task_id,
+            requester="",
+            user_ref="",
+            break_glass=False,
+            content_sha256=digest,
+            state=TaskState.REFUSED,
+            arrived_at=now,
+            expires_at=now,
+            task=task.SerializeToString(),
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            if await store.find_task(connection, row.task_id) is not None:
+                await store.settle_task(connection, store.Settled(row.task_id, TaskState.REFUSED))
+                await close_waiting_referral(connection, row.task_id, ReferralState.CANCELLED, now)
+            elif _is_id(row.task_id):
+                await store.insert_task(connection, row)
+
+        return await self._raise_alarm(task, digest, error, apply)
+
+    async def _raise_alarm(
+        self,
+        task: wire.Task,
+        digest: bytes,
+        error: WardgateError,
+        apply: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> TaskState:
+        task_id = task.task_id if _is_id(task.task_id) else "no-id"
+        _log.event(Event.TASK_NOT_VERIFIED, task_id=task_id, error=error)
+        entry = evidence.alarm_entry(
+            at=int(self._responder.clock()),
+            responder=self._responder.agency_id,
+            task_id=task_id,
+            error=str(error.code),
+            content_sha256=digest,
+        )
+        await self._responder.journal.record([entry], apply)
+        return TaskState.REFUSED
+
+
+def is_passing(error: WardgateError) -> bool:
+    """Whether an error is of this node and this moment, not of the task."""
+    return error.code in {ErrorCode.LEDGER_UNAVAILABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.POLICY_UNAVAILABLE}
+
+
+def _is_id(task_id: str) -> bool:
+    try:
+        return str(UUID(task_id)) == task_id
+    except ValueError:
+        return False
