@@ -110,6 +110,8 @@ class SigningKey:
     def __init__(self, secret: Secret) -> None:
         if len(secret.reveal()) != KEY_BYTES:
             raise EncodingRejected("signing key is not a seed of 32 bytes")
+        self.secret: Final = secret
+        """The seed, for the keyring."""
         self._key: Final = NaclSigningKey(secret.reveal())
         self.verify_key: Final = VerifyKey(bytes(self._key.verify_key))
         """The public half."""
@@ -127,11 +129,6 @@ class SigningKey:
             EncodingRejected: The seed is not 32 bytes long.
         """
         return cls(secret)
-
-    @property
-    def secret(self) -> Secret:
-        """The 32-byte seed, for the keyring."""
-        return Secret(bytes(self._key))
 
     def sign(self, domain: str, *parts: bytes) -> bytes:
         """Sign `parts` in `domain` (one of `keys.domains`): 64 bytes."""
