@@ -72,13 +72,13 @@ class Opa:
         if found != OPA_VERSION:
             raise BuildError(f"OPA {found} found, {OPA_VERSION} is pinned")
 
-    def run(self, *arguments: str | Path) -> str:
-        """Run one command and give its output.
+    def run(self, *arguments: str | Path, folder: Path = ROOT) -> str:
+        """Run one command in a folder and give its output.
 
         Raises:
             BuildError: It failed.
         """
-        done = subprocess.run([self._path, *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([self._path, *arguments], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BuildError(f"opa {arguments[0]} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
         return done.stdout
@@ -116,7 +116,9 @@ def lint(opa: Opa) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         stage(Path(scratch), tests=True)
         opa.run("check", "--strict", "--bundle", scratch)
-        opa.run("test", "--bundle", "--coverage", "--threshold", "100", "--format", "json", scratch)
+        opa.run(
+            "test", "--bundle", "--coverage", "--threshold", "100", "--timeout", "120s", "--format", "json", scratch
+        )
 
 
 def check_data() -> None:
@@ -197,14 +199,12 @@ def compile_module(opa: Opa) -> bytes:
         BuildError: It misses an entry point, or would call the host.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        sources, out = Path(scratch) / "sources", Path(scratch) / "out.tar.gz"
-        stage(sources, tests=False)
+        stage(Path(scratch) / "bundle", tests=False)
         points = [argument for entry in ENTRIES for argument in ("--entrypoint", entry_path(entry))]
-        capabilities = SOURCE / "capabilities.json"
-        opa.run(
-            "build", "--bundle", sources, "--target", "wasm", "--capabilities", capabilities, "--output", out, *points
-        )
-        with tarfile.open(out) as archive:
+        # The module holds the names of its source files: a relative name keeps this machine's folders out of it.
+        settings = ["--target", "wasm", "--capabilities", str(SOURCE / "capabilities.json"), "--output", "out.tar.gz"]
+        opa.run("build", "--bundle", "bundle", *settings, *points, folder=Path(scratch))
+        with tarfile.open(Path(scratch) / "out.tar.gz") as archive:
             member = archive.extractfile("/policy.wasm")
             if member is None:
                 raise BuildError("opa build gave no module")

@@ -8,7 +8,6 @@
 #   reason_code: NONE
 package wardgate.audit
 
-import data.wardgate.lib.agency
 import data.wardgate.lib.calendar
 import data.wardgate.lib.obligations
 import data.wardgate.lib.reasons
@@ -20,7 +19,8 @@ _role := input.requester.user.role
 
 # METADATA
 # title: What an auditor may see
-# description: Permits one action on one ledger and names the parts of entries it may show, in the catalogue's order.
+# description: >-
+#   Permits one action on one ledger. The obligation `show_only` names the parts of entries that may be shown.
 # entrypoint: true
 # custom:
 #   legal_basis: UK GDPR Arts 5(2), 15 and 39
@@ -30,15 +30,13 @@ default decision := {
 	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
 	"obligations": [],
 	"expires_in_s": 0,
-	"parts": [],
 }
 
 decision := {
 	"effect": "permit",
 	"reasons": [],
-	"obligations": obligations.list(_obligations, "auditor"),
+	"obligations": obligations.list(_obligations | {["show_only", {"parts": _action.parts[_role]}]}, "auditor"),
 	"expires_in_s": _action.ttl_s,
-	"parts": _action.parts[_role],
 } if {
 	well_formed
 	count(denials) == 0
@@ -49,7 +47,6 @@ decision := {
 	"reasons": reasons.list(denials),
 	"obligations": obligations.list(_obligations, "auditor"),
 	"expires_in_s": 0,
-	"parts": [],
 } if {
 	well_formed
 	count(denials) > 0
@@ -178,7 +175,10 @@ _ledger_open if input.look.owner == input.requester.agency.id
 
 _ledger_open if {
 	input.look.ledger == "gateway"
-	agency.agreement_held(input.requester.agency, [data.reference.audit.gateway_agreement])
+	data.reference.audit.gateway_agreement in input.requester.agency.agreements
+	some entry in data.reference.agreements[data.reference.audit.gateway_agreement].rows
+	some area in input.requester.agency.areas
+	calendar.in_force(entry, area)
 }
 
 _disinterested if {

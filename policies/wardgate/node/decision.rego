@@ -158,6 +158,8 @@ _noted := noted
 
 _owed := owed
 
+_shielded := shielded
+
 _withheld_codes(ref) := object.get(_withheld, ref, set())
 
 _referred_codes(ref) := object.get(_referred, ref, set())
@@ -175,11 +177,13 @@ _results := [_result(record) | some record in input.records]
 default effect_on(_) := "withhold"
 
 effect_on(ref) := "refer" if {
+	tier_rank[ref] >= tiers.rank.T0
 	count(_withheld_codes(ref)) == 0
 	count(_referred_codes(ref)) > 0
 }
 
 effect_on(ref) := "permit" if {
+	tier_rank[ref] >= tiers.rank.T0
 	count(_withheld_codes(ref)) == 0
 	count(_referred_codes(ref)) == 0
 }
@@ -226,5 +230,7 @@ _shows(record) if effect_on(record.ref) == "permit"
 
 _shows(record) if {
 	effect_on(record.ref) == "refer"
-	not shielded[record.ref]
+	not _is_shielded(record)
 }
+
+_is_shielded(record) if record.ref in _shielded

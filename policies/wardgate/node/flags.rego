@@ -145,7 +145,7 @@ withheld[record.ref] contains "HANDLING_CODE_MISSING" if {
 #   reason_code: FLAG_*
 referred[record.ref] contains _rows[flag].reason_code if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	some flag in (flags_of[record.ref] & referring_flags)
 }
 
@@ -157,7 +157,7 @@ referred[record.ref] contains _rows[flag].reason_code if {
 #   reason_code: THIRD_PARTY_WITHOUT_CONTEXT
 referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	some flag in (flags_of[record.ref] & _known)
 	_rows[flag].needs.context
 	not _context_given(record)
@@ -192,9 +192,10 @@ owed[record.ref] contains [obligation, {}] if {
 # custom:
 #   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
 #   reason_code: NONE
-shielded[record.ref] if {
+shielded contains record.ref if {
 	some record in input.records
 	count(flags_of[record.ref] & shielding_flags) > 0
+	not _released(record)
 }
 
 _lowering_flags := {flag | some flag, rank in capping_flags; rank < tiers.rank.T2}

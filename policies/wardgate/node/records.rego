@@ -37,7 +37,7 @@ permitted := {name: rank |
 # custom:
 #   legal_basis: Children Act 2004 s.16LA (the holder considers)
 #   reason_code: NONE
-released[entry.ref] if {
+released := {entry.ref |
 	some entry in input.review
 	entry.decision == "release"
 }
@@ -152,7 +152,7 @@ withheld[entry.ref] contains "DETRIMENT_WITHHELD" if {
 #   reason_code: HUMAN_DECISION
 referred[record.ref] contains "HUMAN_DECISION" if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	purpose.row.human_decision_from != ""
 	tier_rank[record.ref] >= tiers.rank[purpose.row.human_decision_from]
 }
@@ -165,7 +165,7 @@ referred[record.ref] contains "HUMAN_DECISION" if {
 #   reason_code: HUMAN_RELEASE
 referred[record.ref] contains "HUMAN_RELEASE" if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	_categories[record.category].human_release
 }
 
@@ -177,7 +177,7 @@ referred[record.ref] contains "HUMAN_RELEASE" if {
 #   reason_code: LOCAL_RULE_REFERS
 referred[record.ref] contains "LOCAL_RULE_REFERS" if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	_referred_locally(record)
 }
 
@@ -189,7 +189,7 @@ referred[record.ref] contains "LOCAL_RULE_REFERS" if {
 #   reason_code: HANDLING_CODE_CONDITIONS
 referred[record.ref] contains "HANDLING_CODE_CONDITIONS" if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	_handling[record.handling_code].effect == "refer"
 }
 
@@ -201,7 +201,7 @@ referred[record.ref] contains "HANDLING_CODE_CONDITIONS" if {
 #   reason_code: THIRD_PARTY_WITHOUT_CONTEXT
 referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 	some record in input.records
-	not released[record.ref]
+	not _released(record)
 	_categories[record.category].third_party
 	not _context_given(record)
 }
@@ -212,9 +212,10 @@ referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 # custom:
 #   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
 #   reason_code: NONE
-shielded[record.ref] if {
+shielded contains record.ref if {
 	some record in input.records
 	_categories[record.category].shields
+	not _released(record)
 }
 
 # METADATA
@@ -223,7 +224,7 @@ shielded[record.ref] if {
 # custom:
 #   legal_basis: Design rule, "withheld" looks like "nothing held"
 #   reason_code: NONE
-owed[ref] contains ["shield_existence", {}] if some ref, _ in shielded
+owed[ref] contains ["shield_existence", {}] if some ref in shielded
 
 # METADATA
 # title: An allegation stays an allegation
@@ -264,15 +265,16 @@ owed[record.ref] contains [obligation, {}] if {
 # custom:
 #   legal_basis: Children Act 2004 s.16LA ("if and only so far as")
 #   reason_code: NONE
-tier_rank[record.ref] := min({
-	permitted[record.category],
-	tiers.rank[_categories[record.category].highest_tier],
-	tiers.rank[purpose.row.relations[record.relation]],
-} | {capping_flags[flag] | some flag in flags_of[record.ref]}) if {
+tier_rank := {record.ref: rank |
 	some record in input.records
-	_permitted_record(record)
-	_relation_covered(record)
+	rank := min({
+		permitted[record.category],
+		tiers.rank[_categories[record.category].highest_tier],
+		tiers.rank[purpose.row.relations[record.relation]],
+	} | {capping_flags[flag] | some flag in flags_of[record.ref]})
 }
+
+_released(record) if record.ref in released
 
 _never_locally(name) if name in input.overlay.categories_never
 

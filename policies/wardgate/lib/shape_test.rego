@@ -1,0 +1,103 @@
+package wardgate.lib.shape_test
+
+import data.wardgate.lib.fixtures_test as fixtures
+import data.wardgate.lib.shape
+
+# One document with every part that any entry point reads.
+_whole := object.union_n([
+	fixtures.requester,
+	fixtures.gateway,
+	fixtures.police_node,
+	{
+		"look": object.union(fixtures.audit.look, {"approvals": [fixtures.approval("audit", "dpo")]}),
+		"overlay": {"tier_caps": [{"category": "s47", "tier": "T1"}]},
+		"gateway": {"obligations": [{"id": "no_tip_off", "type": "handling", "mandatory": true, "params": {}}]},
+		"review": [{"ref": "r1", "decision": "release"}],
+	},
+])
+
+_complete if {
+	shape.question
+	shape.user
+	shape.targets
+	shape.agency(input.responder)
+	shape.permission
+	shape.overlay
+	shape.records
+	shape.review
+	shape.look
+}
+
+_pointer(path) := concat("/", array.concat([""], [_step(step) | some step in path]))
+
+_step(step) := step if is_string(step)
+
+_step(step) := format_int(step, 10) if is_number(step)
+
+# Every value of the document but the members of free parameters and of arrays that may be shorter.
+_paths contains path if {
+	walk(_whole, [path, _])
+	count(path) > 0
+	is_string(path[count(path) - 1])
+}
+
+test_the_whole_document_is_well_formed if _complete with input as _whole
+
+test_no_field_may_be_missing if {
+	count(_paths) > 90
+	every path in _paths {
+		not _complete with input as fixtures.without(_whole, _pointer(path))
+	}
+}
+
+test_no_field_may_be_of_another_kind if {
+	every path in _paths {
+		not _complete with input as fixtures.mistyped(_whole, _pointer(path), 7.5)
+		not _complete with input as fixtures.mistyped(_whole, _pointer(path), [7.5])
+	}
+}
+
+test_no_number_may_be_negative_or_a_text if {
+	every path in ["/time/epoch_s", "/query/issued_at", "/counters/break_glass_day", "/look/looks_day"] {
+		not _complete with input as fixtures.mistyped(_whole, path, -1)
+		not _complete with input as fixtures.mistyped(_whole, path, "1")
+		_complete with input as fixtures.mistyped(_whole, path, 0)
+	}
+}
+
+test_closed_sets_take_their_members_only if {
+	every path in [
+		"/query/urgency", "/query/family_informed", "/query/identifier_state", "/query/categories/0/tier",
+		"/records/0/assertion", "/records/0/relation", "/records/0/contact_level", "/review/0/decision",
+		"/overlay/tier_caps/0/tier", "/gateway/categories/0/tier",
+	] {
+		not _complete with input as fixtures.mistyped(_whole, path, "elsewhere")
+	}
+}
+
+test_names_stand_once if {
+	every path in ["/query/categories", "/gateway/categories", "/targets", "/records"] {
+		items := object.get(_whole, split(trim_left(path, "/"), "/"), [])
+		not _complete with input as fixtures.mistyped(_whole, path, array.concat(items, items))
+	}
+}
+
+test_optional_dates_are_null_or_valid if {
+	_complete with input as fixtures.mistyped(_whole, "/user/employment_ends", null)
+	not _complete with input as fixtures.mistyped(_whole, "/user/employment_ends", fixtures.day(2026, 2, 29))
+	_complete with input as fixtures.mistyped(_whole, "/responder/contract_to", fixtures.day(2026, 2, 28))
+	not _complete with input as fixtures.mistyped(_whole, "/responder/contract_to", fixtures.day(2026, 2, 29))
+}
+
+test_the_user_is_the_one_the_query_names if {
+	not _complete with input as fixtures.mistyped(_whole, "/user/ref", "somebody")
+	not _complete with input as fixtures.mistyped(_whole, "/user/role", "dsl")
+}
+
+test_arrays_of_texts_hold_texts_only if {
+	shape.strings([])
+	shape.strings(["one"])
+	not shape.strings(["one", 1])
+	not shape.strings("one")
+	not shape.strings({"one": "one"})
+}

@@ -1,0 +1,245 @@
+package wardgate.node_test
+
+import data.wardgate.lib.fixtures_test as fixtures
+import data.wardgate.node
+
+# One invented flag with no effect of its own; each test gives it one.
+_inert := {
+	"reason_code": "FLAG_STALE",
+	"reach": "record",
+	"withhold": {"applies": false, "except_purposes": [], "except_agreements": [], "responder_kinds": ["*"]},
+	"refer": {"applies": false, "except_purposes": [], "shields": false},
+	"cap": {"tier": "T2", "except_purposes": []},
+	"redact": {"tags": [], "fields": []},
+	"needs": {"break_glass": false, "second_person": false, "handling_code": false, "context": false},
+	"obligations": [],
+	"areas": ["*"],
+	"effective_from": "2000-01-01",
+	"effective_to": null,
+}
+
+_flags(change) := {"INVENTED": object.union(_inert, change)}
+
+_flagged := fixtures.with_record(fixtures.node, {"flags": ["INVENTED"]})
+
+_first(document, flags) := record if {
+	decision := node.decision with input as document with data.reference.flags as flags
+	record := decision.records[0]
+}
+
+_second := object.union(fixtures.node.records[0], {"ref": "r2"})
+
+test_a_flag_without_effect_changes_nothing if {
+	plain := node.decision with input as fixtures.node
+	_first(_flagged, _flags({})) == plain.records[0]
+}
+
+test_a_flag_the_bundle_does_not_know_withholds if {
+	record := _first(_flagged, {})
+	record.effect == "withhold"
+	_codes(record) == ["FLAG_UNKNOWN"]
+}
+
+test_a_flag_out_of_force_withholds if {
+	_first(_flagged, _flags({"effective_to": "2026-11-22"})).effect == "permit"
+	_first(_flagged, _flags({"effective_to": "2026-11-21"})).effect == "withhold"
+	_codes(_first(_flagged, _flags({"areas": ["neighbourshire"]}))) == ["FLAG_UNKNOWN"]
+}
+
+test_a_withholding_flag_withholds_with_its_own_reason if {
+	record := _first(_flagged, _flags({"withhold": {"applies": true}}))
+	record.effect == "withhold"
+	_codes(record) == ["FLAG_STALE"]
+	record.fields == []
+}
+
+test_a_withholding_flag_may_spare_a_purpose if {
+	_first(_flagged, _flags({"withhold": {"applies": true, "except_purposes": ["S47_ENQ"]}})).effect == "permit"
+	_first(_flagged, _flags({"withhold": {"applies": true, "except_purposes": ["S47_EMERG"]}})).effect == "withhold"
+}
+
+test_a_withholding_flag_may_spare_members_of_an_agreement if {
+	flags := _flags({"withhold": {"applies": true, "except_agreements": ["mappa"]}})
+	member := fixtures.changed(_flagged, {"requester": {"agency": {"agreements": ["mappa"]}}})
+	_first(member, flags).effect == "permit"
+	_first(_flagged, flags).effect == "withhold"
+}
+
+test_a_withholding_flag_may_mean_some_kinds_of_responder if {
+	_first(_flagged, _flags({"withhold": {"applies": true, "responder_kinds": ["childrens_services"]}})).effect == "withhold"
+	_first(_flagged, _flags({"withhold": {"applies": true, "responder_kinds": ["refuge"]}})).effect == "permit"
+}
+
+test_a_flag_may_need_break_glass if {
+	flags := _flags({"needs": {"break_glass": true}})
+	_first(_flagged, flags).effect == "withhold"
+	broken := fixtures.changed(_flagged, {"query": {"break_glass": "shielded_person"}})
+	_first(broken, flags).effect == "permit"
+}
+
+test_a_flag_may_need_a_second_person if {
+	flags := _flags({"needs": {"second_person": true}})
+	_first(_flagged, flags).effect == "withhold"
+	seconded := fixtures.changed(_flagged, {"query": {"approvals": [
+		fixtures.approval("manager", "team_manager"),
+		fixtures.approval("second_person", "lcpp"),
+	]}})
+	_first(seconded, flags).effect == "permit"
+}
+
+test_a_flag_may_need_a_handling_code if {
+	flags := _flags({"needs": {"handling_code": true}})
+	_codes(_first(_flagged, flags)) == ["HANDLING_CODE_MISSING"]
+	coded := fixtures.with_record(_flagged, {"handling_code": "P"})
+	_first(coded, flags).effect == "permit"
+	_first(fixtures.node, flags).effect == "permit"
+}
+
+test_a_flag_may_need_the_persons_context if {
+	flags := _flags({"needs": {"context": true}})
+	parent := fixtures.with_record(_flagged, {"relation": "parent", "contact_level": "none"})
+	_first(parent, flags).effect == "permit"
+	unknown := fixtures.with_record(_flagged, {"relation": "parent", "contact_level": "unknown"})
+	_codes(_first(unknown, flags)) == ["THIRD_PARTY_WITHOUT_CONTEXT"]
+	_first(unknown, flags).effect == "refer"
+	_first(_flagged, flags).effect == "refer"
+	released := fixtures.changed(unknown, {"review": [{"ref": "r1", "decision": "release"}]})
+	_first(released, flags).effect == "permit"
+}
+
+test_a_referring_flag_waits_for_a_person if {
+	flags := _flags({"refer": {"applies": true}})
+	_first(_flagged, flags).effect == "refer"
+	_codes(_first(_flagged, flags)) == ["FLAG_STALE"]
+	released := fixtures.changed(_flagged, {"review": [{"ref": "r1", "decision": "release"}]})
+	_first(released, flags).effect == "permit"
+}
+
+test_a_referring_flag_may_spare_a_purpose if {
+	_first(_flagged, _flags({"refer": {"applies": true, "except_purposes": ["S47_ENQ"]}})).effect == "permit"
+	_first(_flagged, _flags({"refer": {"applies": true, "except_purposes": ["S47_EMERG"]}})).effect == "refer"
+}
+
+test_a_shielding_flag_hides_existence_until_a_person_releases if {
+	flags := _flags({"refer": {"applies": true, "shields": true}})
+	hidden := node.decision with input as _flagged with data.reference.flags as flags
+	hidden.existence == "hidden"
+	[obligation.id | some obligation in hidden.records[0].obligations] == ["shield_existence"]
+	released := fixtures.changed(_flagged, {"review": [{"ref": "r1", "decision": "release"}]})
+	shown := node.decision with input as released with data.reference.flags as flags
+	shown.existence == "visible"
+	shown.records[0].obligations == []
+}
+
+test_a_flag_that_does_not_refer_shields_nothing if {
+	flags := _flags({"refer": {"applies": true, "except_purposes": ["S47_ENQ"], "shields": true}})
+	shown := node.decision with input as _flagged with data.reference.flags as flags
+	shown.existence == "visible"
+}
+
+test_a_capping_flag_lowers_the_tier_and_says_so if {
+	capped := _first(_flagged, _flags({"cap": {"tier": "T1"}}))
+	capped.tier == "T1"
+	capped.fields == ["s47e_s47_start_date", "s47e_s47_end_date"]
+	_codes(capped) == ["FLAG_STALE"]
+}
+
+test_a_capping_flag_may_spare_a_purpose if {
+	_first(_flagged, _flags({"cap": {"tier": "T1", "except_purposes": ["S47_ENQ"]}})).tier == "T2"
+	_first(_flagged, _flags({"cap": {"tier": "T1", "except_purposes": ["S47_EMERG"]}})).tier == "T1"
+}
+
+test_a_redacting_flag_takes_out_fields_by_name_and_says_so if {
+	redacted := _first(_flagged, _flags({"redact": {"fields": ["s47e_s47_outcome_json", "unheard_of"]}}))
+	redacted.fields == ["s47e_s47_start_date", "s47e_s47_end_date"]
+	redacted.redactions == ["s47e_s47_outcome_json"]
+	_codes(redacted) == ["FLAG_STALE"]
+}
+
+test_a_redacting_flag_takes_out_fields_by_tag if {
+	address := fixtures.changed(fixtures.node, {
+		"query": {"categories": [{"name": "address", "tier": "T2"}]},
+		"gateway": {"categories": [{"name": "address", "tier": "T2"}]},
+		"records": [object.union(
+			fixtures.record("r1", "address", ["addr_address_start_date", "addr_address_postcode"]),
+			{"flags": ["INVENTED"]},
+		)],
+	})
+	redacted := _first(address, _flags({"redact": {"tags": ["location"]}}))
+	redacted.fields == ["addr_address_start_date"]
+	redacted.redactions == ["addr_address_postcode"]
+}
+
+test_a_field_beyond_the_tier_is_no_redaction if {
+	both := _first(_flagged, _flags({"cap": {"tier": "T1"}, "redact": {"fields": ["s47e_s47_outcome_json"]}}))
+	both.redactions == []
+}
+
+test_a_flag_of_the_child_reaches_every_record if {
+	two := fixtures.changed(_flagged, {"records": [_flagged.records[0], _second]})
+	child := node.decision with input as two with data.reference.flags as _flags({"reach": "child", "withhold": {"applies": true}})
+	_effects(child) == ["withhold", "withhold"]
+	record := node.decision with input as two with data.reference.flags as _flags({"withhold": {"applies": true}})
+	_effects(record) == ["withhold", "permit"]
+}
+
+test_a_flag_lays_its_obligations_on_what_it_reaches if {
+	owing := _first(_flagged, _flags({"obligations": ["no_tip_off"]}))
+	[obligation.id | some obligation in owing.obligations] == ["no_tip_off"]
+	_first(fixtures.node, _flags({"obligations": ["no_tip_off"]})).obligations == []
+}
+
+test_the_overlay_withholds_by_flag if {
+	strict := fixtures.changed(_flagged, {"overlay": {"flags_never": ["INVENTED"]}})
+	_first(strict, _flags({})).effect == "withhold"
+	other := fixtures.changed(_flagged, {"overlay": {"flags_never": ["STALE"]}})
+	_first(other, _flags({})).effect == "permit"
+}
+
+test_reasons_stand_in_the_order_of_precedence if {
+	flagged := fixtures.with_record(fixtures.node, {"flags": ["LEGAL_PRIV", "WITNESS_PROT", "UNHEARD_OF"]})
+	_codes(_first(flagged, data.reference.flags)) == ["FLAG_UNKNOWN", "FLAG_WITNESS_PROT", "FLAG_LEGAL_PRIV"]
+}
+
+test_a_protected_identity_hides_the_child_and_tells_one_officer if {
+	two := fixtures.changed(fixtures.node, {"records": [
+		object.union(fixtures.node.records[0], {"flags": ["WITNESS_PROT"]}),
+		_second,
+	]})
+	decision := node.decision with input as two
+	_effects(decision) == ["withhold", "withhold"]
+	decision.existence == "hidden"
+	decision.obligations == []
+	[obligation.id | some obligation in decision.records[0].obligations] == ["silent_alert"]
+}
+
+test_a_protected_address_leaks_no_location if {
+	placed := fixtures.changed(fixtures.node, {
+		"query": {"categories": [{"name": "looked_after", "tier": "T2"}]},
+		"gateway": {"categories": [{"name": "looked_after", "tier": "T2"}]},
+		"records": [object.union(
+			fixtures.record("r1", "looked_after", ["lega_legal_status", "clap_cla_placement_postcode"]),
+			{"flags": ["SENSITIVE_ADDRESS"]},
+		)],
+	})
+	record := _first(placed, data.reference.flags)
+	record.fields == ["lega_legal_status"]
+	record.redactions == ["clap_cla_placement_postcode"]
+	[obligation.id | some obligation in record.obligations] == ["relay_contact"]
+	unflagged := fixtures.with_record(placed, {"flags": []})
+	_first(unflagged, data.reference.flags).fields == ["lega_legal_status", "clap_cla_placement_postcode"]
+}
+
+test_staff_need_break_glass_and_a_second_person if {
+	staff := fixtures.with_record(fixtures.node, {"flags": ["STAFF_SUBJECT"]})
+	_first(staff, data.reference.flags).effect == "withhold"
+	broken := fixtures.changed(staff, {"query": {"break_glass": "shielded_person"}})
+	_first(broken, data.reference.flags).effect == "withhold"
+	seconded := fixtures.changed(broken, {"query": {"approvals": [
+		fixtures.approval("manager", "team_manager"),
+		fixtures.approval("second_person", "lcpp"),
+	]}})
+	record := _first(seconded, data.reference.flags)
+	record.effect == "permit"
+	[obligation.id | some obligation in record.obligations] == ["alert_shielded_person"]
+}

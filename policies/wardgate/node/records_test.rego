@@ -1,0 +1,306 @@
+package wardgate.node_test
+
+import data.wardgate.lib.fixtures_test as fixtures
+import data.wardgate.node
+
+_node(change) := fixtures.changed(fixtures.node, change)
+
+_record_decision(document) := record if {
+	decision := node.decision with input as document
+	record := decision.records[0]
+}
+
+# The whole node asked about one category, at the highest tier, of one record.
+_about(responder, category, fields) := _node({
+	"query": {"categories": [{"name": category, "tier": "T2"}]},
+	"responder": responder,
+	"gateway": {"categories": [{"name": category, "tier": "T2"}]},
+	"records": [fixtures.record("r1", category, fields)],
+})
+
+_consent := _node({
+	"query": {
+		"purpose": "EHE_CONSENT_434A",
+		"urgency": "routine",
+		"categories": [{"name": "s47", "tier": "T0"}, {"name": "cp_plan", "tier": "T0"}],
+		"attestations": ["withdrawal_notice_received"],
+	},
+	"requester": {"agency": fixtures.school, "user": {"role": "dsl"}},
+	"gateway": {"categories": [{"name": "s47", "tier": "T0"}, {"name": "cp_plan", "tier": "T0"}]},
+	"records": [fixtures.record("r1", "s47", ["s47e_s47_start_date"])],
+})
+
+_look_back := [{"areas": ["*"], "effective_from": "2026-01-01", "effective_to": null}]
+
+_duty := _node({
+	"query": {
+		"purpose": "ISD_16LA",
+		"attestations": ["relevant_to_welfare", "may_facilitate_function"],
+	},
+	"requester": {"user": {"role": "team_manager"}},
+})
+
+test_the_gateways_tier_is_never_exceeded if {
+	_record_decision(_node({"gateway": {"categories": [{"name": "s47", "tier": "T1"}]}})).tier == "T1"
+	_record_decision(_node({"gateway": {"categories": [{"name": "s47", "tier": "T2"}]}})).tier == "T2"
+}
+
+test_the_nodes_own_grant_is_never_exceeded if {
+	modest := _node({"query": {"categories": [{"name": "s47", "tier": "T1"}]}})
+	_record_decision(modest).tier == "T1"
+}
+
+test_the_lowest_of_the_overlays_caps_holds if {
+	capped := _node({"overlay": {"tier_caps": [
+		{"category": "s47", "tier": "T2"},
+		{"category": "s47", "tier": "T0"},
+		{"category": "cin", "tier": "T0"},
+	]}})
+	_record_decision(capped).tier == "T0"
+	elsewhere := _node({"overlay": {"tier_caps": [{"category": "cin", "tier": "T0"}]}})
+	_record_decision(elsewhere).tier == "T2"
+}
+
+test_a_category_the_gateway_did_not_permit_is_withheld if {
+	record := _record_decision(_node({"gateway": {"categories": [{"name": "cin", "tier": "T2"}]}}))
+	record.effect == "withhold"
+	_codes(record) == ["CATEGORY_NOT_PERMITTED"]
+}
+
+test_a_category_the_query_did_not_ask_for_is_withheld if {
+	unasked := _node({"query": {"categories": [{"name": "cin", "tier": "T2"}]}})
+	_codes(_record_decision(unasked)) == ["CATEGORY_NOT_PERMITTED"]
+}
+
+test_a_category_the_overlay_bars_is_withheld if {
+	_codes(_record_decision(_node({"overlay": {"categories_never": ["s47"]}}))) == ["CATEGORY_NOT_PERMITTED"]
+	_record_decision(_node({"overlay": {"categories_never": ["cin"]}})).effect == "permit"
+}
+
+test_a_category_agencies_of_the_kind_do_not_keep_is_withheld if {
+	_codes(_record_decision(_node({"responder": {"kind": "housing"}}))) == ["CATEGORY_NOT_PERMITTED"]
+}
+
+test_a_tier_gives_its_fields_and_those_below_in_the_records_order if {
+	record := _record_decision(fixtures.node)
+	record.fields == fixtures.s47_fields
+	summary := _record_decision(_node({"gateway": {"categories": [{"name": "s47", "tier": "T1"}]}}))
+	summary.fields == ["s47e_s47_start_date", "s47e_s47_end_date"]
+	existence := _record_decision(_node({"gateway": {"categories": [{"name": "s47", "tier": "T0"}]}}))
+	existence.fields == []
+}
+
+test_a_field_the_category_does_not_define_is_never_released if {
+	odd := fixtures.with_record(fixtures.node, {"fields": ["s47e_s47_start_date", "worker_home_address"]})
+	_record_decision(odd).fields == ["s47e_s47_start_date"]
+}
+
+test_a_protected_field_is_for_the_purposes_that_name_it if {
+	placed := _about(fixtures.neighbour, "looked_after", ["lega_legal_status", "clap_cla_placement_postcode"])
+	_record_decision(placed).fields == ["lega_legal_status", "clap_cla_placement_postcode"]
+	unnamed := node.decision with input as placed with data.reference.purposes.S47_ENQ.protected_fields as []
+	unnamed.records[0].fields == ["lega_legal_status"]
+	unnamed.records[0].redactions == []
+}
+
+test_the_overlay_takes_out_fields_by_name if {
+	record := _record_decision(_node({"overlay": {"fields_never": ["s47e_s47_end_date"]}}))
+	record.fields == ["s47e_s47_start_date", "s47e_s47_outcome_json"]
+	record.redactions == ["s47e_s47_end_date"]
+}
+
+test_the_period_includes_both_its_days if {
+	every date in [fixtures.day(2024, 11, 22), fixtures.day(2026, 11, 22)] {
+		_record_decision(fixtures.with_record(fixtures.node, {"date": date})).effect == "permit"
+	}
+	every date in [fixtures.day(2024, 11, 21), fixtures.day(2026, 11, 23)] {
+		record := _record_decision(fixtures.with_record(fixtures.node, {"date": date}))
+		record.effect == "withhold"
+		_codes(record) == ["OUTSIDE_PERIOD"]
+	}
+}
+
+test_outside_the_period_looks_like_nothing_held if {
+	nothing := node.decision with input as _node({"records": []})
+	outside := node.decision with input as fixtures.with_record(fixtures.node, {"date": fixtures.day(2020, 1, 1)})
+	object.remove(outside, ["records"]) == object.remove(nothing, ["records"])
+}
+
+test_what_began_before_the_period_and_goes_on_is_within_it if {
+	old := {"date": fixtures.day(2020, 1, 1)}
+	ongoing := fixtures.with_record(fixtures.node, object.union(old, {"fields": ["s47e_s47_start_date"]}))
+	_record_decision(ongoing).effect == "permit"
+	ended := fixtures.with_record(fixtures.node, object.union(old, {"fields": ["s47e_s47_start_date", "s47e_s47_end_date"]}))
+	_codes(_record_decision(ended)) == ["OUTSIDE_PERIOD"]
+}
+
+test_what_cannot_go_on_is_dated_by_its_day if {
+	incident := fixtures.with_record(fixtures.police_node, {"date": fixtures.day(2020, 1, 1)})
+	_codes(_record_decision(incident)) == ["OUTSIDE_PERIOD"]
+}
+
+test_what_begins_after_the_period_is_outside_it if {
+	later := fixtures.with_record(fixtures.node, {"date": fixtures.day(2026, 11, 23), "fields": ["s47e_s47_start_date"]})
+	_codes(_record_decision(later)) == ["OUTSIDE_PERIOD"]
+}
+
+test_a_school_learns_of_a_current_enquiry_and_no_more if {
+	decision := node.decision with input as _consent
+	decision.existence == "visible"
+	record := decision.records[0]
+	record.effect == "permit"
+	record.tier == "T0"
+	record.fields == []
+	[obligation.id | some obligation in record.obligations] == ["do_not_remove_from_roll"]
+}
+
+test_a_school_learns_nothing_of_an_enquiry_that_ended if {
+	ended := node.decision with input as fixtures.with_record(_consent, {"fields": fixtures.s47_fields})
+	_codes(ended.records[0]) == ["NOT_CURRENT"]
+	ended.existence == "hidden"
+}
+
+test_the_look_back_reaches_its_years_and_no_further if {
+	plan := fixtures.with_record(_consent, {
+		"category": "cp_plan",
+		"fields": ["cppl_cp_plan_start_date", "cppl_cp_plan_end_date"],
+	})
+	wide := fixtures.changed(plan, {"query": {"period": {"from": fixtures.day(2010, 1, 1)}}})
+	within := node.decision with input as fixtures.with_record(wide, {"date": fixtures.day(2021, 11, 22)})
+		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
+	within.records[0].effect == "permit"
+	before := node.decision with input as fixtures.with_record(wide, {"date": fixtures.day(2021, 11, 21)})
+		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
+	_codes(before.records[0]) == ["BEFORE_LOOK_BACK"]
+	uncommenced := node.decision with input as fixtures.with_record(wide, {"date": fixtures.day(2021, 11, 22)})
+	_codes(uncommenced.records[0]) == ["CATEGORY_NOT_PERMITTED"]
+}
+
+test_the_look_back_does_not_miss_what_goes_on if {
+	plan := fixtures.with_record(_consent, {
+		"category": "cp_plan",
+		"date": fixtures.day(2015, 1, 1),
+		"fields": ["cppl_cp_plan_start_date"],
+	})
+	decision := node.decision with input as plan
+		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
+	decision.records[0].effect == "permit"
+}
+
+test_records_about_others_follow_the_purpose if {
+	_record_decision(fixtures.with_record(fixtures.node, {"relation": "parent"})).tier == "T2"
+	_record_decision(fixtures.with_record(fixtures.node, {"relation": "household"})).tier == "T1"
+	other := fixtures.with_record(_consent, {"relation": "household"})
+	_codes(_record_decision(other)) == ["RELATION_NOT_COVERED"]
+}
+
+test_output_of_national_systems_is_never_shared if {
+	_codes(_record_decision(fixtures.with_record(fixtures.police_node, {"type": "pnd"}))) == ["TYPE_NEVER_SHARED"]
+	_record_decision(fixtures.with_record(fixtures.police_node, {"type": "ppn"})).effect == "permit"
+}
+
+test_the_overlay_withholds_by_type if {
+	barred := fixtures.changed(fixtures.police_node, {"overlay": {"types_never": ["police_incident"]}})
+	_codes(_record_decision(barred)) == ["LOCAL_RULE_WITHHOLDS"]
+	other := fixtures.changed(fixtures.police_node, {"overlay": {"types_never": ["ppn"]}})
+	_record_decision(other).effect == "permit"
+}
+
+test_handling_codes_permit_refer_and_withhold if {
+	every code in ["", "P", "1", "2"] {
+		_record_decision(fixtures.with_record(fixtures.police_node, {"handling_code": code})).effect == "permit"
+	}
+	every code in ["C", "3"] {
+		record := _record_decision(fixtures.with_record(fixtures.police_node, {"handling_code": code}))
+		record.effect == "refer"
+		_codes(record) == ["HANDLING_CODE_CONDITIONS"]
+		[obligation.id | some obligation in record.obligations] == ["no_onward_share", "originator_consult"]
+	}
+	every code in ["4", "5", "Z"] {
+		record := _record_decision(fixtures.with_record(fixtures.police_node, {"handling_code": code}))
+		record.effect == "withhold"
+		_codes(record) == ["HANDLING_CODE_WITHHOLDS"]
+	}
+}
+
+test_a_person_releases_what_was_referred if {
+	coded := fixtures.with_record(fixtures.police_node, {"handling_code": "C"})
+	released := fixtures.changed(coded, {"review": [{"ref": "r1", "decision": "release"}]})
+	record := _record_decision(released)
+	record.effect == "permit"
+	[obligation.id | some obligation in record.obligations] == ["no_onward_share", "originator_consult"]
+	another := fixtures.changed(coded, {"review": [{"ref": "r2", "decision": "release"}]})
+	_record_decision(another).effect == "refer"
+}
+
+test_a_person_withholds_whatever_policy_says if {
+	withheld := _node({"review": [{"ref": "r1", "decision": "withhold"}]})
+	_codes(_record_decision(withheld)) == ["DETRIMENT_WITHHELD"]
+	both := _node({"review": [{"ref": "r1", "decision": "release"}, {"ref": "r1", "decision": "withhold"}]})
+	_record_decision(both).effect == "withhold"
+}
+
+test_a_person_does_not_release_what_policy_withholds if {
+	private := fixtures.with_record(_node({"review": [{"ref": "r1", "decision": "release"}]}), {"flags": ["LEGAL_PRIV"]})
+	_record_decision(private).effect == "withhold"
+}
+
+test_the_duty_to_share_asks_a_person_from_summary_upwards if {
+	summary := _duty
+	record := _record_decision(summary)
+	record.effect == "refer"
+	_codes(record) == ["HUMAN_DECISION"]
+	existence := fixtures.changed(_duty, {"query": {"categories": [{"name": "s47", "tier": "T0"}]}})
+	_record_decision(existence).effect == "permit"
+	considered := fixtures.changed(_duty, {"review": [{"ref": "r1", "decision": "release"}]})
+	_record_decision(considered).effect == "permit"
+	_record_decision(fixtures.node).effect == "permit"
+}
+
+test_detriment_under_the_duty_is_a_persons_decision if {
+	detrimental := fixtures.changed(_duty, {"review": [{"ref": "r1", "decision": "withhold"}]})
+	decision := node.decision with input as detrimental
+	_codes(decision.records[0]) == ["DETRIMENT_WITHHELD"]
+	decision.existence == "hidden"
+}
+
+test_sensitive_services_are_released_by_a_person if {
+	clinic := fixtures.agency("testshire-clinic", "sexual_health_service", "S11_1")
+	held := _about(clinic, "sexual_health", [])
+	decision := node.decision with input as held
+	_codes(decision.records[0]) == ["HUMAN_RELEASE"]
+	decision.existence == "hidden"
+	[obligation.id | some obligation in decision.records[0].obligations] == ["shield_existence"]
+	released := node.decision with input as fixtures.changed(held, {"review": [{"ref": "r1", "decision": "release"}]})
+	released.records[0].effect == "permit"
+	released.records[0].tier == "T0"
+	released.records[0].obligations == []
+	released.existence == "visible"
+}
+
+test_an_adults_record_travels_with_its_context if {
+	service := fixtures.agency("testshire-recovery", "substance_misuse_service", "S11_1")
+	held := _about(service, "substance_misuse", ["service_contact"])
+	_codes(_record_decision(held)) == ["HUMAN_RELEASE", "THIRD_PARTY_WITHOUT_CONTEXT"]
+	related := fixtures.with_record(held, {"relation": "parent", "contact_level": "regular"})
+	_codes(_record_decision(related)) == ["HUMAN_RELEASE"]
+	released := fixtures.changed(related, {"review": [{"ref": "r1", "decision": "release"}]})
+	_record_decision(released).fields == ["service_contact"]
+	_record_decision(released).tier == "T1"
+}
+
+test_the_overlay_refers_purposes_and_categories if {
+	every overlay in [{"categories_refer": ["s47"]}, {"purposes_refer": ["S47_ENQ"]}] {
+		_codes(_record_decision(_node({"overlay": overlay}))) == ["LOCAL_RULE_REFERS"]
+	}
+	other := _node({"overlay": {"categories_refer": ["cin"], "purposes_refer": ["FRONT_DOOR"]}})
+	_record_decision(other).effect == "permit"
+	released := _node({"overlay": {"categories_refer": ["s47"]}, "review": [{"ref": "r1", "decision": "release"}]})
+	_record_decision(released).effect == "permit"
+}
+
+test_an_allegation_stays_an_allegation if {
+	alleged := _record_decision(fixtures.with_record(fixtures.node, {"assertion": "third_party_allegation"}))
+	[obligation.id | some obligation in alleged.obligations] == ["mark_allegation"]
+	_record_decision(fixtures.with_record(fixtures.node, {"assertion": "professional_opinion"})).obligations == []
+}
