@@ -13,12 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.telemetry import EventLog
 from federation.transport.correlation import current_correlation_id, mint
 from trustee.quotas import Charge, Totals, exceeded, hour_of
 from trustee.store.alarms import AlreadyAlarmedError, mark_alarm
 from trustee.store.usage import add_charges
+
+_log = EventLog(__name__)
 
 Mark = Callable[[AsyncConnection], Awaitable[None]]
 """Sets the replay mark of an act inside its transaction; raises to stop it."""
@@ -81,23 +85,29 @@ class Books:
         except _QuotaPassedError as error:
             await self._refuse(act.agency, error.charge, error.used)
 
-    async def alarm(self, agency: str, reason: AlarmReason, body: JsonObject) -> None:
-        """Record an alarm, once for each agency, reason and hour, so that an attack does not fill the ledger.
+    async def alarm(self, subject: str, reason: AlarmReason, body: JsonObject) -> None:
+        """Record an alarm, once for each subject, reason and hour, so that an attack does not fill the ledger.
+
+        Args:
+            subject: The agency whose quota, signature or name it is about, or the gateway.
+            reason: Why.
+            body: Counts, limits and codes.
 
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`.
         """
         hour = hour_of(self._clock())
-        if (agency, reason, hour) in self._raised:
+        if (subject, reason, hour) in self._raised:
             return
 
         async def apply(connection: AsyncConnection) -> None:
-            await mark_alarm(connection, agency, reason, hour)
+            await mark_alarm(connection, subject, reason, hour)
 
-        entry = self._entry(EntryKind.ALARM_RAISED, agency, body | {"reason": reason})
+        entry = self._entry(EntryKind.ALARM_RAISED, subject, body | {"reason": reason})
         with suppress(AlreadyAlarmedError):  # another replica, or this one before a restart, raised it in this hour
             await self._journal.record([entry], apply)
-        self._raised = {raised for raised in self._raised if raised[2] == hour} | {(agency, reason, hour)}
+        self._raised = {raised for raised in self._raised if raised[2] == hour} | {(subject, reason, hour)}
+        _log.event(Event.ALARM_RAISED, agency=subject, reason_code=reason)
 
     async def _refuse(self, agency: str, charge: Charge, used: int) -> NoReturn:
         await self.alarm(

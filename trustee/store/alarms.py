@@ -14,12 +14,12 @@ class AlreadyAlarmedError(Exception):
     """The alarm has been raised in this hour."""
 
 
-async def mark_alarm(connection: AsyncConnection, agency: str, reason: str, hour_start: int) -> None:
+async def mark_alarm(connection: AsyncConnection, subject: str, reason: str, hour_start: int) -> None:
     """Remember an alarm.
 
     Raises:
         AlreadyAlarmedError: It was raised before in this hour.
     """
-    row = {"agency": agency, "reason": reason, "hour_start": hour_start}
+    row = {"subject": subject, "reason": reason, "hour_start": hour_start}
     if (await connection.execute(insert_new(connection.dialect.name, _ALARM), row)).rowcount == 0:
         raise AlreadyAlarmedError

@@ -15,6 +15,7 @@ from federation.ledger.tables import include_ledger
 
 AGENCY_CHARS: Final = 63
 NAME_CHARS: Final = 32
+SUBJECT_CHARS: Final = 96
 
 metadata: Final = MetaData()
 """The ledger's tables and the trustee's: what one migration history covers."""
@@ -80,9 +81,9 @@ class SeenTicket(TrusteeTable, table=True):
 
 
 class Alarm(TrusteeTable, table=True):
-    """An alarm raised for an agency in an hour, so that it is raised once."""
+    """An alarm raised about an agency or the gateway in an hour, so that it is raised once."""
 
-    agency: str = Field(sa_column=_agency())
+    subject: str = Field(sa_column=Column(String(SUBJECT_CHARS), primary_key=True))
     reason: str = Field(sa_column=Column(String(NAME_CHARS), primary_key=True))
     hour_start: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
 

@@ -52,7 +52,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "alarm",
-        sa.Column("agency", sa.String(63), primary_key=True),
+        sa.Column("subject", sa.String(96), primary_key=True),
         sa.Column("reason", sa.String(32), primary_key=True),
         sa.Column("hour_start", sa.BigInteger(), primary_key=True, autoincrement=False),
     )

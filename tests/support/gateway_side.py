@@ -1,0 +1,116 @@
+"""The gateway as a trustee or a node meets it: directory, deny list and ledger, proved by a real journal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.checkpoint import verify_cosignatures
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.transport.denylist import DenyEntry, SignedDenyList
+from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc
+from tests.support.region import Published, Region
+from tests.support.signers import NOW
+
+
+@dataclass
+class GatewaySide:
+    """Publishes through its journal and proves what it published."""
+
+    region: Region
+    journal: Journal
+    published: Published | None = None
+    index: int = 0
+    denials: SignedDenyList | None = None
+    cosigned: list[bytes] = field(default_factory=list)
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    unreachable: bool = False
+
+    async def publish(self, *without: str) -> Published:
+        """Publish the region's next directory."""
+        found = self.region.publish(*without)
+        self.index = await self.write(EntryKind.DIRECTORY_PUBLISHED, found.body)
+        self.published = found
+        return found
+
+    async def write(self, kind: EntryKind, body: dict[str, object]) -> int:
+        """Write some entry."""
+        entry = Entry(kind=kind, at=NOW, actor="gateway", correlation_id="test-correlation", body=body)
+        return (await self.journal.record([entry])).indexes[0]
+
+    def deny(self, version: int, entries: Sequence[DenyEntry] = ()) -> None:
+        """Sign a deny list."""
+        self.denials = SignedDenyList.issue(self.region.gateway_key, version=version, issued_at=NOW, entries=entries)
+
+    async def directory(self, known_version: int, known_size: int) -> directory_pb2.GetDirectoryResponse:
+        """See `trustee.directory_client.GatewaySource`."""
+        self._reach()
+        self.asked.append((known_version, known_size))
+        assert self.published is not None
+        head = await self._head(known_size)
+        if known_version == self.published.version:
+            return directory_pb2.GetDirectoryResponse(unchanged=True, head=head)
+        proof = await self.journal.inclusion(self.index)
+        inclusion = ledger_pb2.InclusionProof(index=self.index, entry=proof.entry, path=proof.path, head=head)
+        return directory_pb2.GetDirectoryResponse(
+            directory=self.published.content, signature=self.published.signature, inclusion=inclusion, head=head
+        )
+
+    async def deny_list(self, known_version: int) -> directory_pb2.GetDenyListResponse:
+        """See `trustee.directory_client.GatewaySource`; sends the list even to who has it."""
+        del known_version
+        self._reach()
+        if self.denials is None:
+            return directory_pb2.GetDenyListResponse()
+        return directory_pb2.GetDenyListResponse(deny_list=self.denials.document, signature=self.denials.signature)
+
+    async def cosign(self, cosigned: bytes) -> None:
+        """See `trustee.directory_client.GatewaySource`."""
+        self._reach()
+        self.cosigned.append(cosigned)
+
+    def cosigned_by(self, name: str) -> list[dict[str, int]]:
+        """Who cosigned each checkpoint that was handed over."""
+        return [verify_cosignatures(note, {name: self.region.trustee_key.verify_key}) for note in self.cosigned]
+
+    async def _head(self, known_size: int) -> ledger_pb2.CheckpointUpdate:
+        signed = await self.journal.checkpoint()
+        path = await self.journal.consistency(known_size, signed.size) if 0 < known_size < signed.size else []
+        if known_size > signed.size:
+            raise WardgateError(ErrorCode.LEDGER_FORKED, "the caller knows a larger tree")
+        return ledger_pb2.CheckpointUpdate(checkpoint=signed.note, consistency=path)
+
+    def _reach(self) -> None:
+        if self.unreachable:
+            raise WardgateError(ErrorCode.PEER_UNAVAILABLE, "test")
+
+
+class DirectoryServicer(directory_pb2_grpc.DirectoryServiceServicer):
+    """`GatewaySide` over gRPC."""
+
+    def __init__(self, side: GatewaySide) -> None:
+        self._side = side
+
+    async def GetDirectory(  # noqa: N802 - gRPC dictates the name
+        self, request: directory_pb2.GetDirectoryRequest, _: Any
+    ) -> Any:
+        return await self._side.directory(request.known_version, request.known_size)
+
+    async def GetDenyList(  # noqa: N802 - gRPC dictates the name
+        self, request: directory_pb2.GetDenyListRequest, _: Any
+    ) -> Any:
+        return await self._side.deny_list(request.known_version)
+
+
+class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
+    """The gateway's side of witnessing."""
+
+    def __init__(self, side: GatewaySide) -> None:
+        self._side = side
+
+    async def Cosign(  # noqa: N802 - gRPC dictates the name
+        self, request: ledger_pb2.CosignRequest, _: Any
+    ) -> ledger_pb2.CosignResponse:
+        await self._side.cosign(request.cosigned_checkpoint)
+        return ledger_pb2.CosignResponse()

@@ -1,0 +1,91 @@
+"""The trustee's settings: complete by default but for what cannot be guessed, and no quota raised by one person."""
+
+from pathlib import Path
+
+import pytest
+
+from federation.errors import ErrorCode, WardgateError
+from federation.settings import describe
+from trustee.settings import TrusteeSettings
+
+LEAST = """
+data_dir = "/var/lib/wardgate"
+[gateway]
+address = "gateway.example:8443"
+verify_key_file = "/etc/wardgate/gateway.pub"
+"""
+
+APPROVAL = """
+[caseload_approvals.camden-csc]
+children = 200000
+approved_by = {people}
+"""
+
+
+def load(tmp_path: Path, text: str) -> TrusteeSettings:
+    file = tmp_path / "trustee.toml"
+    file.write_text(text)
+    return TrusteeSettings.load(file)
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    with pytest.raises(WardgateError) as caught:
+        load(tmp_path, text)
+    assert caught.value.code is ErrorCode.SETTINGS_INVALID
+    return caught.value.detail
+
+
+def test_a_folder_and_the_gateway_are_enough(tmp_path: Path) -> None:
+    found = load(tmp_path, LEAST)
+    assert found.database == "sqlite+aiosqlite:////var/lib/wardgate/trustee.db"
+    assert found.keyring == Path("/var/lib/wardgate/keyring")
+    assert found.party.uri == "wardgate://trustee/main"
+    assert found.gateway.party.uri == "wardgate://gateway/main"
+    assert found.listen.address == "127.0.0.1:8444"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WARDGATE_TRUSTEE_LISTEN__HOST", "::1")
+    monkeypatch.setenv("WARDGATE_TRUSTEE_QUOTAS__TICKETS_PER_HOUR", "7")
+    found = load(tmp_path, LEAST)
+    assert found.listen.address == "[::1]:8444"
+    assert found.quotas.tickets_per_hour == 7
+
+
+def test_an_approval_by_two_people_is_taken(tmp_path: Path) -> None:
+    found = load(tmp_path, LEAST + APPROVAL.format(people='["alice", "bob"]'))
+    assert found.caseload_approvals["camden-csc"].children == 200_000
+
+
+@pytest.mark.parametrize("people", ["[]", '["alice"]', '["alice", "alice"]'])
+def test_an_approval_by_fewer_than_two_people_is_refused(tmp_path: Path, people: str) -> None:
+    assert "approved_by" in refused(tmp_path, LEAST + APPROVAL.format(people=people))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LEAST.replace("data_dir", "data_directory"),
+        "database_url = 'mysql://host/name'\n" + LEAST,
+        "database_url = 'postgresql+asyncpg://user:word@host/name'\n" + LEAST,
+        "directory_interval_s = 0\n" + LEAST,
+        "id = 'Main'\n" + LEAST,
+        LEAST + "[quotas]\ncaseload_percent = 99\n",
+        LEAST + "[quotas]\ntickets_per_hour = 0\n",
+        LEAST + "[retention]\nproofs_days = 0\n",
+        LEAST.replace("verify_key_file", "verify_key"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:
+    refused(tmp_path, text)
+
+
+def test_every_setting_is_described() -> None:
+    rows = describe(TrusteeSettings)
+    assert {row.key for row in rows} >= {
+        "data_dir",
+        "gateway.address",
+        "quotas.caseload_percent",
+        "retention.proofs_days",
+    }
+    assert all(row.description for row in rows)
