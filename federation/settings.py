@@ -118,20 +118,23 @@ def describe(settings: type[ServiceSettings]) -> list[SettingRow]:
             key=".".join(path),
             variable=prefix + "__".join(path).upper(),
             type=_type_name(info.annotation),
-            default="(required)" if info.is_required() else _default(info),
+            default=default,
             description=str(info.description),
         )
-        for path, info in _leaves((), settings.model_fields)
+        for path, info, default in _leaves((), settings.model_fields, None)
     ]
 
 
-def _leaves(path: tuple[str, ...], fields: Mapping[str, FieldInfo]) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+def _leaves(
+    path: tuple[str, ...], fields: Mapping[str, FieldInfo], within: Section | None
+) -> Iterator[tuple[tuple[str, ...], FieldInfo, str]]:
     for name, info in fields.items():
         kind = info.annotation
+        value = _default(info) if within is None else getattr(within, name)
         if isinstance(kind, type) and issubclass(kind, Section):
-            yield from _leaves((*path, name), kind.model_fields)
+            yield from _leaves((*path, name), kind.model_fields, value if isinstance(value, Section) else None)
         else:
-            yield (*path, name), info
+            yield (*path, name), info, "(none)" if value is None else str(value)
 
 
 def _type_name(kind: object) -> str:
@@ -140,9 +143,8 @@ def _type_name(kind: object) -> str:
     )
 
 
-def _default(info: FieldInfo) -> str:
-    value = info.get_default(call_default_factory=True, validated_data={})
-    return "(none)" if value is None else str(value)
+def _default(info: FieldInfo) -> object:
+    return "(required)" if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
 
 
 def _read(path: Path) -> dict[str, Any]:

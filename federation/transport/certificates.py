@@ -115,6 +115,7 @@ class KeyringCertificates:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._looked_at = monotonic()
+        self._complaint = ""
         self._stamp, self._credentials = self._read()
 
     def current(self) -> Credentials:
@@ -132,8 +133,11 @@ class KeyringCertificates:
                 return
             self._stamp, self._credentials = self._read()
         except (OSError, WardgateError) as error:
-            _log.event(Event.CERTIFICATES_UNREADABLE, error=error)
+            if str(error) != self._complaint:  # once for each reason, not once a second
+                self._complaint = str(error)
+                _log.event(Event.CERTIFICATES_UNREADABLE, error=error)
         else:
+            self._complaint = ""
             _log.event(Event.CERTIFICATES_ADOPTED, serial=certificates.serial_of(self._credentials.chain))
 
     def _stamps(self) -> _Stamp:

@@ -166,6 +166,14 @@ def test_a_secret_can_only_be_a_path(name: str) -> None:
     type("Tight", (Section,), {"__annotations__": {name: Path}, name: field, "__module__": __name__})
 
 
+def test_a_sections_own_default_is_the_one_described() -> None:
+    class Moved(ServiceSettings, env_prefix="WARDGATE_MOVED_"):
+        listen: Listen = Field(Listen(port=9), description="Where to listen.")
+        required: Listen = Field(description="Where else to listen.")
+
+    assert [row.default for row in describe(Moved)] == ["127.0.0.1", "9", "127.0.0.1", "8443"]
+
+
 def test_every_setting_can_be_described() -> None:
     rows = describe(ExampleSettings)
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party, PartyKind, Peer
 from keys.certificates import CertificateAuthority, PrivateKey, key_digest_of, make_request, not_after, serial_of
@@ -51,6 +54,20 @@ class Pki:
             dns=names,
         )
         return Credentials(chain, key.pem, self.authority.pem if roots is None else roots)
+
+    def misissued(self, *uris: str) -> Credentials:
+        """What this authority would never issue: a client certificate with these URIs, however many."""
+        key = PrivateKey.generate()
+        now = datetime.now(UTC)
+        issuer = x509.load_pem_x509_certificate(self.authority.pem).subject
+        builder = x509.CertificateBuilder(
+            issuer, x509.Name([]), key.public_key(), x509.random_serial_number(), now, now + timedelta(hours=1)
+        )
+        if uris:
+            names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri) for uri in uris])
+            builder = builder.add_extension(names, critical=True)
+        chain = self.authority.private_key.sign_certificate(builder).public_bytes(Encoding.PEM)
+        return Credentials(chain, key.pem, self.authority.pem)
 
 
 def peer_with(credentials: Credentials, party: Party) -> Peer:

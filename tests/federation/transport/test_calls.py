@@ -116,6 +116,26 @@ class TestIdentity:
         assert served.certificate_chain == b"hello"
         assert error.code is ErrorCode.NOT_AUTHENTICATED
 
+    @pytest.mark.parametrize(
+        "uris",
+        [
+            (),
+            (CAMDEN.uri, BARNET.uri),
+            (CAMDEN.uri, "https://example.org/"),
+            ("https://example.org/",),
+            ("wardgate://anonymous/caller",),
+            ("wardgate://node/Camden-CSC",),
+        ],
+    )
+    async def test_a_certificate_that_names_no_one_party_is_refused(self, uris: tuple[str, ...]) -> None:
+        world = World()
+        credentials = world.pki.misissued(*uris)
+        async with world.serving(Unary()) as server, world.calling(server, credentials=credentials) as channel:
+            error = await refusal(channel)
+
+        assert error.code is ErrorCode.NOT_AUTHENTICATED
+        assert error.is_answer
+
     async def test_a_server_that_is_another_party_is_not_trusted(self) -> None:
         world = World()
         async with (

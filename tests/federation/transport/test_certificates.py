@@ -81,10 +81,11 @@ def test_files_that_vanish_keep_the_last_good_credentials(keyring: Keyring, capl
     first = source.current()
 
     (keyring.directory / "roots.pem").unlink()
-    clock.now += 10
+    for _ in range(3):
+        clock.now += 10
+        assert source.current() is first
 
-    assert source.current() is first
-    assert "CERTIFICATES_UNREADABLE" in caplog.text
+    assert caplog.text.count("CERTIFICATES_UNREADABLE") == 1
 
 
 def test_a_key_that_others_may_read_is_refused_at_the_start(keyring: Keyring) -> None:
