@@ -84,8 +84,3 @@ CALLERS: Final[Mapping[ServerRole, Mapping[str, Callers]]] = {
     ServerRole.LOCAL: dict(_expand(_AT_NODE, _EVERYWHERE)),
 }
 """Full method name (`/package.Service/Method`) to the kinds of party that may call it, for each role."""
-
-
-def callers_of(role: ServerRole, method: str) -> Callers:
-    """The kinds of party that may call `method` on a server of this role; empty when it has no row."""
-    return CALLERS[role].get(method, frozenset())
