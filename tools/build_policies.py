@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import io
 import json
+import logging
 import subprocess
 import sys
 import tarfile
@@ -363,6 +364,7 @@ def main() -> int:
     mode.add_argument("--check", action="store_true", help="build into memory and compare with policies/dist")
     mode.add_argument("--accept-golden", action="store_true", help="write what is decided now into policies/golden")
     options = parser.parse_args()
+    logging.getLogger("opapywasm").setLevel(logging.ERROR)  # it reports the module's size as a warning
     try:
         opa = Opa(options.opa.resolve())
         lint(opa)

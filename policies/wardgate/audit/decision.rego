@@ -20,7 +20,7 @@ _role := input.requester.user.role
 # METADATA
 # title: What an auditor may see
 # description: >-
-#   Permits one action on one ledger. The obligation `show_only` names the parts of entries that may be shown.
+#   Permits one action on one ledger and names the parts of entries that may be shown, in the catalogue's order.
 # entrypoint: true
 # custom:
 #   legal_basis: UK GDPR Arts 5(2), 15 and 39
@@ -30,13 +30,15 @@ default decision := {
 	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
 	"obligations": [],
 	"expires_in_s": 0,
+	"parts": [],
 }
 
 decision := {
 	"effect": "permit",
 	"reasons": [],
-	"obligations": obligations.list(_obligations | {["show_only", {"parts": _action.parts[_role]}]}, "auditor"),
+	"obligations": obligations.list(_obligations, "auditor"),
 	"expires_in_s": _action.ttl_s,
+	"parts": _action.parts[_role],
 } if {
 	well_formed
 	count(denials) == 0
@@ -47,6 +49,7 @@ decision := {
 	"reasons": reasons.list(denials),
 	"obligations": obligations.list(_obligations, "auditor"),
 	"expires_in_s": 0,
+	"parts": [],
 } if {
 	well_formed
 	count(denials) > 0

@@ -20,8 +20,8 @@ import data.wardgate.lib.tiers
 # description: >-
 #   Per record, in the order of the input, its effect, tier, fields and redactions, and whether the answer may show that
 #   anything is held. Where existence is hidden the answer must be exactly that of an agency that holds nothing; with no
-#   records at all it is hidden too. A refusal of the query as a whole is decided without a look at the records, says
-#   nothing of them, and may therefore be seen: silence would read as "nothing known". One evaluation decides on all records of one child, because some handling flags
+#   records at all it is hidden too. A refusal of the query as a whole (`deny`) is decided without a look at the records
+#   and may be told as what it is: silence would read as "nothing known". One evaluation decides on all records of one child, because some handling flags
 #   reach beyond the record that carries them.
 # entrypoint: true
 # custom:
@@ -55,7 +55,7 @@ decision := {
 	"obligations": obligations.list(query.refusal_obligations, "responder"),
 	"expires_in_s": 0,
 	"records": [_withheld_result(record.ref, {"QUERY_REFUSED"}) | some record in input.records],
-	"existence": "visible",
+	"existence": "hidden",
 } if {
 	well_formed
 	count(denials) > 0

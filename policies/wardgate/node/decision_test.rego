@@ -92,7 +92,7 @@ test_a_refusal_says_nothing_of_the_records if {
 	refused := fixtures.changed(_two, {"query": {"approvals": []}})
 	decision := node.decision with input as refused
 	decision.effect == "deny"
-	decision.existence == "visible"
+	decision.existence == "hidden"
 	_effects(decision) == ["withhold", "withhold"]
 	empty := node.decision with input as fixtures.changed(refused, {"records": []})
 	object.remove(empty, ["records"]) == object.remove(decision, ["records"])
