@@ -5,7 +5,7 @@ a salted commitment to it, so that it can be proved later and erased when its ti
 what is withheld here: the gateway is told no more than that there is an answer.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -46,7 +46,10 @@ DECIDING_ROLES: Final = frozenset(
 DECIDE_GRANT: Final = "decide_referrals"
 """A grant in the users file that entitles whoever has it, whatever the role."""
 
-_STATE: Final = {"release": ReferralState.RELEASED, "withhold": ReferralState.WITHHELD}
+_STATE: Final[Mapping[HumanDecision, ReferralState]] = {
+    "release": ReferralState.RELEASED,
+    "withhold": ReferralState.WITHHELD,
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -120,7 +123,7 @@ class Decisions:
         return self._view(await self._find(referral_id))
 
     async def decide(
-        self, user_id: str, referral_id: str, *, decision: HumanDecision, reason: str, correlation_id: str = ""
+        self, user_id: str, referral_id: str, *, decision: str, reason: str, correlation_id: str = ""
     ) -> ReferralView:
         """Release or withhold, once.
 
@@ -136,11 +139,11 @@ class Decisions:
                 `REFERRAL_UNKNOWN`, `REFERRAL_DECIDED`, `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
         user = self._entitled(user_id)
-        _check_reason(decision, reason)
+        verdict = _checked(decision, reason)
         referral = await self._find(referral_id)
         if referral.state is not ReferralState.OPEN:
             raise WardgateError(ErrorCode.REFERRAL_DECIDED, referral_id)
-        await self._write(user, referral, decision, reason, correlation_id or str(uuid4()))
+        await self._write(user, referral, verdict, reason, correlation_id or str(uuid4()))
         if not referral.silent:
             await self._on_decided(referral.task_id)
         return self._view(await self._find(referral_id))
@@ -221,10 +224,15 @@ class Decisions:
         return ReferralView(referral, ReferralContent.decode(payload))
 
 
-def _check_reason(decision: str, reason: str) -> None:
-    if decision not in _STATE:
-        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a decision is release or withhold")
+def _checked(decision: str, reason: str) -> HumanDecision:
     if not reason.strip():
         raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a decision needs a reason")
     if len(reason) > MAX_JUSTIFICATION_CHARS:
         raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, f"reason of {len(reason)} characters")
+    match decision:
+        case "release":
+            return "release"
+        case "withhold":
+            return "withhold"
+        case _:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a decision is release or withhold")
