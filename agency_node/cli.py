@@ -171,7 +171,7 @@ def ask(
         )
     )
 
-    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
         response: local_pb2.PutQueryResponse = await stub.PutQuery(
             local_pb2.PutQueryRequest(question=question.canonical()), timeout=LONGEST_DEADLINE_S + CALL_GRACE_S
         )
@@ -208,7 +208,7 @@ def picture(
     """Show a picture as it stands now, late answers included."""
     settings = find_settings(config, directory, agency)
 
-    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
         response: local_pb2.GetPictureResponse = await stub.GetPicture(
             local_pb2.GetPictureRequest(query_id=query_id, user=user)
         )
@@ -223,7 +223,7 @@ def index(config: Config = None, directory: Dir = None, agency: Agency = "", as_
     """Read the sources and bring the caseload up to date, with progress."""
     settings = find_settings(config, directory, agency)
 
-    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> JsonObject:
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> JsonObject:
         last: JsonObject = {}
         async for response in stub.Index(local_pb2.IndexRequest()):
             last = json.loads(response.progress)
@@ -244,7 +244,7 @@ def status(config: Config = None, directory: Dir = None, agency: Agency = "", as
     """Each component of the node by name, its sources and its caseload."""
     settings = find_settings(config, directory, agency)
 
-    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
         response: local_pb2.GetStatusResponse = await stub.GetStatus(local_pb2.GetStatusRequest())
         return response.status
 
@@ -259,7 +259,7 @@ def inbox_list(
     """What waits for a human decision here."""
     settings = find_settings(config, directory, agency)
 
-    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
         response: local_pb2.ListReferralsResponse = await stub.ListReferrals(local_pb2.ListReferralsRequest(user=user))
         return response.referrals
 
@@ -281,7 +281,7 @@ def inbox_decide(
     """Release, or withhold because disclosure would be more detrimental to the child."""
     settings = find_settings(config, directory, agency)
 
-    async def call(stub: local_pb2_grpc.LocalServiceAsyncStub) -> bytes:
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
         response: local_pb2.DecideReferralResponse = await stub.DecideReferral(
             local_pb2.DecideReferralRequest(
                 user=user,
@@ -295,7 +295,7 @@ def inbox_decide(
     emit(json.loads(_call(settings, call)), as_json=as_json)
 
 
-def _call(settings: NodeSettings, call: Callable[[local_pb2_grpc.LocalServiceAsyncStub], Awaitable[T]]) -> T:
+def _call(settings: NodeSettings, call: "Callable[[local_pb2_grpc.LocalServiceAsyncStub], Awaitable[T]]") -> T:
     from agency_node.keychain import load_keychain
 
     keychain = load_keychain(Keyring(settings.keys_dir))

@@ -105,7 +105,7 @@ async def _compose(
     executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="group")
     stack.callback(executor.shutdown, wait=False)
     reader = reading(engine)
-    policy = await open_policy(
+    opened = await open_policy(
         PolicyChoice(
             engine=settings.policy.engine,
             server_url=settings.policy.server_url,
@@ -119,6 +119,7 @@ async def _compose(
         stack=stack,
         clock=clock,
     )
+    policy = opened.point()
     deny_list = DenyList(keychain.verify_key)
     anchors = Anchors(keychain.verify_key, read_verify_key(settings.trustee.verify_key_file))
     directory = DirectoryAuthority(

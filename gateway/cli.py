@@ -103,7 +103,7 @@ def invite(
     """Invite an agency: prints a one-time token, of which only a hash is kept."""
     descriptor = AgencyDescriptor.parse(to_canonical(read_json_file(agency)))
 
-    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.InviteResponse:
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.InviteResponse:
         return await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=valid_hours * 3600))
 
     response = _as_operator(config, operator, call)
@@ -115,7 +115,7 @@ def invite(
 def enrolments(config: Config, operator: Operator, as_json: Json = False) -> None:
     """List every enrolment with the fingerprint to compare over the phone."""
 
-    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.ListEnrolmentsResponse:
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ListEnrolmentsResponse:
         return await stub.ListEnrolments(admin_pb2.ListEnrolmentsRequest())
 
     rows = [
@@ -140,7 +140,7 @@ def approve(
 ) -> None:
     """Approve the key an agency presented."""
 
-    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.ApproveResponse:
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ApproveResponse:
         return await stub.Approve(admin_pb2.ApproveRequest(agency=agency, key_fingerprint=fingerprint))
 
     response = _as_operator(config, operator, call)
@@ -158,7 +158,7 @@ def revoke(
 ) -> None:
     """Revoke an agency at once."""
 
-    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.RevokeResponse:
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.RevokeResponse:
         return await stub.Revoke(admin_pb2.RevokeRequest(agency=agency, reason=reason))
 
     response = _as_operator(config, operator, call)
@@ -170,7 +170,7 @@ def revoke(
 def links(config: Config, operator: Operator, as_json: Json = False) -> None:
     """Which agencies are attached now."""
 
-    async def call(stub: admin_pb2_grpc.AdminServiceAsyncStub) -> admin_pb2.GetLinksResponse:
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.GetLinksResponse:
         return await stub.GetLinks(admin_pb2.GetLinksRequest())
 
     rows = [
@@ -186,7 +186,7 @@ def links(config: Config, operator: Operator, as_json: Json = False) -> None:
 
 
 def _as_operator(
-    config: Path, operator: str, call: Callable[[admin_pb2_grpc.AdminServiceAsyncStub], Awaitable[T]]
+    config: Path, operator: str, call: "Callable[[admin_pb2_grpc.AdminServiceAsyncStub], Awaitable[T]]"
 ) -> T:
     from gateway.keychain import load_keychain
 

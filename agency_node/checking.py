@@ -1,0 +1,52 @@
+"""`wardgate node check-config`: reads everything a node needs to start, and starts nothing."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+from agency_node.overlay import Overlay
+from agency_node.settings import NodeSettings
+from agency_node.sources.opening import open_source
+from agency_node.users import UsersFile
+from federation.errors import ErrorCode, WardgateError
+from federation.keyfiles import read_verify_key
+from federation.policy.bundle import VerifiedBundle
+from federation.policy.catalogue import Catalogue
+from federation.policy_input import ENGLAND
+
+
+def check_node(settings: NodeSettings) -> Iterator[str]:
+    """Check part after part; yields a line for each that is right.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID`, `BUNDLE_REJECTED`, `MAPPING_INVALID`, `SOURCE_UNREADABLE`.
+    """
+    yield f"{settings.party}: settings are valid"
+    users = UsersFile(settings.users_file).current()
+    yield f"users: {len(users.by_id)}"
+    bundle = VerifiedBundle.load(settings.policy.bundle_dir, read_verify_key(settings.policy.bundle_key_file))
+    yield f"policy bundle: revision {bundle.id.revision}"
+    read_overlay(settings).verify_words(Catalogue.read(bundle))
+    yield "overlay: narrows only"
+    for choice in settings.sources:
+        open_source(choice.opened_as(), today=today).check()
+        yield f"source {choice.name}: readable"
+
+
+def read_overlay(settings: NodeSettings) -> Overlay:
+    """The local overlay; the empty one where none is set.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID`.
+    """
+    path = settings.overlay_file
+    if path is None:
+        return Overlay()
+    try:
+        return Overlay.parse(path.read_bytes(), name=path.name)
+    except OSError as error:
+        raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: {error.strerror}") from error
+
+
+def today() -> date:
+    """The calendar date in England."""
+    return datetime.now(UTC).astimezone(ENGLAND).date()

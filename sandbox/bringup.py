@@ -1,0 +1,225 @@
+"""Brings a region up: keys, settings, introductions, enrolment, processes. The real path throughout, nothing faked.
+
+Every party makes its own keys; public halves are exchanged as files, as they would be by hand; each agency is invited,
+presents its token and keys, and is approved by an operator who compares the fingerprint.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agency_node import keychain as node_keys
+from agency_node.enrolment import enrol
+from agency_node.settings import NodeSettings
+from federation.directory import AgencyDescriptor
+from federation.errors import ErrorCode, WardgateError
+from federation.keyfiles import write_public
+from federation.policy.bundle import install_bundle
+from federation.transport.certificates import HeldCertificates
+from federation.transport.channel import RotatingChannel
+from federation.transport.failures import call_errors
+from federation.wire.v1 import admin_pb2, admin_pb2_grpc
+from gateway import keychain as gateway_keys
+from gateway.settings import GatewaySettings
+from keys.envelope import SealingKey
+from keys.keyring import Keyring
+from keys.signing import SigningKey
+from sandbox.folder import SandboxFolder
+from sandbox.processes import Started, free_ports, start
+from sandbox.region import AgencyPlan, Region
+from sandbox.sources import prepare_sources
+from sandbox.toml_text import to_toml
+from trustee.key_material import REQUEST, ROOTS, TLS, create_keys, load_keys
+from trustee.settings import TrusteeSettings
+
+OPERATOR: Final = "sandbox-operator"
+READY_WAIT_S: Final = 60.0
+TOKEN_LIFE_S: Final = 3600
+POLICY_DIST: Final = Path(__file__).resolve().parent.parent / "policies" / "dist"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Loopback ports of one sandbox."""
+
+    gateway: int
+    enrolment: int
+    trustee: int
+    nodes: dict[str, int]
+
+
+def choose_ports(region: Region) -> Ports:
+    """Ports that are free now."""
+    gateway, enrolment, trustee, *nodes = free_ports(3 + len(region.agencies))
+    return Ports(gateway, enrolment, trustee, dict(zip((plan.id for plan in region.agencies), nodes, strict=True)))
+
+
+def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
+    """Make keys and settings of policy authority, auditor, trustee and gateway, and exchange their public halves."""
+    authority = SigningKey.generate()
+    Keyring(folder.root / "policy" / "keyring").create("authority", authority.secret)
+    install_bundle(POLICY_DIST, folder.bundle, authority)
+    write_public(folder.bundle_key, authority.verify_key.hex.encode())
+    audit = SealingKey.generate()
+    Keyring(folder.root / "auditor" / "keyring").create("audit", audit.secret)
+    write_public(folder.audit_key, base64.b64encode(audit.public))
+    _write_settings(folder.trustee_config, _trustee_settings(region, folder, ports))
+    _write_settings(folder.gateway_config, _gateway_settings(region, folder, ports))
+    _make_gateway_keys(folder)
+    _make_trustee_keys(folder)
+
+
+def _write_settings(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_toml(content))
+
+
+def _trustee_settings(region: Region, folder: SandboxFolder, ports: Ports) -> dict[str, Any]:
+    return {
+        "data_dir": folder.service_data("trustee"),
+        "database_url": region.trustee.database_url,
+        "log_file": folder.log("trustee"),
+        "directory_interval_s": 1,
+        "listen": {"host": "127.0.0.1", "port": ports.trustee},
+        "gateway": {
+            "address": f"127.0.0.1:{ports.gateway}",
+            "verify_key_file": folder.service_data("gateway") / "gateway.pub",
+        },
+    }
+
+
+def _gateway_settings(region: Region, folder: SandboxFolder, ports: Ports) -> dict[str, Any]:
+    return {
+        "data_dir": folder.service_data("gateway"),
+        "database_url": region.gateway.database_url,
+        "log_file": folder.log("gateway"),
+        "audit_key_file": folder.audit_key,
+        "operators": [OPERATOR],
+        "expiry_check_s": 1,
+        "listen": {"host": "127.0.0.1", "port": ports.gateway, "enrolment_port": ports.enrolment},
+        "trustee": {
+            "address": f"127.0.0.1:{ports.trustee}",
+            "verify_key_file": folder.service_data("trustee") / "trustee.pub",
+        },
+        "policy": _policy(region, folder),
+    }
+
+
+def _policy(region: Region, folder: SandboxFolder) -> dict[str, Any]:
+    return {
+        "engine": region.policy.engine,
+        "server_url": region.policy.server_url,
+        "bundle_dir": folder.bundle,
+        "bundle_key_file": folder.bundle_key,
+    }
+
+
+def _make_gateway_keys(folder: SandboxFolder) -> None:
+    settings = GatewaySettings.load(folder.gateway_config)
+    keyring = Keyring(settings.keys_dir)
+    gateway_keys.create_keychain(keyring)
+    keychain = gateway_keys.load_keychain(keyring)
+    write_public(settings.data_dir / "gateway.pub", keychain.verify_key.hex.encode())
+    write_public(settings.data_dir / "roots.pem", keychain.authority.pem)
+
+
+def _make_trustee_keys(folder: SandboxFolder) -> None:
+    """The trustee makes its own keys; the gateway's authority certifies it; public halves change hands."""
+    settings = TrusteeSettings.load(folder.trustee_config)
+    create_keys(settings.keyring, settings.party)
+    keyring = Keyring(settings.keyring)
+    gateway = GatewaySettings.load(folder.gateway_config)
+    authority = gateway_keys.load_keychain(Keyring(gateway.keys_dir))
+    certificate = authority.certify(
+        keyring.published(REQUEST),
+        settings.party,
+        life=gateway.certificate_life,
+        addresses=["127.0.0.1"],
+        now=time.time(),
+    )
+    keyring.publish(TLS, certificate)
+    keyring.publish(ROOTS, authority.authority.pem)
+    write_public(settings.data_dir / "trustee.pub", load_keys(keyring).signing_key.verify_key.hex.encode())
+
+
+def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports: Ports) -> NodeSettings:
+    """Write a node's settings, people, overlay and source systems, and make its keys."""
+    home = folder.node(plan.id)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "users.toml").write_text(to_toml({"user": [user.as_settings() for user in plan.users]}))
+    if plan.overlay:
+        (home / "overlay.toml").write_text(to_toml(plan.overlay))
+    data = folder.service_data("gateway")
+    content = {
+        "agency": plan.id,
+        "data_dir": folder.service_data(plan.id),
+        "database_url": plan.database_url,
+        "log_file": folder.log(plan.id),
+        "users_file": home / "users.toml",
+        "overlay_file": home / "overlay.toml" if plan.overlay else None,
+        "quantum_ms": region.quantum_ms,
+        "slow_ms": plan.faults.slow_ms,
+        "gateway": {
+            "address": f"127.0.0.1:{ports.gateway}",
+            "enrolment_address": f"127.0.0.1:{ports.enrolment}",
+            "roots_file": data / "roots.pem",
+            "verify_key_file": data / "gateway.pub",
+            "trustee_verify_key_file": folder.service_data("trustee") / "trustee.pub",
+        },
+        "policy": _policy(region, folder),
+        "local": {"port": ports.nodes[plan.id]},
+        "duty": {"name": plan.duty.name, "role": plan.duty.role, "phone": plan.duty.phone},
+        "times": region.times,
+        "sources": prepare_sources(region, plan, home / "sources"),
+    }
+    _write_settings(folder.node_config(plan.id), content)
+    settings = NodeSettings.load(folder.node_config(plan.id))
+    node_keys.create_keychain(Keyring(settings.keys_dir), agency=plan.id, now=int(time.time()))
+    return settings
+
+
+async def enrol_all(region: Region, folder: SandboxFolder, nodes: Sequence[NodeSettings], tell: Tell) -> None:
+    """Invite every agency, present token and keys, compare the fingerprint, approve.
+
+    Raises:
+        WardgateError: Whatever a party refused.
+    """
+    settings = GatewaySettings.load(folder.gateway_config)
+    keychain = gateway_keys.load_keychain(Keyring(settings.keys_dir))
+    certificates = HeldCertificates(keychain.operator_credentials(OPERATOR, now=time.time()))
+    channel = RotatingChannel(f"127.0.0.1:{settings.listen.port}", settings.party, certificates)
+    stub = admin_pb2_grpc.AdminServiceStub(channel)
+    plans = {plan.id: plan for plan in region.agencies}
+    try:
+        async with call_errors(settings.party):
+            for node in nodes:
+                await _enrol_one(stub, plans[node.agency].descriptor(), node)
+                tell(f"{node.agency}: enrolled")
+    finally:
+        await channel.close(None)
+
+
+async def _enrol_one(
+    stub: "admin_pb2_grpc.AdminServiceAsyncStub", descriptor: AgencyDescriptor, node: NodeSettings
+) -> None:
+    invited = await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=TOKEN_LIFE_S))
+    keyring = Keyring(node.keys_dir)
+    keychain = node_keys.load_keychain(keyring)
+    await enrol(node, keyring, keychain, invited.token, wait_s=0)
+    fingerprint = keychain.signing_key.verify_key.fingerprint
+    await stub.Approve(admin_pb2.ApproveRequest(agency=node.agency, key_fingerprint=fingerprint))
+    if not await enrol(node, keyring, keychain, invited.token, wait_s=5):
+        raise WardgateError(ErrorCode.ENROLMENT_REFUSED, node.agency)
+
+
+def start_service(folder: SandboxFolder, service: str) -> Started:
+    """Start the trustee, the gateway or one agency's node."""
+    config = {"gateway": folder.gateway_config, "trustee": folder.trustee_config}.get(service)
+    kind = service if config else "node"
+    arguments = [kind, "serve", "--config", str(config or folder.node_config(service))]
+    return start(service, arguments, log=folder.log(f"{service}.out"))
