@@ -34,6 +34,7 @@ _WRITES: Final = re.compile(
 )
 _NOT_CODE: Final = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 """Comments and quoted texts of SQL."""
+_PARAMETER: Final = re.compile(r"(?<![:\w\\]):([A-Za-z_]\w*)")
 
 
 class Dataset(Model):
@@ -65,6 +66,9 @@ class SqlDataset(Dataset):
         text = _NOT_CODE.sub(" ", self.query)
         if _READS.match(text) is None or ";" in text or _WRITES.search(text):
             raise ValueError("query must be one SELECT statement that only reads")
+        named = set(_PARAMETER.findall(text))
+        if unmatched := named ^ self.parameters.keys():
+            raise ValueError(f"parameter {min(unmatched)} stands in only one of query and parameters")
         return self
 
 

@@ -1,0 +1,1 @@
+"""What each kind of agency holds of the population, in frequencies like England's."""

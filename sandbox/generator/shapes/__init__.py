@@ -1,0 +1,1 @@
+"""The shapes of real systems, written from drafts: what the shipped mappings read."""
