@@ -8,8 +8,8 @@ leaves only when no source lists it any more.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +20,6 @@ from agency_node.sources.source import Source
 from agency_node.spool import Spool
 from agency_node.store import children as store
 from agency_node.store.tables import SourceHealth
-from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import EntryKind
@@ -78,10 +77,6 @@ class CaseloadReport:
         """Whether every source was read to its end."""
         return not any(source.error for source in self.sources)
 
-    def as_json(self) -> JsonObject:
-        """For canonical JSON."""
-        return {"phase": Phase.DONE.value, "is_complete": self.is_complete, **asdict(self)}
-
     def add(self, written: Written) -> None:
         """Count one batch."""
         self.evaluated += written.evaluated
@@ -124,25 +119,6 @@ class Caseload:
         async with self._running:
             run = _Run(self._sources, self._parts, on_progress, accept_shrinking=accept_shrinking)
             return await run.run()
-
-
-async def progress_of(caseload: Caseload) -> AsyncIterator[JsonObject]:
-    """Run once, and say how far it has come; the last item is what the run did.
-
-    Raises:
-        WardgateError: As `Caseload.update`.
-    """
-    told: asyncio.Queue[Progress | None] = asyncio.Queue()
-    run = asyncio.create_task(caseload.update(on_progress=told.put_nowait))
-    run.add_done_callback(lambda _: told.put_nowait(None))
-    try:
-        while (progress := await told.get()) is not None:
-            yield progress.as_json()
-        yield (await run).as_json()
-    finally:
-        # Whoever asked has gone: the run itself goes on only if it has ended; what is written stays written.
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
 
 
 class _Run:

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 from agency_node.decisions import Decisions
-from agency_node.evidence import HumanDecision
 from federation.canonical import JsonObject
-from federation.errors import ErrorCode, WardgateError
 
 
 class JsonInbox:
@@ -20,9 +18,5 @@ class JsonInbox:
 
     async def decide(self, user: str, referral_id: str, decision: str, reason: str) -> JsonObject:
         """Release or withhold, once."""
-        try:
-            chosen = HumanDecision(decision)
-        except ValueError as error:
-            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "decision") from error
-        view = await self._decisions.decide(user, referral_id, decision=chosen, reason=reason)
+        view = await self._decisions.decide(user, referral_id, decision=decision, reason=reason)
         return view.as_json()
