@@ -32,6 +32,9 @@ __all__ = ["Apply", "Inclusion", "Journal", "Recorded"]
 
 T = TypeVar("T")
 
+KEEP_INTERVAL_S: Final = 1.0
+"""Least time between two checkpoints that are kept only because somebody asked for one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
@@ -63,6 +66,8 @@ class Journal:
         self._checked = False
         self._closed = False
         self._last: SignedCheckpoint | None = None
+        self._kept_at = -KEEP_INTERVAL_S
+        self._kept_size = -1
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -78,7 +83,7 @@ class Journal:
             WardgateError: `LEDGER_INVALID`: the store does not hold what was signed; `LEDGER_UNAVAILABLE`.
         """
         await self._check_once()
-        await self.checkpoint()
+        await self._keep(await self.checkpoint())
 
     async def record(self, entries: Sequence[Entry], apply: Apply[T] | None = None) -> Recorded[T]:
         """Make entries and their effect durable, together or not at all.
@@ -98,19 +103,21 @@ class Journal:
         return await self._writer.write(entries, apply)
 
     async def checkpoint(self) -> SignedCheckpoint:
-        """The tree as it is now, signed; kept for ever, and signed anew only when it has grown.
+        """The tree as it is now, signed.
+
+        Signed anew only when it has grown. Kept in the store for ever, but at most one a second: the entries are
+        durable already, and a checkpoint that was only handed out binds us just as much.
 
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
         frontier = self._appender.known() or await self.reader.frontier()
-        if self._last is not None and self._last.size == frontier.size:
-            return self._last
-        signed = sign_checkpoint(Checkpoint(self.key.name, frontier.size, frontier.root()), self._signing_key)
-        row = {"size": signed.size, "at": int(self._clock()), "note": signed.note}
-        await self.record([], lambda connection: _keep_checkpoint(connection, row))
-        if self._last is None or self._last.size <= signed.size:
-            self._last = signed
+        if self._last is None or self._last.size != frontier.size:
+            checkpoint = Checkpoint(self.key.name, frontier.size, frontier.root())
+            self._last = sign_checkpoint(checkpoint, self._signing_key)
+        signed = self._last
+        if self._clock() - self._kept_at >= KEEP_INTERVAL_S:
+            await self._keep(signed)
         return signed
 
     async def inclusion(self, index: int, size: int | None = None) -> Inclusion:
@@ -153,6 +160,7 @@ class Journal:
     async def export(self, directory: Path) -> SignedCheckpoint:
         """Write the ledger as `tlog-tiles`, for anybody to verify. Returns the checkpoint it ends with."""
         signed = await self.checkpoint()
+        await self._keep(signed)
         await export_ledger(self.reader, directory, signed, self.key)
         return signed
 
@@ -167,9 +175,16 @@ class Journal:
         self._closed = True
         try:
             if self._checked:
-                await self.checkpoint()
+                await self._keep(await self.checkpoint())
         finally:
             await self._writer.aclose()
+
+    async def _keep(self, signed: SignedCheckpoint) -> None:
+        now = self._clock()
+        if signed.size != self._kept_size:
+            row = {"size": signed.size, "at": int(now), "note": signed.note}
+            await self._writer.write([], lambda connection: _keep_checkpoint(connection, row))
+        self._kept_at, self._kept_size = now, signed.size
 
     async def _size(self) -> int:
         known = self._appender.known()

@@ -180,6 +180,8 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pat
         if path or old_root != new_root:
             raise _forked(f"two different trees of size {old}")
         return
+    if not path:
+        raise _forked("consistency proof is empty")
     # An old tree that is one complete subtree is its own starting point; else the proof begins with one.
     start, *rest = path if old & (old - 1) else (old_root, *path)
     level = (old & -old).bit_length() - 1

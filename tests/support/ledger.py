@@ -1,0 +1,91 @@
+"""A ledger to test with: entries, a fixed clock, and journals over either kind of store."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from federation.ledger.checkpoint import NoteKey
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.store import migrate, open_engine, sqlite_url
+from keys.secret import Secret
+from keys.signing import SigningKey
+from tests.support.ledger_service import THING
+
+SERVICE = "tests.support.ledger_service"
+ORIGIN = "wardgate/node/camden-csc"
+KEY = SigningKey.from_secret(Secret(bytes(range(32))))
+NOTE_KEY = NoteKey(ORIGIN, KEY.verify_key)
+NOW = 1_800_000_000
+QUERY = "0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11"
+
+
+@dataclass
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Insert:
+    """An effect: one row, and a count of how often it ran."""
+
+    name: str
+    runs: int = field(default=0, init=False)
+
+    async def __call__(self, connection: AsyncConnection) -> int:
+        self.runs += 1
+        return int((await connection.execute(insert(THING).values(name=self.name).returning(THING.c.id))).scalar_one())
+
+
+def an_entry(number: int = 0, kind: EntryKind = EntryKind.ANSWERED, query_id: str | None = QUERY) -> Entry:
+    return Entry(
+        kind=kind,
+        at=NOW + number,
+        actor="wardgate://node/camden-csc",
+        correlation_id="c0ffee00c0ffee00",
+        query_id=query_id,
+        body={"number": number, "answer_sha256": "0b" * 32},
+    )
+
+
+async def names(engine: AsyncEngine) -> list[str]:
+    """Names of all things, in order."""
+    async with engine.connect() as connection:
+        return list((await connection.execute(select(THING.c.name).order_by(THING.c.name))).scalars())
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+    """A migrated store."""
+    await migrate(url, SERVICE)
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def a_journal(engine: AsyncEngine, clock: Clock | None = None) -> Journal:
+    return Journal(engine, ORIGIN, KEY, clock or Clock())
+
+
+async def filled(folder: Path, *sizes: int) -> Path:
+    """A SQLite ledger with a checkpoint at each of `sizes`; returns its file."""
+    path = folder / "store.db"
+    async with opened(sqlite_url(path)) as engine:
+        done = 0
+        for size in sizes:
+            async with a_journal(engine) as journal:
+                if size > done:
+                    await journal.record([an_entry(number) for number in range(done, size)])
+                done = size
+    return path
