@@ -6,6 +6,7 @@ and closed to everybody else (whoever can write there as this user can already c
 was cut short or altered by accident is recognised and made anew.
 """
 
+import logging
 import os
 import platform
 import stat
@@ -21,6 +22,10 @@ from opapywasm.runtime import EpochTicker, WasmtimeRuntime
 
 from federation.errors import ErrorCode, WardgateError
 from keys.digest import sha256
+
+# The library warns of its own default (two pages of memory at first, doubled until the module fits), and at level INFO
+# it repeats whatever a policy prints.
+logging.getLogger("opapywasm").setLevel(logging.ERROR)
 
 _DIGEST_BYTES: Final = 32
 _ENV: Final = "env"

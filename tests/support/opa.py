@@ -7,12 +7,13 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 ROOT = Path(__file__).parents[2]
 PINNED_VERSION = "1.20.2"
@@ -59,22 +60,25 @@ class RunningOpa:
 
 @asynccontextmanager
 async def running_opa(
-    bundle: Path, *, name: str = "wardgate", tls: tuple[Path, Path, Path] | None = None, token: str = ""
+    bundle: Path, *, name: str = "wardgate", tls: tuple[Path, Path, Path] | None = None, token: str = "", port: int = 0
 ) -> AsyncIterator[RunningOpa]:
     """Serve one bundle under `name`.
 
     Args:
-        bundle: An OPA bundle without a WebAssembly module. It is polled, so writing another over it swaps it.
+        bundle: An OPA bundle without a WebAssembly module. The server polls it, so moving another over it swaps it.
         name: The name the server gives the bundle.
         tls: Certificate, key and client authority; the server then speaks HTTPS and demands client certificates.
         token: Bearer token the server demands.
+        port: Where it listens; a free one when 0.
     """
     command = opa_command()
-    host, port = "127.0.0.1", _free_port()
-    with tempfile.TemporaryDirectory() as directory:
+    host, port = "127.0.0.1", port or _free_port()
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
         config = Path(directory) / "config.yaml"
         config.write_text(
-            f"bundles:\n  {name}:\n    resource: file://{bundle}\n"
+            f"services:\n  source:\n    url: http://{host}:{await stack.enter_async_context(_serving(bundle))}\n"
+            f"bundles:\n  {name}:\n    service: source\n    resource: bundle.tar.gz\n"
             "    polling: {min_delay_seconds: 1, max_delay_seconds: 1}\n"
         )
         arguments = ["run", "--server", "--addr", f"{host}:{port}", "--skip-version-check", "--log-level", "error"]
@@ -104,6 +108,25 @@ async def running_opa(
                 except TimeoutError:
                     process.kill()
             await process.wait()
+
+
+@asynccontextmanager
+async def _serving(bundle: Path) -> AsyncIterator[int]:
+    """A bundle service, as operators run one; gives its port."""
+
+    async def give(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(bundle)
+
+    app = web.Application()
+    app.router.add_get("/bundle.tar.gz", give)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port: int = runner.addresses[0][1]
+        yield port
+    finally:
+        await runner.cleanup()
 
 
 def _free_port() -> int:
