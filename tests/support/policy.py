@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from federation.policy.bundle import MANIFEST, VerifiedBundle, install_bundle
 from federation.policy.engine import EntryPoint
 from keys.signing import SigningKey
-from tests.support.opa import PINNED_VERSION, opa_command, run_opa
+from tests.support.opa import PINNED_VERSION, ROOT, opa_command, run_opa
 
 FIXTURE = Path(__file__).parent / "policy_fixture"
 COMPILED = ("policy.wasm", "data.json", "bundle.tar.gz")
@@ -66,25 +67,23 @@ def fixture_bundle(
 
 def compile_fixture(opa: Path) -> dict[str, bytes]:
     """Compile the fixture's source: the module, its data, and the bundle for servers."""
-    scratch = FIXTURE / ".build"
-    scratch.mkdir(exist_ok=True)
-    try:
-        entry_points = [argument for entry in EntryPoint for argument in ("-e", entry.value)]
-        run_opa(opa, "build", "-t", "wasm", *entry_points, "-b", FIXTURE / "source", "-o", scratch / "wasm.tar.gz")
-        run_opa(opa, "build", "-b", FIXTURE / "source", "-r", LABEL, "-o", scratch / "bundle.tar.gz")
-        with tarfile.open(scratch / "wasm.tar.gz") as archive:
-            members = {name: _member(archive, f"/{name}") for name in ("policy.wasm", "data.json")}
-        return {**members, "bundle.tar.gz": (scratch / "bundle.tar.gz").read_bytes()}
-    finally:
-        for path in scratch.iterdir():
-            path.unlink()
-        scratch.rmdir()
+    source = FIXTURE.relative_to(ROOT) / "source"  # the module holds the names of its source files
+    entry_points = [argument for entry in EntryPoint for argument in ("-e", entry.value)]
+    with tempfile.TemporaryDirectory() as scratch:
+        module, bundle = Path(scratch) / "wasm.tar.gz", Path(scratch) / "bundle.tar.gz"
+        run_opa(opa, "build", "-t", "wasm", *entry_points, "-b", source, "-o", module)
+        run_opa(opa, "build", "-b", source, "-o", bundle)
+        members = unpacked(module.read_bytes())
+        return {name: members[f"/{name}"] for name in ("policy.wasm", "data.json")} | {
+            "bundle.tar.gz": bundle.read_bytes()
+        }
 
 
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    file = archive.extractfile(name)
-    assert isinstance(file, io.BufferedReader)
-    return file.read()
+def unpacked(archive: bytes) -> dict[str, bytes]:
+    """The members of a tar.gz by name."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        files = {member.name: opened.extractfile(member) for member in opened if member.isfile()}
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def date(year: int, month: int, day: int) -> dict[str, int]:

@@ -24,6 +24,7 @@ def test_obligations_purposes_and_categories_are_read_by_code(bundle: VerifiedBu
     assert catalogue.obligations["rejustify_after"].type == "deadline"
     assert catalogue.obligation_types == {"deadline"}
     assert set(catalogue.purposes) == {"S47_ENQ"}
+    assert set(catalogue.never_permitted) == {"IMMIGRATION_ENFORCEMENT"}
     assert set(catalogue.categories) == {"cp_plan", "missing"}
 
 
@@ -52,7 +53,7 @@ def test_a_bundle_that_lacks_a_code_python_gives_is_refused(scratch: Path, key: 
     assert refused(scratch, key, json.dumps({"reference": data}).encode()) == f"no reason {failure.value}"
 
 
-@pytest.mark.parametrize("part", ["reasons", "obligations", "purposes", "categories"])
+@pytest.mark.parametrize("part", ["reasons", "obligations", "purposes", "never_permitted", "categories"])
 def test_a_bundle_that_lacks_a_catalogue_is_refused(scratch: Path, key: SigningKey, part: str) -> None:
     data = reference()
     del data[part]
