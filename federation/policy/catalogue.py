@@ -50,6 +50,7 @@ class Catalogue(Row):
     obligations: Mapping[Code, ObligationRow]
     purposes: Mapping[Code, Mapping[str, Any]]
     categories: Mapping[Code, Mapping[str, Any]]
+    never_permitted: Mapping[Code, Mapping[str, Any]]
 
     @classmethod
     def read(cls, bundle: VerifiedBundle) -> Self:
