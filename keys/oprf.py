@@ -9,7 +9,7 @@ from keys import dleq, scalars
 from keys.digest import sha512
 from keys.errors import EncodingRejected
 from keys.expand import Expander
-from keys.group import check_element, divide_each, map_to_group, multiply, multiply_all, multiply_base
+from keys.group import divide_each, map_to_group, multiply, multiply_all, multiply_base
 from keys.secret import KEY_BYTES, Secret
 
 MAX_INPUT_BYTES: Final = 65_535
@@ -120,7 +120,7 @@ def finalize(value: bytes, factor: Secret, evaluated: bytes) -> bytes:
     """
     if len(value) > MAX_INPUT_BYTES:
         raise EncodingRejected("input is over 65535 bytes")
-    unblinded = divide_each(check_element(evaluated), [factor])
+    unblinded = divide_each(evaluated, [factor])
     return sha512(_sized(value) + _sized(unblinded) + b"Finalize")
 
 

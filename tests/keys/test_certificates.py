@@ -358,11 +358,18 @@ def test_certificate_damaged_in_what_is_signed_is_refused(place: int, change: in
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")  # the library warns of what is refused here
 def test_serial_number_is_positive() -> None:
     whole = parsed(CERTIFICATE)
-    serial = whole.serial_number.to_bytes(20, "big")
+    number = whole.serial_number
+    content = number.to_bytes(number.bit_length() // 8 + 1, "big")  # as DER codes a positive integer
+    serial = bytes([2, len(content)]) + content
     der = whole.public_bytes(serialization.Encoding.DER)
-    for wrong in (b"\xff" + serial[1:], bytes(19) + b"\0"):
-        with pytest.raises(CertificateRejected, match=r"serial|malformed"):
-            serial_of(armoured("CERTIFICATE", der.replace(serial, wrong)))
+    negative = der.replace(serial, bytes([2, len(content), 0x80]) + content[1:])
+    zero = bytearray(der.replace(serial, b"\x02\x01\x00"))
+    for sequence in (2, 6):  # where the lengths of certificate and signed part stand, two bytes each
+        length = int.from_bytes(zero[sequence : sequence + 2], "big") - (len(content) - 1)
+        zero[sequence : sequence + 2] = length.to_bytes(2, "big")
+    for wrong in (negative, bytes(zero)):
+        with pytest.raises(CertificateRejected, match="positive serial number"):
+            serial_of(armoured("CERTIFICATE", wrong))
 
 
 # keys

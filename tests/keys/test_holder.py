@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys import dleq, group, oprf
+from keys import dleq, group, oprf, scalars
 from keys.errors import EncodingRejected, ProofRejected
 from keys.holder import (
     HolderKey,
@@ -43,7 +43,7 @@ def test_key_is_derived_from_seed_role_scope_and_epoch() -> None:
 
 
 def test_scope_and_epoch_cannot_slide_into_each_other() -> None:
-    assert HolderKey(SEED, "trustee", "agency-1", 2).public != HolderKey(SEED, "trustee", "agency", 12).public
+    assert HolderKey(SEED, "trustee", "agency1", 2).public != HolderKey(SEED, "trustee", "agency", 12).public
 
 
 @pytest.mark.parametrize(
@@ -149,15 +149,33 @@ def test_evaluation_and_translation_proofs_do_not_mix() -> None:
         verify_evaluation(B.public, ELEMENT, RESULT, PROOF)
 
 
-def test_base_of_a_proof_cannot_be_chosen_afterwards() -> None:
-    """With a base that is not hashed, a forger would solve for it; here another base breaks the proof."""
-    honest = dleq.Statement(b"context", public=B.public, base=A.public)
-    proof = dleq.prove(honest, A_TO_B._ratio, ELEMENT, RESULT)
-    dleq.verify(honest, ELEMENT, RESULT, proof)
-    with pytest.raises(ProofRejected):
-        dleq.verify(dleq.Statement(b"context", public=B.public, base=C.public), ELEMENT, RESULT, proof)
-    with pytest.raises(ProofRejected):
-        dleq.verify(dleq.Statement(b"other", public=B.public, base=A.public), ELEMENT, RESULT, proof)
+def forged(context: bytes, public: bytes, factor: Secret) -> tuple[bytes, bytes, bytes]:
+    """A base, a false result and a proof that fit, made by whoever may choose the base last.
+
+    The proof's second equation is honest for `factor`; the first is solved for the base.
+    """
+    result = group.multiply(factor, ELEMENT)
+    weights = dleq._weights(dleq.Statement(context, public), ELEMENT, result)
+    composite, image = group.weighted_sum(weights, ELEMENT), group.weighted_sum(weights, result)
+    nonce, first = group.random_scalar(), group.multiply_base(group.random_scalar())
+    challenge = dleq._challenge(
+        dleq.Statement(context, public), composite, image, first, group.multiply(nonce, composite)
+    )
+    response = scalars.subtract(nonce, scalars.multiply(challenge, factor))
+    minus = scalars.subtract(Secret(b"\1" + bytes(31)), scalars.add(challenge, Secret(b"\1" + bytes(31))))
+    base = group.divide_each(group.add(first, group.multiply(minus, public)), [response])
+    return base, result, challenge.reveal() + response.reveal()
+
+
+def test_base_of_a_translation_proof_cannot_be_chosen_last() -> None:
+    factor = group.random_scalar()
+    base, result, proof = forged(b"without the base", B.public, factor)
+    # Where the context does not hold the base, the forgery goes through: this is why it must.
+    dleq.verify(dleq.Statement(b"without the base", B.public, base), ELEMENT, result, proof)
+    for context in (b"WardgateTranslationV1-", b"WardgateTranslationV1-" + A.public):
+        base, result, proof = forged(context, B.public, factor)
+        with pytest.raises(ProofRejected, match="published key"):
+            verify_translation(base, B.public, ELEMENT, result, proof)
 
 
 @pytest.mark.parametrize("wrong", [bytes(32), b"\xff" * 32, b"", A.public + b"\0", bytes(70_000)])

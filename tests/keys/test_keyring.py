@@ -29,8 +29,9 @@ def test_what_was_stored_is_loaded_by_another_keyring(keyring: Keyring) -> None:
     assert keyring.names() == ["signing"]
 
 
-def test_directory_and_files_are_closed_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o077, 0o022])
+def test_directory_and_files_are_closed_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         keyring = Keyring(tmp_path / "keyring")
         keyring.create("signing", VALUE)

@@ -1,4 +1,6 @@
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +39,11 @@ def test_moved_to_another_row_or_key_is_refused() -> None:
 def test_truncated_records_are_refused(length: int) -> None:
     with pytest.raises(EnvelopeRejected):
         CIPHER.decrypt(ENCRYPTED[:length], b"table/row")
+
+
+def test_data_key_itself_encrypts_nothing() -> None:
+    with pytest.raises(InvalidTag):
+        AESGCM(KEY.reveal()).decrypt(ENCRYPTED[:12], ENCRYPTED[12:], b"table/row")
 
 
 def test_empty_record_is_a_record() -> None:
