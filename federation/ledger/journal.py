@@ -10,7 +10,7 @@ How calls share transactions is told in `federation.ledger.writer`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, overload
 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,7 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger import tree
 from federation.ledger.appending import Appender
-from federation.ledger.checkpoint import Checkpoint, NoteKey, SignedCheckpoint, sign_checkpoint, verify_checkpoint
+from federation.ledger.checkpoint import (
+    Checkpoint,
+    NoteKey,
+    SignedCheckpoint,
+    cosignature_line,
+    sign_checkpoint,
+    verify_checkpoint,
+    verify_cosignatures,
+)
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.export import export_ledger
 from federation.ledger.postgres_appender import PostgresAppender
@@ -26,7 +34,7 @@ from federation.ledger.reader import Criteria, Reader, StoredEntry
 from federation.ledger.sqlite_appender import SqliteAppender
 from federation.ledger.tables import metadata
 from federation.ledger.writer import Apply, GroupWriter, Recorded
-from keys.signing import SigningKey
+from keys.signing import SigningKey, VerifyKey
 
 __all__ = ["Apply", "Inclusion", "Journal", "Recorded"]
 
@@ -85,7 +93,13 @@ class Journal:
         await self._check_once()
         await self._keep(await self.checkpoint())
 
-    async def record(self, entries: Sequence[Entry], apply: Apply[T] | None = None) -> Recorded[T]:
+    @overload
+    async def record(self, entries: Sequence[Entry], apply: None = None) -> Recorded[None]: ...
+
+    @overload
+    async def record(self, entries: Sequence[Entry], apply: Apply[T]) -> Recorded[T]: ...
+
+    async def record(self, entries: Sequence[Entry], apply: Apply[Any] | None = None) -> Recorded[Any]:
         """Make entries and their effect durable, together or not at all.
 
         Cancelling the call does not undo what is already under way.
@@ -100,6 +114,8 @@ class Journal:
                 `LEDGER_INVALID`: the store was tampered with.
             Exception: Whatever `apply` raises; nothing was applied.
         """
+        if self._closed:
+            raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, "the journal is closed")
         return await self._writer.write(entries, apply)
 
     async def checkpoint(self) -> SignedCheckpoint:
@@ -157,6 +173,26 @@ class Journal:
         """Entries that meet the criteria, in order. Raises `STORE_UNAVAILABLE`."""
         return await self.reader.search(criteria)
 
+    async def add_cosignature(self, note: bytes, name: str, key: VerifyKey) -> None:
+        """Keep a witness's signature over one of our checkpoints, for exports to carry.
+
+        Args:
+            note: The checkpoint with the witness's line.
+            name: The witness's name.
+            key: Its public key.
+
+        Raises:
+            WardgateError: `LEDGER_INVALID`: not our checkpoint, or not signed by that witness; `LEDGER_FORKED`: of
+                another tree than ours; `LEDGER_UNAVAILABLE`.
+        """
+        signed = verify_checkpoint(note, self.key)
+        if name not in verify_cosignatures(note, {name: key}):
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"no cosignature by {name}")
+        if signed.size > await self._size() or signed.root != await self._root(signed.size):
+            raise WardgateError(ErrorCode.LEDGER_FORKED, f"our tree of {signed.size} is another")
+        row = {"size": signed.size, "witness": name, "line": cosignature_line(note, name)}
+        await self.record([], lambda connection: _insert_new(connection, "ledger_cosignature", row))
+
     async def export(self, directory: Path) -> SignedCheckpoint:
         """Write the ledger as `tlog-tiles`, for anybody to verify. Returns the checkpoint it ends with."""
         signed = await self.checkpoint()
@@ -173,6 +209,7 @@ class Journal:
         if self._closed:
             return
         self._closed = True
+        await self._writer.drain()
         try:
             if self._checked:
                 await self._keep(await self.checkpoint())
@@ -183,12 +220,15 @@ class Journal:
         now = self._clock()
         if signed.size != self._kept_size:
             row = {"size": signed.size, "at": int(now), "note": signed.note}
-            await self._writer.write([], lambda connection: _keep_checkpoint(connection, row))
+            await self._writer.write([], lambda connection: _insert_new(connection, "ledger_checkpoint", row))
         self._kept_at, self._kept_size = now, signed.size
 
     async def _size(self) -> int:
         known = self._appender.known()
         return await self.reader.size() if known is None else known.size
+
+    async def _root(self, size: int) -> bytes:
+        return await self.reader.compute(lambda get: tree.root(size, get))
 
     async def _check_once(self) -> None:
         if self._checked:
@@ -209,7 +249,7 @@ class Journal:
         signed = verify_checkpoint(note, self.key)
         if signed.size > size:
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"{size} entries of {signed.size} that were signed")
-        if await self.reader.compute(lambda get: tree.root(signed.size, get)) != signed.root:
+        if await self._root(signed.size) != signed.root:
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"the tree of {signed.size} is not the one signed")
 
 
@@ -217,6 +257,6 @@ def _appender(engine: AsyncEngine) -> Appender:
     return SqliteAppender(engine) if engine.dialect.name == "sqlite" else PostgresAppender(engine)
 
 
-async def _keep_checkpoint(connection: AsyncConnection, row: dict[str, object]) -> None:
+async def _insert_new(connection: AsyncConnection, table: str, row: dict[str, object]) -> None:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    await connection.execute(insert(metadata.tables["ledger_checkpoint"]).values(row).on_conflict_do_nothing())
+    await connection.execute(insert(metadata.tables[table]).values(row).on_conflict_do_nothing())

@@ -93,13 +93,12 @@ class GroupWriter:
         self._check: Final = check
         self._jobs: Final = deque[_Job]()
         self._wake: Final = asyncio.Event()
+        self._idle: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def write(self, entries: Sequence[Entry], apply: Apply[T] | None) -> Recorded[T]:
+    async def write(self, entries: Sequence[Entry], apply: Apply[Any] | None) -> Recorded[Any]:
         """See `federation.ledger.journal.Journal.record`."""
-        if self._closed:
-            raise _unavailable("the journal is closed")
         if not entries and apply is None:
             raise WardgateError(ErrorCode.INTERNAL, "nothing to record")
         if self._task is not None and asyncio.current_task() is self._task:
@@ -109,9 +108,15 @@ class GroupWriter:
         job = _Job(tuple(entries), apply, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._wake.set()
+        self._idle.clear()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="ledger-writer")
         return await job.outcome
+
+    async def drain(self) -> None:
+        """Wait until every job that was handed in has its outcome."""
+        if self._task is not None:
+            await self._idle.wait()
 
     async def aclose(self) -> None:
         """Finish what is queued, then give the store back."""
@@ -126,6 +131,7 @@ class GroupWriter:
             while self._jobs or not self._closed:
                 if not self._jobs:
                     self._wake.clear()
+                    self._idle.set()
                     await self._wake.wait()
                     continue
                 waiting = [self._jobs.popleft() for _ in range(min(len(self._jobs), MAX_GROUP_JOBS))]
@@ -134,6 +140,7 @@ class GroupWriter:
         finally:
             _fail_all(self._jobs, _unavailable("the journal's writer was stopped"))
             self._jobs.clear()
+            self._idle.set()
 
     async def _settle(self, jobs: list[_Job]) -> None:
         """Give every job its outcome."""

@@ -115,13 +115,13 @@ def test_only_strings_integers_booleans_lists_and_objects_are_taken(value: objec
 
 
 def test_integers_are_taken_up_to_what_every_reader_can_read() -> None:
-    assert entry({"n": MAX_INTEGER, "m": -MAX_INTEGER})
+    entry({"n": MAX_INTEGER, "m": -MAX_INTEGER})
     assert "2^53" in refusal({"n": MAX_INTEGER + 1})
     assert "2^53" in refusal({"n": -MAX_INTEGER - 1})
 
 
 def test_depth_is_limited() -> None:
-    assert entry(nested(MAX_BODY_DEPTH))
+    entry(nested(MAX_BODY_DEPTH))
     assert "deeper" in refusal(nested(MAX_BODY_DEPTH + 1))
 
 
@@ -148,7 +148,7 @@ def test_personal_fields_are_refused(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["name", "category", "fields", "postcodes_checked"])
 def test_names_that_only_resemble_personal_fields_are_taken(key: str) -> None:
-    assert entry({key: "x"})
+    entry({key: "x"})
 
 
 @pytest.mark.parametrize(
@@ -216,12 +216,12 @@ def test_a_valid_nhs_number_is_refused_outside_texts_too(changes: dict[str, Any]
     ],
 )
 def test_other_digits_are_taken(text: str) -> None:
-    assert entry({"text": text})
+    entry({"text": text})
 
 
 @given(at=st.integers(1_000_000_000, 3_999_999_999))
 def test_instants_are_not_taken_for_nhs_numbers(at: int) -> None:
-    assert entry({"issued_at": at, "epoch_s": at}, at=at)
+    entry({"issued_at": at, "epoch_s": at}, at=at)
 
 
 @given(first=st.integers(400_000_000, 999_999_999).filter(lambda first: check_digit(str(first)) is not None))
@@ -232,7 +232,7 @@ def test_a_number_that_is_too_large_for_an_instant_is_refused_under_its_name_too
 
 @given(digest=st.binary(min_size=32, max_size=32))
 def test_digests_are_never_refused(digest: bytes) -> None:
-    assert entry({"sha256": digest.hex(), "short": digest.hex()[:16]})
+    entry({"sha256": digest.hex(), "short": digest.hex()[:16]})
 
 
 def test_the_representation_does_not_hold_the_bytes_twice() -> None:
