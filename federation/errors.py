@@ -1,8 +1,8 @@
 """The closed catalogue of errors.
 
-A refusal by policy is an answer, not an error; it never appears here except where a *call* is refused. Families
-say who must act. `public` is all that a peer or a user ever sees; `detail` goes to the log of the process that raised it
-and must hold identifiers and numbers only, never personal data or key material. `docs/errors/` has one page per code,
+A refusal by policy is an answer, not an error; it never appears here except where a *call* is refused. Families say who
+must act. `public` is all that a peer or a user ever sees; `detail` goes to the log of the process that raised it and
+must hold identifiers and numbers only, never personal data or key material. `docs/errors/` has one page per code,
 generated from this table (`make docs`), and a test holds the sets equal.
 """
 
@@ -10,7 +10,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import grpc
+
+class Status(StrEnum):
+    """The gRPC statuses that the catalogue uses, by their names.
+
+    Named here and not taken from `grpc`, so that a module that only raises errors loads no network library;
+    `federation.transport.failures` maps each to gRPC's own.
+    """
+
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    UNAVAILABLE = "UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    DATA_LOSS = "DATA_LOSS"
+    INTERNAL = "INTERNAL"
 
 
 class Family(StrEnum):
@@ -80,13 +98,13 @@ class ErrorSpec:
     """What the catalogue says of one code."""
 
     family: Family
-    status: grpc.StatusCode
+    status: Status
     public: str
     remedy: str
 
 
 _C, _P, _O = Family.CALLER, Family.PEER, Family.OPERATOR
-_S = grpc.StatusCode
+_S = Status
 
 CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ErrorCode.MESSAGE_TOO_LARGE: ErrorSpec(

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import grpc
 import grpc.aio
 
-from federation.errors import CATALOGUE, ErrorCode, Family, WardgateError
+from federation.errors import CATALOGUE, ErrorCode, Family, Status, WardgateError
 from federation.events import Event
 from federation.transport.correlation import CORRELATION_KEY
 from federation.transport.identity import Party
@@ -27,6 +27,9 @@ EVENT_OF: Final = {
     Family.POLICY: Event.CALL_FAILED,
     Family.INTERNAL: Event.CALL_BROKEN,
 }
+
+GRPC_STATUS: Final = {status: grpc.StatusCode[status.name] for status in Status}
+"""gRPC's own object for each status of the catalogue."""
 
 _BY_STATUS: Final = {
     grpc.StatusCode.UNAUTHENTICATED: ErrorCode.NOT_AUTHENTICATED,
@@ -70,7 +73,7 @@ class RemoteError(WardgateError):
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: WardgateError, correlation_id: str) -> None:
     """End a call with an error of the catalogue: status, public text, code; nothing else."""
     await context.abort(
-        error.spec.status,
+        GRPC_STATUS[error.spec.status],
         error.spec.public,
         trailing_metadata=((ERROR_CODE_KEY, str(error.code)), (CORRELATION_KEY, correlation_id)),
     )
@@ -85,7 +88,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, peer: Party) -> RemoteError:
     pairs = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
     trailing = {key: value for key, value in pairs if isinstance(value, str)}
     named = trailing.get(ERROR_CODE_KEY, "")
-    if named in ErrorCode.__members__ and CATALOGUE[ErrorCode(named)].status is status:
+    if named in ErrorCode.__members__ and GRPC_STATUS[CATALOGUE[ErrorCode(named)].status] is status:
         code, is_answer = ErrorCode(named), True
     else:
         code, is_answer = _code_of(status, error.details() or ""), False

@@ -16,7 +16,7 @@ from federation.errors import CATALOGUE, ErrorCode, WardgateError
 from federation.transport.certificates import Credentials, HeldCertificates
 from federation.transport.channel import enrolment_channel
 from federation.transport.correlation import CORRELATION_KEY, correlated, current_correlation_id
-from federation.transport.failures import ERROR_CODE_KEY, RemoteError, call_errors
+from federation.transport.failures import ERROR_CODE_KEY, GRPC_STATUS, RemoteError, call_errors
 from federation.transport.identity import ANONYMOUS, Party, PartyKind, current_peer
 from federation.transport.interceptors import Context
 from federation.transport.methods import ServerRole
@@ -272,7 +272,7 @@ class TestErrors:
 
         assert error.code is code
         assert error.is_answer
-        assert error.status is CATALOGUE[code].status
+        assert error.status is GRPC_STATUS[CATALOGUE[code].status]
         assert "detail for the log" not in str(error)
 
     async def test_the_peer_gets_public_text_code_and_correlation_id_and_nothing_else(self) -> None:

@@ -4,9 +4,9 @@ import grpc
 import grpc.aio
 import pytest
 
-from federation.errors import CATALOGUE, ErrorCode
+from federation.errors import CATALOGUE, ErrorCode, Status
 from federation.transport.backoff import Backoff
-from federation.transport.failures import ERROR_CODE_KEY, RemoteError, call_errors, from_rpc_error
+from federation.transport.failures import ERROR_CODE_KEY, GRPC_STATUS, RemoteError, call_errors, from_rpc_error
 from tests.support.pki import GATEWAY
 
 
@@ -39,9 +39,14 @@ def test_a_status_without_a_code_of_ours_is_not_an_answer(
     assert error.peer == GATEWAY
 
 
+def test_every_status_of_the_catalogue_is_one_of_grpc_and_every_one_is_used() -> None:
+    assert {status: found.name for status, found in GRPC_STATUS.items()} == {item: item.value for item in Status}
+    assert {spec.status for spec in CATALOGUE.values()} == set(Status)
+
+
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_a_code_counts_only_with_its_own_status(code: ErrorCode) -> None:
-    status = CATALOGUE[code].status
+    status = GRPC_STATUS[CATALOGUE[code].status]
     others = [other for other in grpc.StatusCode if other not in (status, grpc.StatusCode.OK)]
 
     assert from_rpc_error(failed(status, "", (ERROR_CODE_KEY, code)), GATEWAY).code is code
