@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.answering import Answering
@@ -62,6 +63,7 @@ from keys.keyring import Keyring
 STOP_GRACE_S: Final = 3.0
 DIRECTORY_REFRESH_S: Final = 2.0
 """How soon a newly enrolled or revoked agency is known here."""
+ENROLMENT_POLL_S: Final = 0.1
 LOCAL_RENEWAL_S: Final = 6 * 3600.0
 
 
@@ -319,9 +321,14 @@ def _is_enrolled(base: Foundation) -> bool:
     return base.settings.agency in base.standing.directory().agencies
 
 
+async def _until_enrolled(base: Foundation) -> None:
+    while not _is_enrolled(base):  # noqa: ASYNC110 - the directory is followed elsewhere and has no event to wait for
+        await asyncio.sleep(ENROLMENT_POLL_S)
+
+
 def _components(base: Foundation, link: Link) -> dict[str, Callable[[], "asyncio.Future[bool]"]]:
     async def ledger() -> bool:
-        await base.journal.checkpoint()
+        await base.journal.record([], lambda connection: connection.execute(select(1)))
         return True
 
     async def policy() -> bool:
@@ -374,8 +381,7 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
             await asyncio.sleep(DIRECTORY_REFRESH_S)
 
     async def take_up_queries() -> None:
-        while not _is_enrolled(base):
-            await asyncio.sleep(0.1)
+        await _until_enrolled(base)
         await node.pursuits.resume_all()
 
     async def renew_local() -> None:
@@ -389,8 +395,7 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
         await keep_certificate(settings, base.keyring, base.keychain, base.channel, clock=base.clock)
 
     async def attach() -> None:
-        while not _is_enrolled(base):
-            await asyncio.sleep(0.1)
+        await _until_enrolled(base)
         await node.link.run()
 
     for name, work in {

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.indexing import CaseloadParts, Indexer, Written
-from agency_node.progress import Phase, Progress, ProgressCallback, ProgressMeter
+from agency_node.progress import Phase, ProgressCallback, ProgressMeter
 from agency_node.sources.source import Source
 from agency_node.spool import Spool
 from agency_node.store import children as store

@@ -17,7 +17,6 @@ class Phase(StrEnum):
     EPOCH = "epoch"
     READ = "read"
     INDEX = "index"
-    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def _categories(asked: list[str], purpose: Mapping[str, Any] | None, catalogue: 
 def default_categories(purpose: Mapping[str, Any]) -> tuple[CategoryAsked, ...]:
     """What a purpose asks for when the user names nothing: its own default tiers in the bundle."""
     rows: Mapping[str, Mapping[str, Any]] = purpose["categories"]
-    return tuple(CategoryAsked(name=name, tier=Tier(str(row["default"]))) for name, row in sorted(rows.items()))
+    return tuple(CategoryAsked(name=name, tier=Tier(str(row["default_tier"]))) for name, row in sorted(rows.items()))
 
 
 def _period(start: str, end: str, today: date) -> Period:

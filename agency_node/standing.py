@@ -22,6 +22,7 @@ from federation.ledger.checkpoint import cosign_checkpoint, with_cosignatures
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.telemetry import EventLog
+from federation.transport.identity import Party, PartyKind
 from federation.wire.v1 import directory_pb2, ledger_pb2
 from keys.digest import sha256
 from keys.signing import SigningKey
@@ -172,7 +173,7 @@ class Standing:
         head = self._follower.checkpoint
         if head is None or head.size <= self._cosigned:
             return
-        line = cosign_checkpoint(head, name=f"wardgate/node/{self._agency}", key=self._key, at=int(self._clock()))
+        line = cosign_checkpoint(head, name=str(Party(PartyKind.NODE, self._agency)), key=self._key, at=int(self._clock()))
         await self._gateway.cosign(with_cosignatures(head.note, line))
         self._cosigned = head.size
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from grpc_health.v1 import health_pb2_grpc
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.counters import DAY_S, Counters
@@ -178,13 +179,17 @@ async def _compose(
         clock=clock,
     )
 
+    async def ledger_usable() -> bool:
+        await journal.record([], lambda connection: connection.execute(select(1)))
+        return True
+
     async def policy_usable() -> bool:
         return (await policy.health()).ready
 
     async def trustee_usable() -> bool:
         return await trustee.is_serving()
 
-    health = Health({"ledger": journal.is_usable, "policy": policy_usable, "trustee": trustee_usable})
+    health = Health({"ledger": ledger_usable, "policy": policy_usable, "trustee": trustee_usable})
     listen = settings.listen
     main = build_server(
         role=ServerRole.GATEWAY,
@@ -198,7 +203,7 @@ async def _compose(
     link_pb2_grpc.add_LinkServiceServicer_to_server(LinkServicer(links=links, answers=answers), server)
     pseudonym_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymServicer(evaluation), server)
     directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryServicer(directory), server)
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(Witnesses(journal)), server)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(Witnesses(journal, directory.current)), server)
     enrolment_pb2_grpc.add_CertificateServiceServicer_to_server(
         CertificateServicer(desk, keychain.authority.pem), server
     )

@@ -32,7 +32,7 @@ from sandbox.processes import Started, free_ports, start
 from sandbox.region import AgencyPlan, Region
 from sandbox.sources import prepare_sources
 from sandbox.toml_text import to_toml
-from trustee.key_material import REQUEST, ROOTS, TLS, create_keys, load_keys
+from trustee.key_material import ROOTS, TLS, certificate_request, create_keys, load_keys
 from trustee.settings import TrusteeSettings
 
 OPERATOR: Final = "sandbox-operator"
@@ -131,12 +131,12 @@ def _make_gateway_keys(folder: SandboxFolder) -> None:
 def _make_trustee_keys(folder: SandboxFolder) -> None:
     """The trustee makes its own keys; the gateway's authority certifies it; public halves change hands."""
     settings = TrusteeSettings.load(folder.trustee_config)
-    create_keys(settings.keyring, settings.party)
+    create_keys(settings.keyring)
     keyring = Keyring(settings.keyring)
     gateway = GatewaySettings.load(folder.gateway_config)
     authority = gateway_keys.load_keychain(Keyring(gateway.keys_dir))
     certificate = authority.certify(
-        keyring.published(REQUEST),
+        certificate_request(keyring, settings.party),
         settings.party,
         life=gateway.certificate_life,
         addresses=["127.0.0.1"],

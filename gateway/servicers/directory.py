@@ -42,5 +42,5 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
 
     async def Cosign(self, request: ledger_pb2.CosignRequest, context: Context) -> ledger_pb2.CosignResponse:
         """Keep a witness's cosignature."""
-        await self._witnesses.keep(str(current_peer()), request.cosigned_checkpoint)
+        await self._witnesses.keep(current_peer(), request.cosigned_checkpoint)
         return ledger_pb2.CosignResponse()
