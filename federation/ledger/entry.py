@@ -20,8 +20,8 @@ from keys.nhs_number import check_digit
 MAX_ENTRY_BYTES: Final = 65_535
 """C2SP tlog-tiles: entry bundles carry a 16-bit length. A decision on 200 targets takes about 40 KiB."""
 
-MAX_BODY_DEPTH: Final = 8
-"""A decision record nests five deep."""
+MAX_BODY_DEPTH: Final = 10
+"""A decision's result nests nine deep, down to the recipients of one record's obligation. Canonical JSON stops at 12."""
 
 VERSION: Final = 1
 
