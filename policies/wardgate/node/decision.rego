@@ -9,6 +9,7 @@
 package wardgate.node
 
 import data.wardgate.lib.obligations
+import data.wardgate.lib.purpose
 import data.wardgate.lib.query
 import data.wardgate.lib.reasons
 import data.wardgate.lib.responder
@@ -100,7 +101,10 @@ denials contains "TARGET_OUTSIDE_AREA" if not responder.in_area(input.responder)
 # custom:
 #   legal_basis: Children Act 2004 s.16LA(4)
 #   reason_code: TARGET_NOT_BOUND
-denials contains "TARGET_NOT_BOUND" if not responder.bound(input.responder)
+denials contains "TARGET_NOT_BOUND" if {
+	purpose.usable
+	not responder.bound(input.responder)
+}
 
 # METADATA
 # title: Responder without agreement
@@ -108,7 +112,10 @@ denials contains "TARGET_NOT_BOUND" if not responder.bound(input.responder)
 # custom:
 #   legal_basis: Data Protection Act 2018 s.121 code
 #   reason_code: TARGET_WITHOUT_AGREEMENT
-denials contains "TARGET_WITHOUT_AGREEMENT" if not responder.agreed(input.responder)
+denials contains "TARGET_WITHOUT_AGREEMENT" if {
+	purpose.usable
+	not responder.agreed(input.responder)
+}
 
 # METADATA
 # title: Responder is the requester

@@ -101,6 +101,7 @@ test_a_refusal_says_nothing_of_the_records if {
 test_never_permitted_purposes_are_reported if {
 	decision := node.decision with input as fixtures.changed(fixtures.node, {"query": {"purpose": "STAFF_CURIOSITY"}})
 	decision.effect == "deny"
+	_codes(decision) == ["PURPOSE_NEVER_PERMITTED"]
 	[obligation.id | some obligation in decision.obligations] == ["alert_misuse"]
 }
 

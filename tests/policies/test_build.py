@@ -1,0 +1,178 @@
+"""The built bundle: whole, current, without a call to the host, and the same bytes wherever it is built."""
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from opapywasm import OpaWasmPolicy
+
+from federation.policy.bundle import VerifiedBundle, install_bundle
+from federation.policy.engine import EntryPoint
+from keys.signing import SigningKey
+from tests.policies.inputs import DIST, POLICIES, REFERENCE, Json
+from tests.support.opa import opa_command
+from tools import build_policies
+from tools.build_policies import (
+    BuildError,
+    Opa,
+    built_files,
+    bundle_files,
+    pack,
+    published_schema,
+    stage,
+    stale,
+    to_json,
+)
+
+IMPURE = "package wardgate.node\n\nimpure := time.now_ns()\n"
+
+
+def test_the_manifest_accounts_for_every_byte() -> None:
+    manifest = json.loads((DIST / "manifest.json").read_text())
+    present = {path.relative_to(DIST).as_posix(): path for path in DIST.rglob("*") if path.is_file()}
+    present.pop("manifest.json")
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in present.items()} == manifest["files"]
+    assert manifest["label"] == json.loads((POLICIES / ".manifest").read_text())["revision"]
+    assert str(manifest["revision"]) == manifest["label"]
+
+
+def test_the_bundle_can_be_installed_and_verified(tmp_path: Path) -> None:
+    key = SigningKey.generate()
+    installed = install_bundle(DIST, tmp_path / "bundle", key)
+    assert VerifiedBundle.load(tmp_path / "bundle", key.verify_key).id == installed.id
+
+
+def test_what_is_committed_was_built_from_these_sources() -> None:
+    assert build_policies.sources_digest() == (DIST / "sources.json").read_bytes()
+    assert build_policies.reference_data() == (DIST / "data.json").read_bytes()
+    assert pack(bundle_files(tests=False)) == (DIST / "bundle.tar.gz").read_bytes()
+
+
+@pytest.mark.opa
+def test_what_is_committed_is_what_is_built() -> None:
+    assert stale(built_files(Opa(opa_command()), accept=False)) == []
+
+
+@pytest.mark.opa
+@pytest.mark.slow
+def test_the_sources_are_formatted_strict_and_tested_throughout() -> None:
+    build_policies.lint(Opa(opa_command()))
+
+
+def test_the_module_needs_nothing_of_its_host(policy: OpaWasmPolicy) -> None:
+    assert policy.builtins == {}
+    assert set(policy.entrypoints) == {entry.value for entry in EntryPoint}
+
+
+def test_a_packed_bundle_is_an_ordinary_archive() -> None:
+    files = {"b": b"", "a/c": bytes(range(256)) * 600}
+    packed = pack(files)
+    assert packed == pack(dict(reversed(files.items())))
+    assert len(gzip.decompress(packed)) % 512 == 0
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        read = {member.name: archive.extractfile(member) for member in archive.getmembers()}
+        assert {name: member.read() for name, member in read.items() if member} == files
+        assert {member.mtime for member in archive.getmembers()} == {0}
+
+
+@pytest.mark.parametrize("path", sorted((DIST / "schemas").glob("*.json")), ids=lambda path: path.stem)
+def test_published_schemas_stand_alone_and_take_nothing_unknown(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    Draft202012Validator.check_schema(schema)
+    references = [line for line in json.dumps(schema, indent=1).splitlines() if '"$ref"' in line]
+    assert all('"#/$defs/' in line for line in references)
+    assert "additionalProperties" in json.dumps(schema)
+    assert not Draft202012Validator(schema).is_valid({"surprise": True})
+
+
+def test_every_object_of_an_input_is_closed_and_every_list_bounded() -> None:
+    for entry in EntryPoint:
+        schema = published_schema(POLICIES / "schemas" / f"input.{entry.value.split('/')[1]}.json")
+        for node in walk(schema):
+            if node.get("type") == "object":
+                closed = node["additionalProperties"] is False and node["required"] == list(node["properties"])
+                assert closed or "maxProperties" in node, node
+            elif node.get("type") == "array":
+                assert "maxItems" in node, node
+            elif node.get("type") == "string":
+                assert "maxLength" in node or "pattern" in node, node
+
+
+def walk(value: Json) -> list[Json]:
+    if isinstance(value, list):
+        return [node for item in value for node in walk(item)]
+    if not isinstance(value, dict):
+        return []
+    return [value, *(node for item in value.values() for node in walk(item))]
+
+
+def test_an_overlay_cannot_say_anything_but_what_it_knows() -> None:
+    published = json.loads((DIST / "schemas" / "overlay.json").read_text())
+    schema = Draft202012Validator(published)
+    overlay: Json = {name: [] for name in published["$defs"]["overlay"]["properties"]}
+    assert schema.is_valid(overlay)
+    assert not schema.is_valid({**overlay, "categories_always": ["s47"]})
+    assert not schema.is_valid({**overlay, "tier_caps": [{"category": "s47", "tier": "T3"}]})
+
+
+def test_codes_may_not_end_in_a_line_break() -> None:
+    schema = Draft202012Validator(published_schema(POLICIES / "schemas" / "data.agency_kinds.json"))
+    assert schema.is_valid({"school": {"title": "School"}})
+    assert not schema.is_valid({"school\n": {"title": "School"}})
+
+
+@pytest.mark.opa
+def test_a_built_in_that_would_call_the_host_is_refused(tmp_path: Path) -> None:
+    opa = Opa(opa_command())
+    stage(tmp_path, tests=False)
+    arguments = ("check", "--strict", "--capabilities", POLICIES / "capabilities.json", "--bundle", tmp_path)
+    opa.run(*arguments)
+    (tmp_path / "wardgate" / "node" / "impure.rego").write_text(IMPURE)
+    with pytest.raises(BuildError, match=r"undefined function time\.now_ns"):
+        opa.run(*arguments)
+
+
+@pytest.mark.opa
+def test_a_broken_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "policies"
+    shutil.copytree(POLICIES, copy)
+    monkeypatch.setattr(build_policies, "ROOT", tmp_path)
+    monkeypatch.setattr(build_policies, "SOURCE", copy)
+    monkeypatch.setattr(build_policies, "DIST", copy / "dist")
+    opa = Opa(opa_command())
+    golden = copy / "golden" / "gateway_s47.json"
+    document = json.loads(golden.read_text())
+    golden.write_text(json.dumps({**document, "result": {**document["result"], "expires_in_s": 1}}))
+    with pytest.raises(BuildError, match="golden gateway_s47 differs"):
+        built_files(opa, accept=False)
+    files = built_files(opa, accept=True)
+    assert json.loads(golden.read_text()) == document
+    assert stale(files) == []
+    (copy / "dist" / "stray").write_text("")
+    assert stale(files) == ["stray"]
+    build_policies.write(files)
+    assert stale(files) == []
+    limits = copy / "reference" / "limits" / "data.json"
+    limits.write_text(json.dumps({**REFERENCE["limits"], "looks_day": {"alert": 0, "refuse": 1}}))
+    with pytest.raises(BuildError, match="limits"):
+        built_files(opa, accept=False)
+
+
+def test_another_opa_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="no OPA command"):
+        Opa(tmp_path / "opa")
+    other = tmp_path / "opa"
+    other.write_text("#!/bin/sh\necho Version: 0.1.0\n")
+    other.chmod(0o755)
+    with pytest.raises(BuildError, match="is pinned"):
+        Opa(other)
+
+
+def test_json_is_canonical_with_a_final_line_break() -> None:
+    assert to_json({"b": 1, "a": "é"}) == '{"a":"é","b":1}\n'.encode()

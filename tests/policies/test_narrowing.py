@@ -1,0 +1,171 @@
+"""The node only ever narrows; every further mark, rule or doubt reveals less or the same. Over generated inputs."""
+
+import copy
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from federation.policy.engine import EntryPoint
+from tests.policies.conftest import Decide
+from tests.policies.inputs import EMPTY_OVERLAY, REFERENCE, TIERS, Json, flags, golden_input, node_inputs, overlays
+
+FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+OPENNESS = {"withhold": 0, "refer": 1, "permit": 2}
+
+
+def assert_no_wider(narrow: Json, wide: Json) -> None:
+    """Nothing is more open in the first decision than in the second, record by record."""
+    assert OPENNESS[effect(narrow)] <= OPENNESS[effect(wide)]
+    assert (narrow["existence"], wide["existence"]) != ("visible", "hidden")
+    by_ref = {record["ref"]: record for record in wide["records"]}
+    for record in narrow["records"]:
+        other = by_ref[record["ref"]]
+        assert OPENNESS[record["effect"]] <= OPENNESS[other["effect"]]
+        if record["effect"] != "withhold":
+            assert TIERS.index(record["tier"]) <= TIERS.index(other["tier"])
+            assert set(record["fields"]) <= set(other["fields"])
+
+
+def effect(decision: Json) -> str:
+    return "permit" if decision["effect"] == "permit" else "withhold"
+
+
+@FEW
+@given(document=node_inputs(), data=st.data())
+def test_no_record_is_more_open_than_gateway_category_and_flags_allow(
+    document: Json, data: st.DataObject, decide: Decide
+) -> None:
+    names = [item["name"] for item in document["query"]["categories"]]
+    document["overlay"] = data.draw(st.one_of(st.just(dict(EMPTY_OVERLAY)), overlays(names)))
+    decision = decide(EntryPoint.NODE, document)
+    assert [record["ref"] for record in decision["records"]] == [record["ref"] for record in document["records"]]
+    allowed = {item["name"]: item["tier"] for item in document["gateway"]["categories"]}
+    asked = {item["name"]: item["tier"] for item in document["query"]["categories"]}
+    for record, decided in zip(document["records"], decision["records"], strict=True):
+        assert set(decided["fields"]) | set(decided["redactions"]) <= set(record["fields"])
+        assert not set(decided["fields"]) & set(decided["redactions"])
+        if decided["effect"] == "withhold":
+            assert (decided["tier"], decided["fields"], decided["redactions"]) == ("T0", [], [])
+            continue
+        category = record["category"]
+        definitions = REFERENCE["categories"][category]
+        ceiling = min(allowed[category], asked[category], definitions["highest_tier"])
+        assert decided["tier"] <= ceiling
+        assert all(definitions["fields"][field]["tier"] <= decided["tier"] for field in decided["fields"])
+        assert "UNHEARD_OF" not in record["flags"]
+
+
+@FEW
+@given(document=node_inputs(), data=st.data())
+def test_an_overlay_only_narrows(document: Json, data: st.DataObject, decide: Decide) -> None:
+    plain = decide(EntryPoint.NODE, document)
+    names = [item["name"] for item in document["query"]["categories"]]
+    overlaid = decide(EntryPoint.NODE, {**document, "overlay": data.draw(overlays(names))})
+    assert_no_wider(overlaid, plain)
+
+
+@FEW
+@given(document=node_inputs(), flag=flags, position=st.integers(0, 5))
+def test_a_further_flag_reveals_no_more(document: Json, flag: str, position: int, decide: Decide) -> None:
+    if position >= len(document["records"]):
+        return
+    flagged = copy.deepcopy(document)
+    flagged["records"][position]["flags"].append(flag)
+    assert_no_wider(decide(EntryPoint.NODE, flagged), decide(EntryPoint.NODE, document))
+
+
+@FEW
+@given(document=node_inputs(), data=st.data())
+def test_a_lower_permission_of_the_gateway_reveals_no_more(document: Json, data: st.DataObject, decide: Decide) -> None:
+    lowered = copy.deepcopy(document)
+    for item in lowered["gateway"]["categories"]:
+        item["tier"] = data.draw(st.sampled_from(TIERS[: TIERS.index(item["tier"]) + 1]))
+    dropped = data.draw(st.integers(0, len(lowered["gateway"]["categories"])))
+    del lowered["gateway"]["categories"][:dropped]
+    assert_no_wider(decide(EntryPoint.NODE, lowered), decide(EntryPoint.NODE, document))
+
+
+@FEW
+@given(document=node_inputs(), position=st.integers(0, 5))
+def test_a_person_who_withholds_is_obeyed(document: Json, position: int, decide: Decide) -> None:
+    if position >= len(document["records"]):
+        return
+    held = copy.deepcopy(document)
+    held["review"].append({"ref": f"r{position}", "decision": "withhold"})
+    decision = decide(EntryPoint.NODE, held)
+    assert decision["records"][position]["effect"] == "withhold"
+    assert_no_wider(decision, decide(EntryPoint.NODE, document))
+
+
+@FEW
+@given(document=node_inputs(), year=st.integers(2019, 2026))
+def test_a_shorter_period_reveals_no_more(document: Json, year: int, decide: Decide) -> None:
+    shorter = copy.deepcopy(document)
+    shorter["query"]["period"]["from"]["year"] = max(year, document["query"]["period"]["from"]["year"])
+    assert_no_wider(decide(EntryPoint.NODE, shorter), decide(EntryPoint.NODE, document))
+
+
+@FEW
+@given(document=node_inputs(), position=st.integers(0, 15))
+def test_a_statement_left_out_reveals_no_more(document: Json, position: int, decide: Decide) -> None:
+    silent = copy.deepcopy(document)
+    statements = silent["query"]["attestations"]
+    del statements[position % len(statements)]
+    assert_no_wider(decide(EntryPoint.NODE, silent), decide(EntryPoint.NODE, document))
+
+
+def outside(decision: Json) -> dict[str, Any]:
+    """What of a decision does not speak of single records."""
+    return {key: value for key, value in decision.items() if key != "records"}
+
+
+@FEW
+@given(document=node_inputs())
+def test_hidden_looks_like_nothing_held(document: Json, decide: Decide) -> None:
+    decision = decide(EntryPoint.NODE, document)
+    nothing = decide(EntryPoint.NODE, {**document, "records": [], "review": []})
+    assert nothing["existence"] == "hidden"
+    if decision["existence"] == "hidden":
+        assert outside(decision) == outside(nothing)
+        assert all(record["effect"] != "permit" for record in decision["records"])
+    else:
+        assert outside(decision) == {**outside(nothing), "existence": "visible"}
+
+
+@FEW
+@given(document=node_inputs())
+def test_a_reason_about_a_record_is_for_auditors_alone(document: Json, decide: Decide) -> None:
+    for record in decide(EntryPoint.NODE, document)["records"]:
+        assert {reason["audience"] for reason in record["reasons"]} <= {"auditor"}
+
+
+@FEW
+@given(document=node_inputs())
+def test_no_reason_is_given_for_a_release_in_full_and_one_for_everything_else(document: Json, decide: Decide) -> None:
+    for record in decide(EntryPoint.NODE, document)["records"]:
+        assert record["reasons"] or record["effect"] == "permit"
+
+
+@FEW
+@given(
+    wanted=st.lists(st.sampled_from(TIERS), min_size=7, max_size=7),
+    order=st.permutations(range(7)),
+    kept=st.integers(1, 7),
+)
+def test_a_target_is_decided_by_itself(wanted: list[str], order: list[int], kept: int, decide: Decide) -> None:
+    document = golden_input("gateway_s47")
+    for item, tier in zip(document["query"]["categories"], wanted, strict=False):
+        item["tier"] = tier
+    together = {target["agency"]: target for target in decide(EntryPoint.GATEWAY, document)["targets"]}
+    some = [document["targets"][number] for number in order][:kept]
+    decision = decide(EntryPoint.GATEWAY, {**document, "targets": some})
+    asked = {item["name"]: item["tier"] for item in document["query"]["categories"]}
+    assert [target["agency"] for target in decision["targets"]] == [target["id"] for target in some]
+    for target in decision["targets"]:
+        assert target == together[target["agency"]]
+        assert all(item["tier"] <= asked[item["name"]] for item in target["categories"])
+    assert decision["effect"] == (
+        "permit" if any(target["effect"] == "permit" for target in decision["targets"]) else "deny"
+    )
