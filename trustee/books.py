@@ -38,6 +38,10 @@ class AlarmReason(StrEnum):
     LEDGER_FORKED = "ledger_forked"
 
 
+async def no_mark(_: AsyncConnection) -> None:
+    """For acts that may be repeated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What one agency has the trustee do: the entry's kind and body, and what it costs. Hashes and counts only."""

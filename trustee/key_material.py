@@ -1,8 +1,8 @@
 """The trustee's keys on disk: a seed for each epoch, the signing key, the TLS key and the request for its certificate.
 
-Files of the keyring (`keys.keyring`): `seed-1.key`, `seed-2.key`, ... (once a seed is destroyed, nobody can make a
-pseudonym of its epoch again), `signing.key`, `tls.key`; public: `tls-request.pem` made here, `tls.pem` and `roots.pem`
-put there by whoever issues certificates.
+Files of the keyring (`keys.keyring`): `pseudonym-seed-1.key`, `pseudonym-seed-2.key`, ... (once a seed is destroyed,
+nobody can make a pseudonym of its epoch again), `signing.key`, `tls.key`; public, from whoever issues certificates:
+`tls.pem` and `roots.pem`.
 """
 
 import re
@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from federation.errors import ErrorCode, WardgateError
+from federation.transport.certificates import Credentials
 from federation.transport.identity import Party
 from keys.errors import EncodingRejected, KeyringRejected
 from keys.keyring import Keyring
 from keys.pseudonym import HolderKeys
 from keys.secret import Secret
-from keys.signing import SigningKey, VerifyKey
+from keys.signing import SigningKey
 from keys.tls_key import PrivateKey, make_request
 
 SIGNING: Final = "signing"
 TLS: Final = "tls"
-REQUEST: Final = "tls-request"
 ROOTS: Final = "roots"
 
-_SEED: Final = re.compile(r"seed-([1-9][0-9]{0,8})")
-_MAX_KEY_FILE_BYTES: Final = 1024
+_SEED: Final = re.compile(r"pseudonym-seed-([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class KeyMaterial:
 
 def seed_name(epoch: int) -> str:
     """Name of an epoch's seed in the keyring."""
-    return f"seed-{epoch}"
+    return f"pseudonym-seed-{epoch}"
 
 
 def missing_keys(directory: Path) -> list[str]:
@@ -55,8 +54,8 @@ def missing_keys(directory: Path) -> list[str]:
     return [name for name in wanted if not (has_seed if name == seed_name(1) else keyring.exists(name))]
 
 
-def create_keys(directory: Path, party: Party) -> list[str]:
-    """Make the secrets that are missing, and the certificate request; nothing that exists is replaced.
+def create_keys(directory: Path) -> list[str]:
+    """Make the secrets that are missing; nothing that exists is replaced.
 
     Returns:
         Names of what was made.
@@ -70,11 +69,35 @@ def create_keys(directory: Path, party: Party) -> list[str]:
     try:
         for name in made:
             keyring.create(name, make.get(name, Secret.random)())
-        if TLS in made or not keyring.is_published(REQUEST):
-            keyring.publish(REQUEST, make_request(PrivateKey(keyring.load(TLS)), party.uri))
     except KeyringRejected as error:
         raise WardgateError(ErrorCode.KEYRING_REJECTED, str(error)) from error
     return made
+
+
+def certificate_request(keyring: Keyring, party: Party) -> bytes:
+    """A request (PEM) for the certificate of the TLS key.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED`: the TLS key is missing or damaged.
+    """
+    try:
+        return make_request(PrivateKey(keyring.load(TLS)), party.uri)
+    except (KeyringRejected, EncodingRejected) as error:
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, "the TLS key is missing or damaged") from error
+
+
+def install_certificate(keyring: Keyring, *, chain: bytes, roots: bytes) -> None:
+    """Put the certificate and the authorities' roots where the service takes them from.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED`: the certificate is not one of the TLS key; nothing was changed.
+    """
+    try:
+        Credentials(chain, keyring.load(TLS), roots).check()
+        keyring.publish(ROOTS, roots)
+        keyring.publish(TLS, chain)
+    except KeyringRejected as error:
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, str(error)) from error
 
 
 def open_keyring(directory: Path) -> Keyring:
@@ -87,6 +110,17 @@ def open_keyring(directory: Path) -> Keyring:
         return Keyring(directory)
     except (KeyringRejected, OSError) as error:
         raise WardgateError(ErrorCode.KEYRING_REJECTED, "the folder cannot be used or is open to others") from error
+
+
+def open_existing_keyring(directory: Path) -> Keyring:
+    """The keyring of a trustee that has been set up.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED`: there is none, or it is not kept safely.
+    """
+    if not directory.is_dir():
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, "there is no keyring; make one with `keys-init`")
+    return open_keyring(directory)
 
 
 def load_keys(keyring: Keyring) -> KeyMaterial:
@@ -107,16 +141,3 @@ def load_keys(keyring: Keyring) -> KeyMaterial:
     if not holder.epochs:
         raise WardgateError(ErrorCode.KEYRING_REJECTED, "no seed of any epoch; make one with `keys-init`")
     return KeyMaterial(holder, signing_key)
-
-
-def read_verify_key(path: Path) -> VerifyKey:
-    """A verify key that was handed over in a file.
-
-    Raises:
-        WardgateError: `SETTINGS_INVALID`.
-    """
-    try:
-        with path.open(encoding="ascii") as file:
-            return VerifyKey.from_hex(file.read(_MAX_KEY_FILE_BYTES).strip())
-    except (OSError, UnicodeDecodeError, EncodingRejected) as error:
-        raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name} is not a readable verify key") from error

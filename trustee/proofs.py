@@ -5,14 +5,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.query import Ticket, TicketPoint
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys, ScopeEpoch
-from trustee.books import Act, Books
+from trustee.books import Act, Books, no_mark
 from trustee.epochs import Epochs
 from trustee.store.seen import Presented
 from trustee.ticket import choose_points
@@ -61,7 +59,7 @@ class Proofs:
         self._epochs.check(found.requester, found.epoch)
         self._epochs.check(point.responder, point.epoch)
         body = {"use": "proof", "count": 1, "ticket_sha256": digest.hex(), "query_sha256": found.query_sha256.hex()}
-        await self._books.record(Act(EntryKind.TRANSLATION_PROVED, found.requester, body), _no_mark)
+        await self._books.record(Act(EntryKind.TRANSLATION_PROVED, found.requester, body), no_mark)
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._prove, found, point)
 
     def _prove(self, ticket: Ticket, point: TicketPoint) -> Proved:
@@ -70,7 +68,3 @@ class Proofs:
         )
         element = translation.apply(point.element)
         return Proved(element, translation.prove(point.element, element))
-
-
-async def _no_mark(_: AsyncConnection) -> None:
-    """A proof may be asked for again: it tells nothing new."""

@@ -4,6 +4,7 @@ The gateway learns of a new epoch from the next statement of public points and r
 valid until the old one is retired; its seed can be destroyed when no scope uses it any more.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -11,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from federation.ledger.entry import EntryKind
 from federation.store import store_errors
 from keys.keyring import Keyring
+from keys.pseudonym import HolderKeys
 from keys.secret import Secret
 from trustee.books import Act, Books
-from trustee.epochs import EpochRange
+from trustee.epochs import EpochRange, Epochs
 from trustee.key_material import seed_name
 from trustee.store.scopes import epoch_ranges, put_epoch_range
 
@@ -65,3 +67,32 @@ async def _change(
     body = {"scope": scope, "oldest": after.oldest, "newest": after.newest}
     await books.record(Act(EntryKind.EPOCH_ROTATED, scope, body), apply)
     return after
+
+
+class Following:
+    """Takes over what another replica, or a command beside the running service, has changed."""
+
+    def __init__(self, *, engine: AsyncEngine, epochs: Epochs, holder: HolderKeys, keyring: Keyring) -> None:
+        self._engine = engine
+        self._epochs = epochs
+        self._holder = holder
+        self._keyring = keyring
+
+    async def once(self) -> None:
+        """Read ranges and new seeds.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+            KeyringRejected: A seed is not kept safely.
+        """
+        ranges = await load_ranges(self._engine)
+        for epoch in {found.newest for found in ranges.values()} - set(self._holder.epochs):
+            if self._keyring.exists(seed_name(epoch)):
+                self._holder.add(epoch, self._keyring.load(seed_name(epoch)))
+        self._epochs.replace(ranges)
+
+    async def run(self, interval_s: float) -> None:
+        """Follow until cancelled."""
+        while True:
+            await self.once()
+            await asyncio.sleep(interval_s)

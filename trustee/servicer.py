@@ -5,12 +5,14 @@ from typing import Any
 
 import grpc.aio
 
+from federation.transport.identity import current_peer
+from federation.wire.v1 import ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
-from federation.wire.v1 import pseudonym_pb2_grpc
 from trustee.evaluation import Evaluation
 from trustee.proofs import Proofs
 from trustee.store.usage import Count
 from trustee.translation import Translator
+from trustee.witnesses import Witnesses
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -65,3 +67,21 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         return wire.GetCountersResponse(
             counters=[wire.Counter(agency=item.agency, kind=item.kind, count=item.total) for item in counts]
         )
+
+
+class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
+    """Lets others watch the trustee's own ledger."""
+
+    def __init__(self, witnesses: Witnesses) -> None:
+        self._witnesses = witnesses
+
+    async def GetCheckpoint(
+        self, request: ledger_pb2.GetCheckpointRequest, context: Context
+    ) -> ledger_pb2.GetCheckpointResponse:
+        """Give the current checkpoint, consistent with the caller's."""
+        return ledger_pb2.GetCheckpointResponse(update=await self._witnesses.checkpoint(request.known_size))
+
+    async def Cosign(self, request: ledger_pb2.CosignRequest, context: Context) -> ledger_pb2.CosignResponse:
+        """Keep a witness's cosignature."""
+        await self._witnesses.keep(str(current_peer()), request.cosigned_checkpoint)
+        return ledger_pb2.CosignResponse()

@@ -48,7 +48,7 @@ class GatewaySide:
         self._reach()
         self.asked.append((known_version, known_size))
         assert self.published is not None
-        head = await self._head(known_size)
+        head = await self.head(known_size)
         if known_version == self.published.version:
             return directory_pb2.GetDirectoryResponse(unchanged=True, head=head)
         proof = await self.journal.inclusion(self.index)
@@ -74,7 +74,8 @@ class GatewaySide:
         """Who cosigned each checkpoint that was handed over."""
         return [verify_cosignatures(note, {name: self.region.trustee_key.verify_key}) for note in self.cosigned]
 
-    async def _head(self, known_size: int) -> ledger_pb2.CheckpointUpdate:
+    async def head(self, known_size: int) -> ledger_pb2.CheckpointUpdate:
+        """The newest checkpoint, proved from the caller's."""
         signed = await self.journal.checkpoint()
         path = await self.journal.consistency(known_size, signed.size) if 0 < known_size < signed.size else []
         if known_size > signed.size:
@@ -114,3 +115,8 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     ) -> ledger_pb2.CosignResponse:
         await self._side.cosign(request.cosigned_checkpoint)
         return ledger_pb2.CosignResponse()
+
+    async def GetCheckpoint(  # noqa: N802 - gRPC dictates the name
+        self, request: ledger_pb2.GetCheckpointRequest, _: Any
+    ) -> ledger_pb2.GetCheckpointResponse:
+        return ledger_pb2.GetCheckpointResponse(update=await self._side.head(request.known_size))

@@ -1,0 +1,369 @@
+"""A whole trustee behind a real port: mutual TLS, its own view of the directory, its own ledger verified offline."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from federation.directory import verify_points
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.checkpoint import NoteKey
+from federation.ledger.verify import verify_export
+from federation.query import CategoryAsked, Period, QueryHeader, Ticket
+from federation.telemetry import configure_logging
+from federation.transport.denylist import DenyEntry
+from federation.transport.failures import call_errors
+from federation.transport.identity import Party
+from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
+from federation.wire.v1 import pseudonym_pb2 as wire
+from federation.wire.v1 import pseudonym_pb2_grpc
+from keys import domains, group
+from keys.certificates import serial_of
+from keys.digest import sha256
+from keys.pseudonym import ScopeEpoch, verify_evaluation, verify_translation
+from tests.support.pki import ALICE, CAMDEN, GATEWAY, TRUSTEE
+from tests.support.signers import SignedBatch, SignedTicket, some_elements
+from tests.support.trustee_service import Site, open_site
+from tests.support.waiting import until
+from trustee.quotas import Quotas
+
+AGENCIES = ("camden-csc", "met-police", "st-marys-school", "uclh")
+TARGETS = ["met-police", "st-marys-school", "uclh"]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path, *AGENCIES) as found:
+        yield found
+
+
+def batch_of(site: Site, elements: bytes, **changes: Any) -> SignedBatch:
+    now = int(time.time())
+    return site.region.signer("camden-csc").batch(elements, issued_at=now, expires_at=now + 600, **changes)
+
+
+def ticket_of(site: Site, targets: list[str] = TARGETS, **changes: Any) -> SignedTicket:
+    now = int(time.time())
+    return site.region.signer("camden-csc").ticket(targets, issued_at=now, expires_at=now + 600, **changes)
+
+
+@dataclass
+class Caller:
+    """Calls the trustee as somebody."""
+
+    stub: Any
+
+    async def evaluate(self, shown: SignedBatch) -> wire.EvaluatedBatch:
+        batch = wire.BlindedBatch(header=shown.header, signature=shown.signature, elements=shown.elements)
+        async with call_errors(TRUSTEE):
+            found: wire.EvaluateBatchResponse = await self.stub.EvaluateBatch(wire.EvaluateBatchRequest(batch=batch))
+        return found.batch
+
+    async def translate(self, shown: SignedTicket, targets: list[str] = TARGETS) -> list[bytes]:
+        request = wire.TranslateRequest(ticket=shown.ticket, signature=shown.signature, responders=targets)
+        async with call_errors(TRUSTEE):
+            return list((await self.stub.Translate(request)).elements)
+
+    async def prove(self, shown: SignedTicket, target: str) -> wire.ProveElementResponse:
+        request = wire.ProveElementRequest(ticket=shown.ticket, signature=shown.signature, responder=target)
+        async with call_errors(TRUSTEE):
+            found: wire.ProveElementResponse = await self.stub.ProveElement(request)
+        return found
+
+    async def points(self, scope: str) -> wire.GetPointsResponse:
+        async with call_errors(TRUSTEE):
+            found: wire.GetPointsResponse = await self.stub.GetPoints(wire.GetPointsRequest(scope=scope))
+        return found
+
+    async def counters(self) -> dict[tuple[str, str], int]:
+        hour = int(time.time()) // 3_600 * 3_600
+        async with call_errors(TRUSTEE):
+            found = await self.stub.GetCounters(wire.GetCountersRequest(hour_start=hour))
+        return {(item.agency, item.kind): item.count for item in found.counters}
+
+
+@asynccontextmanager
+async def calling(site: Site, port: int, party: Party = GATEWAY) -> AsyncIterator[Caller]:
+    async with site.stub(port, party) as stub:
+        yield Caller(stub)
+
+
+async def refusal(call: Any) -> ErrorCode:
+    with pytest.raises(WardgateError) as caught:
+        await call
+    return caught.value.code
+
+
+async def settle(site: Site, *, version: int) -> None:
+    """Wait until the trustee has asked for the directory while it holds `version`, deny list included."""
+    await until(lambda: bool(site.gateway.asked) and site.gateway.asked[-1][0] == version)
+
+
+async def test_the_gateway_gets_evaluations_translations_proofs_points_and_counters(site: Site) -> None:
+    async with site.running() as (trustee, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        agencies = trustee.members.directory.agencies
+
+        shown = batch_of(site, some_elements(4))
+        evaluated = await gateway.evaluate(shown)
+        public = agencies["camden-csc"].trustee_points[1]
+        verify_evaluation(public, shown.elements, evaluated.elements, evaluated.proof)
+
+        own = group.split(evaluated.elements)[:3]
+        ticket = ticket_of(site, elements=b"".join(own))
+        translated = await gateway.translate(ticket)
+        keys = site.region.trustee_holder
+        assert translated == [
+            keys.key(name, 1).multiply(element)
+            for name, element in zip(TARGETS, group.split(shown.elements)[:3], strict=True)
+        ]
+
+        proved = await gateway.prove(ticket, "uclh")
+        assert proved.element == translated[2]
+        verify_translation(public, agencies["uclh"].trustee_points[1], own[2], proved.element, proved.proof)
+
+        stated = await gateway.points("newcomer-agency")
+        found = verify_points(
+            stated.statement,
+            stated.signature,
+            holder="trustee",
+            scope="newcomer-agency",
+            key=site.region.trustee_key.verify_key,
+        )
+        assert found.epochs[0].public == keys.key("newcomer-agency", 1).public
+        assert await gateway.counters() == {
+            ("camden-csc", "evaluate_caseload"): 4,
+            ("camden-csc", "ticket"): 1,
+            ("camden-csc", "translate"): 3,
+        }
+
+
+async def test_nobody_but_the_gateway_may_call(site: Site) -> None:
+    async with site.running() as (_, port):
+        await settle(site, version=1)
+        for party in (CAMDEN, ALICE, TRUSTEE):
+            async with calling(site, port, party) as caller:
+                for call in (
+                    caller.evaluate(batch_of(site, some_elements(1))),
+                    caller.translate(ticket_of(site)),
+                    caller.prove(ticket_of(site), "uclh"),
+                    caller.points("uclh"),
+                    caller.counters(),
+                ):
+                    assert await refusal(call) is ErrorCode.NOT_AUTHORISED
+
+
+async def test_a_certificate_of_another_authority_reaches_nothing(site: Site) -> None:
+    async with site.running() as (_, port):
+        site.pki = type(site.pki)()
+        async with calling(site, port) as stranger:
+            assert await refusal(stranger.points("uclh")) is ErrorCode.PEER_UNAVAILABLE
+
+
+async def test_a_denied_gateway_certificate_is_refused(site: Site) -> None:
+    async with site.running() as (trustee, port), site.channel(port) as channel:
+        await settle(site, version=1)
+        caller = Caller(pseudonym_pb2_grpc.TrusteeServiceStub(channel))
+        await caller.points("uclh")
+        stolen = serial_of(channel._credentials.chain)
+        site.gateway.deny(2, [DenyEntry(identity=GATEWAY.uri, serial=stolen, reason_code="KEY_COMPROMISE")])
+        await until(lambda: _refused(caller))
+        assert await refusal(caller.points("uclh")) is ErrorCode.CERTIFICATE_REVOKED
+        assert trustee.members.directory.version == 1
+
+
+async def _refused(caller: Caller) -> bool:
+    try:
+        await caller.points("uclh")
+    except WardgateError:
+        return True
+    return False
+
+
+async def test_guesses_are_refused_over_the_wire_with_their_own_codes(site: Site) -> None:
+    async with site.running() as (_, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        signed, guess = batch_of(site, some_elements(1)), some_elements(1)
+        unsigned = SignedBatch(signed.header, signed.signature, guess)
+        assert await refusal(gateway.evaluate(unsigned)) is ErrorCode.SIGNATURE_REJECTED
+        by_gateway = site.region.gateway_key.sign(domains.BATCH, signed.header)
+        forged = SignedBatch(signed.header, by_gateway, signed.elements)
+        assert await refusal(gateway.evaluate(forged)) is ErrorCode.SIGNATURE_REJECTED
+        assert await refusal(gateway.evaluate(batch_of(site, some_elements(1), epoch=2))) is ErrorCode.EPOCH_UNKNOWN
+        ticket = ticket_of(site)
+        await gateway.translate(ticket)
+        again = ticket_of(site, query=b"same")
+        await gateway.translate(again)
+        assert await refusal(gateway.translate(ticket_of(site, query=b"same"))) is ErrorCode.REPLAYED
+        assert await refusal(gateway.points("Not a scope")) is ErrorCode.MESSAGE_MALFORMED
+
+
+async def test_a_key_changed_a_moment_ago_needs_no_waiting(site: Site) -> None:
+    site.settings = site.settings.model_copy(update={"directory_interval_s": 60.0})
+    async with site.running() as (_, port), calling(site, port) as gateway:
+        await settle(site, version=0)
+        await asyncio.sleep(1.1)  # the trustee asks at most once a second
+        site.region.members["camden-csc"].change_key()
+        await site.gateway.publish()
+        await gateway.translate(ticket_of(site))
+
+
+async def test_a_restart_keeps_what_was_seen_counted_and_verified(site: Site) -> None:
+    ticket = ticket_of(site, query=b"same")
+    async with site.running() as (_, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        before = await gateway.translate(ticket)
+    site.gateway.unreachable = True
+    async with site.running() as (trustee, port), calling(site, port) as gateway:
+        assert trustee.members.directory.version == 1
+        assert await gateway.translate(ticket) == before
+        assert await refusal(gateway.translate(ticket_of(site, query=b"same"))) is ErrorCode.REPLAYED
+        assert await gateway.counters() == {("camden-csc", "ticket"): 1, ("camden-csc", "translate"): 3}
+
+
+async def test_health_tells_by_name_what_cannot_be_used(site: Site) -> None:
+    site.gateway.unreachable = True
+    async with site.running() as (trustee, port), site.channel(port, ALICE) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        assert await trustee.health.report() == {"ledger": True, "certificate": True, "directory": False}
+        # No deny list was ever verified, so nobody is served: not even with an answer about health.
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Check(health_pb2.HealthCheckRequest())
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        site.gateway.unreachable = False
+        await until(trustee.health.is_serving)
+        assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_the_trustee_cosigns_what_it_has_verified(site: Site) -> None:
+    async with site.running():
+        await until(lambda: bool(site.gateway.cosigned))
+    assert list(site.gateway.cosigned_by("trustee/main")[0]) == ["trustee/main"]
+
+
+async def test_quotas_and_approvals_in_force_stand_in_the_ledger(site: Site) -> None:
+    approval = {"uclh": {"children": 5_000, "approved_by": ["alice", "bob"]}}
+    site.settings = type(site.settings).model_validate(
+        site.settings.model_dump() | {"caseload_approvals": approval, "quotas": Quotas(tickets_per_hour=7)}
+    )
+    async with site.running() as (trustee, _):
+        await settle(site, version=1)
+        assert trustee.members.caseloads["uclh"] == 5_000
+        entries = [stored.entry for stored in await trustee.journal.entries(0, 100)]
+    started = next(entry for entry in entries if entry.kind == "service_started")
+    assert started.body["quotas"]["tickets_per_hour"] == 7
+    changed = next(entry for entry in entries if entry.kind == "quota_changed")
+    assert changed.actor == "uclh"
+    assert changed.body == {"before": 0, "children": 5_000, "approved_by": ["alice", "bob"]}
+    async with site.running() as (trustee, _):
+        again = [stored.entry for stored in await trustee.journal.entries(0, 100)]
+    assert sum(entry.kind == "quota_changed" for entry in again) == 1, "an approval counts once"
+
+
+def _header() -> QueryHeader:
+    """A query whose every field is something the trustee must never learn."""
+    now = int(time.time())
+    return QueryHeader(
+        query_id=str(uuid4()),
+        requester="camden-csc",
+        requester_key_version=1,
+        user_ref="f0e1d2c3b4a5968778695a4b3c2d1e0f",
+        role="designated_lead",
+        purpose="S47_ENQUIRY_SECRET",
+        urgency=Urgency.EMERGENCY,
+        area="secret-area",
+        categories=[CategoryAsked(name="secret_category", tier=Tier.T2)],
+        period=Period(start="2019-03-01", end="2026-11-01"),
+        attestations=["secret_attestation"],
+        approvals=[],
+        family_informed=FamilyInformed.NOT_PRACTICABLE,
+        break_glass="SECRET_BREAK_GLASS",
+        identifier_state=IdentifierState.PRESENT,
+        issued_at=now,
+        deadline_at=now + 3,
+        expires_at=now + 600,
+        reply_key=b"secret reply key",
+        directory_version=1,
+        decision_id=str(uuid4()),
+        audit_sha256=sha256(b"secret audit envelope"),
+        targets={name: sha256(name.encode()) for name in TARGETS},
+    )
+
+
+async def test_the_trustee_keeps_nothing_of_a_query_but_what_its_ticket_says(site: Site, tmp_path: Path) -> None:
+    """Reads every byte it leaves behind: database, write-ahead log, log file, exported ledger."""
+    header = _header()
+    configure_logging(service="trustee", destination=site.settings.log_file)
+    async with site.running() as (trustee, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        shown = ticket_of(site, query=header.canonical())
+        translated = await gateway.translate(shown)
+        assert await refusal(gateway.translate(ticket_of(site, query=header.canonical()))) is ErrorCode.REPLAYED
+        signed = await trustee.journal.export(tmp_path / "export")
+    assert sha256(header.canonical()).hex() in _left_behind(tmp_path), "the test reads where the ticket's hash stands"
+
+    verified = verify_export(tmp_path / "export", NoteKey("wardgate/trustee/main", site.region.trustee_key.verify_key))
+    assert verified.size == signed.size
+
+    left = _left_behind(tmp_path)
+    forbidden = [
+        header.query_id,
+        header.decision_id,
+        header.user_ref,
+        header.role,
+        header.purpose,
+        header.urgency,
+        header.area,
+        "secret",
+        "SECRET",
+        header.period.start,
+        header.family_informed,
+        header.audit_sha256.hex(),
+        *(digest.hex() for digest in header.targets.values()),
+    ]
+    points = [*group.split(b"".join(translated)), *_points(shown)]
+    assert [word for word in forbidden if str(word) in left] == []
+    assert [point for point in points if point.hex() in left or point.decode("latin-1") in left] == []
+
+
+def _points(shown: SignedTicket) -> list[bytes]:
+    return [point.element for point in Ticket.parse(shown.ticket).points]
+
+
+def _left_behind(folder: Path) -> str:
+    """All files of the trustee (not the gateway's), as one text; hashes are looked for in hexadecimal."""
+    files = [path for path in (folder / "trustee").rglob("*") if path.is_file() and "keyring" not in path.parts]
+    files += [path for path in (folder / "export").rglob("*") if path.is_file()]
+    files.append(folder / "trustee.log")
+    return "\n".join(path.read_bytes().decode("latin-1") for path in files)
+
+
+async def test_no_message_ever_carries_a_ratio_or_a_scalar(site: Site) -> None:
+    """Everything the trustee answers is a proof, a signed statement, a count, or a multiple of a point it was shown."""
+    async with site.running() as (_, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        shown = batch_of(site, some_elements(3))
+        ticket = ticket_of(site)
+        answers = [
+            (await gateway.evaluate(shown)).SerializeToString(),
+            b"".join(await gateway.translate(ticket)),
+            (await gateway.prove(ticket, "uclh")).SerializeToString(),
+            (await gateway.points("uclh")).SerializeToString(),
+        ]
+    keys = site.region.trustee_holder
+    own, other = keys.key("camden-csc", 1), keys.key("uclh", 1)
+    secrets = [own._scalar.reveal(), other._scalar.reveal()]
+    source = ScopeEpoch("camden-csc", 1)
+    secrets += [keys.translation(source, ScopeEpoch(name, 1))._ratio.reveal() for name in TARGETS]
+    for answer in answers:
+        for secret in secrets:
+            assert secret not in answer
+            assert secret.hex().encode() not in answer

@@ -1,0 +1,252 @@
+"""Composition root of the trustee: builds the object graph once, runs it, takes it down in order."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from grpc_health.v1 import health_pb2_grpc
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from federation.directory import Anchors
+from federation.keyfiles import read_verify_key
+from federation.ledger.checkpoint import NoteKey
+from federation.ledger.entry import EntryKind
+from federation.ledger.journal import Journal
+from federation.ledger.witness import Witness
+from federation.ledger.witnessing import WatchedLedger
+from federation.store import migrate, open_engine, reading, store_errors
+from federation.supervision import OnCrash, Supervisor
+from federation.transport.certificates import KeyringCertificates
+from federation.transport.channel import RotatingChannel
+from federation.transport.denylist import DenyList
+from federation.transport.health import Health
+from federation.transport.methods import ServerRole
+from federation.transport.server import TransportServer, build_server
+from federation.wire.v1 import ledger_pb2_grpc, pseudonym_pb2_grpc
+from keys.certificates import not_after
+from keys.signing import VerifyKey
+from trustee.approvals import apply_approvals
+from trustee.books import Act, Books, no_mark
+from trustee.directory_client import DirectoryClient
+from trustee.epochs import Epochs
+from trustee.evaluation import Evaluation
+from trustee.gateway_source import GrpcGateway
+from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
+from trustee.names import ledger_origin
+from trustee.points import state_points
+from trustee.proofs import Proofs
+from trustee.renewal import Renewal
+from trustee.retention import Forgetting
+from trustee.rotation import Following, load_ranges
+from trustee.servicer import LedgerServicer, TrusteeServicer
+from trustee.settings import TrusteeSettings
+from trustee.store.scopes import caseloads
+from trustee.store.seen import Presented, find_ticket
+from trustee.store.usage import Count, counts_of_hour
+from trustee.translation import Translator
+from trustee.witnesses import Witnesses
+
+STORE_PACKAGE = "trustee.store"
+"""Where the migrations are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trustee:
+    """A trustee that is ready to serve."""
+
+    server: TransportServer
+    health: Health
+    members: DirectoryClient
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    """What every part is built from."""
+
+    settings: TrusteeSettings
+    material: KeyMaterial
+    certificates: KeyringCertificates
+    engine: AsyncEngine
+    journal: Journal
+    books: Books
+    clock: Callable[[], float]
+
+
+@asynccontextmanager
+async def build(
+    settings: TrusteeSettings, *, supervisor: Supervisor, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Trustee]:
+    """Build a trustee, ready to start serving; takes it down at the end of the block.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED`, `STORE_UNAVAILABLE`, `LEDGER_INVALID`,
+            `LEDGER_UNAVAILABLE`, or `DIRECTORY_REJECTED` when the store was tampered with.
+    """
+    async with AsyncExitStack() as stack:
+        house = await _open(settings, stack, clock)
+        await _record_start(house)
+        channel = RotatingChannel(settings.gateway.address, settings.gateway.party, house.certificates)
+        stack.push_async_callback(channel.close)
+        yield await _compose(house, channel, stack, supervisor)
+
+
+async def serve(settings: TrusteeSettings, supervisor: Supervisor) -> None:
+    """Run a trustee until it is asked to stop."""
+    async with build(settings, supervisor=supervisor) as trustee:
+        await trustee.server.start()
+        try:
+            await supervisor.until_stopped()
+        finally:
+            trustee.health.drain()
+            await trustee.server.stop(settings.stop_grace_s)
+
+
+async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callable[[], float]) -> _House:
+    keyring = open_existing_keyring(settings.keyring)
+    material = load_keys(keyring)
+    certificates = KeyringCertificates(keyring)
+    await migrate(settings.database, STORE_PACKAGE)
+    engine = open_engine(settings.database)
+    stack.push_async_callback(engine.dispose)
+    journal = await stack.enter_async_context(
+        Journal(engine, ledger_origin(settings.party), material.signing_key, clock)
+    )
+    return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
+
+
+async def _record_start(house: _House) -> None:
+    """Put the limits now in force into the ledger, and caseloads that two people approved since the last start."""
+    settings = house.settings
+    body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
+    await house.books.record(Act(EntryKind.SERVICE_STARTED, str(settings.party), body), no_mark)
+    async with store_errors("caseloads"), house.engine.connect() as connection:
+        accepted = await caseloads(connection)
+    await apply_approvals(house.books, settings.caseload_approvals, accepted)
+
+
+async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack, supervisor: Supervisor) -> Trustee:
+    settings = house.settings
+    gateway_key = read_verify_key(settings.gateway.verify_key_file)
+    deny_list = DenyList(gateway_key)
+    members = _members(house, channel, deny_list, gateway_key)
+    await members.load()
+    epochs = Epochs(house.material.holder, await load_ranges(house.engine))
+    executor = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="group"))
+    server = build_server(
+        role=ServerRole.TRUSTEE,
+        address=settings.listen.address,
+        certificates=house.certificates,
+        denials=deny_list,
+        clock=house.clock,
+    )
+    health = _health(house, members)
+    pseudonym_pb2_grpc.add_TrusteeServiceServicer_to_server(_servicer(house, members, epochs, executor), server.grpc)
+    witnesses = Witnesses(house.journal, {str(settings.gateway.party): gateway_key})
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(witnesses), server.grpc)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server.grpc)
+    _start_tasks(house, members, epochs, channel, supervisor)
+    return Trustee(server, health, members, house.journal)
+
+
+def _members(house: _House, channel: RotatingChannel, deny_list: DenyList, gateway_key: VerifyKey) -> DirectoryClient:
+    settings, gateway = house.settings, house.settings.gateway.party
+    signing_key = house.material.signing_key
+    return DirectoryClient(
+        source=GrpcGateway(channel),
+        watched=WatchedLedger(
+            house.journal,
+            Witness(str(settings.party), signing_key, house.clock),
+            NoteKey(ledger_origin(gateway), gateway_key),
+        ),
+        anchors=Anchors(gateway_key=gateway_key, trustee_key=signing_key.verify_key),
+        deny_list=deny_list,
+        engine=house.engine,
+        books=house.books,
+        gateway=str(gateway),
+        largest_first=settings.quotas.largest_first_caseload,
+        clock=house.clock,
+    )
+
+
+def _servicer(house: _House, members: DirectoryClient, epochs: Epochs, executor: ThreadPoolExecutor) -> TrusteeServicer:
+    keys, quotas, reader = house.material.holder, house.settings.quotas, reading(house.engine)
+
+    async def find(agency: str, query_sha256: bytes) -> Presented | None:
+        async with store_errors("ticket"), reader.connect() as connection:
+            return await find_ticket(connection, agency, query_sha256)
+
+    async def count(hour_start: int) -> list[Count]:
+        async with store_errors("counters"), reader.connect() as connection:
+            return await counts_of_hour(connection, hour_start)
+
+    def state(scope: str) -> tuple[bytes, bytes]:
+        return state_points(
+            keys,
+            house.material.signing_key,
+            scope=scope,
+            epochs=epochs.in_use(scope),
+            issued_at=int(house.clock()),
+        )
+
+    return TrusteeServicer(
+        evaluation=Evaluation(
+            keys=keys,
+            epochs=epochs,
+            members=members,
+            books=house.books,
+            quotas=quotas,
+            executor=executor,
+            clock=house.clock,
+        ),
+        translator=Translator(
+            keys=keys,
+            epochs=epochs,
+            members=members,
+            books=house.books,
+            quotas=quotas,
+            executor=executor,
+            clock=house.clock,
+        ),
+        proofs=Proofs(keys=keys, epochs=epochs, books=house.books, find_ticket=find, executor=executor),
+        state_points=state,
+        counts_of_hour=count,
+    )
+
+
+def _health(house: _House, members: DirectoryClient) -> Health:
+    async def ledger() -> bool:
+        await house.journal.record([], no_mark)  # takes the write lock and gives it back
+        return True
+
+    async def certificate() -> bool:
+        return not_after(house.certificates.current().chain) > datetime.fromtimestamp(house.clock(), UTC)
+
+    async def directory() -> bool:
+        members.check_fresh(house.settings.directory_stale_s)
+        return True
+
+    return Health({"ledger": ledger, "certificate": certificate, "directory": directory})
+
+
+def _start_tasks(
+    house: _House, members: DirectoryClient, epochs: Epochs, channel: RotatingChannel, supervisor: Supervisor
+) -> None:
+    settings, keyring = house.settings, open_existing_keyring(house.settings.keyring)
+    interval_s = settings.directory_interval_s
+    forgetting = Forgetting(
+        engine=house.engine,
+        books=house.books,
+        retention=settings.retention,
+        actor=str(settings.party),
+        clock=house.clock,
+    )
+    renewal = Renewal(keyring=keyring, channel=channel, party=settings.party, clock=house.clock)
+    following = Following(engine=house.engine, epochs=epochs, holder=house.material.holder, keyring=keyring)
+    supervisor.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
+    supervisor.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
+    supervisor.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
+    supervisor.start("retention", forgetting.run, on_crash=OnCrash.RESTART)

@@ -1,0 +1,117 @@
+"""`wardgate trustee …`: run a trustee, and do what its operators do."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federation.command import done, emit, fail_with_code
+from trustee.settings import TrusteeSettings
+
+trustee_app = typer.Typer(
+    no_args_is_help=True, help="The independent holder of half of every pseudonym key; sees no child's data."
+)
+
+Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, help="The trustee's settings (TOML).")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is written.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Scope = Annotated[str, typer.Argument(help="Agency id.")]
+
+
+@trustee_app.command()
+@fail_with_code
+def serve(config: Config) -> None:
+    """Run the trustee until it is asked to stop."""
+    from federation.serving import run
+    from federation.telemetry import configure_logging
+    from trustee.app import serve as serve_trustee
+
+    settings = TrusteeSettings.load(config)
+    configure_logging(service="trustee", destination=settings.log_file)
+    run(lambda supervisor: serve_trustee(settings, supervisor), service="trustee")
+
+
+@trustee_app.command("keys-init")
+@fail_with_code
+def keys_init(config: Config, yes: Yes = False, as_json: Json = False) -> None:
+    """Make the keys of a new trustee: seed, signing key, TLS key and the request for its certificate.
+
+    What exists is never replaced. Hand trustee.pub and trustee-request.pem to the gateway's operator.
+    """
+    from trustee.introduction import introduce
+    from trustee.key_material import create_keys, missing_keys
+
+    settings = TrusteeSettings.load(config)
+    if not yes:
+        missing = missing_keys(settings.keyring)
+        emit({"keyring": str(settings.keyring), "would_make": missing, "done": False}, as_json=as_json)
+        return
+    made = create_keys(settings.keyring)
+    emit({"keyring": str(settings.keyring), "made": made, "done": True, **introduce(settings)}, as_json=as_json)
+
+
+@trustee_app.command("certificate-install")
+@fail_with_code
+def certificate_install(
+    config: Config,
+    chain: Annotated[Path, typer.Option("--chain", exists=True, dir_okay=False, help="The certificate (PEM).")],
+    roots: Annotated[Path, typer.Option("--roots", exists=True, dir_okay=False, help="Authorities trusted (PEM).")],
+    yes: Yes = False,
+) -> None:
+    """Put the first certificate in place; the trustee renews the following ones itself."""
+    from trustee.key_material import install_certificate, open_keyring
+
+    settings = TrusteeSettings.load(config)
+    if not yes:
+        done(f"would install {chain.name} and {roots.name} in {settings.keyring}; add --yes")
+        return
+    install_certificate(open_keyring(settings.keyring), chain=chain.read_bytes(), roots=roots.read_bytes())
+    done(f"{settings.party}: certificate installed")
+
+
+@trustee_app.command("check-config")
+@fail_with_code
+def check_config(config: Config) -> None:
+    """Read settings, keys and certificate and say whether they can be used; starts nothing."""
+    from federation.keyfiles import read_verify_key
+    from federation.transport.certificates import KeyringCertificates
+    from trustee.key_material import load_keys, open_existing_keyring
+
+    settings = TrusteeSettings.load(config)
+    read_verify_key(settings.gateway.verify_key_file)
+    keyring = open_existing_keyring(settings.keyring)
+    load_keys(keyring)
+    KeyringCertificates(keyring)
+    done(f"{settings.party}: settings, keys and certificate are valid")
+
+
+@trustee_app.command()
+@fail_with_code
+def status(config: Config, as_json: Json = False) -> None:
+    """Show keys, directory, ledger, epochs and this hour's counters, whether the trustee runs or not."""
+    from trustee.status import read_status
+
+    emit(asyncio.run(read_status(TrusteeSettings.load(config))), as_json=as_json)
+
+
+@trustee_app.command("epoch-open")
+@fail_with_code
+def epoch_open(scope: Scope, config: Config, yes: Yes = False, as_json: Json = False) -> None:
+    """Open the next epoch of an agency's scope; the one before stays valid until it is retired."""
+    _rotate(TrusteeSettings.load(config), scope, opening=True, yes=yes, as_json=as_json)
+
+
+@trustee_app.command("epoch-retire")
+@fail_with_code
+def epoch_retire(scope: Scope, config: Config, yes: Yes = False, as_json: Json = False) -> None:
+    """Take the oldest epoch of an agency's scope out of use: pseudonyms of it are refused from then on."""
+    _rotate(TrusteeSettings.load(config), scope, opening=False, yes=yes, as_json=as_json)
+
+
+def _rotate(settings: TrusteeSettings, scope: str, *, opening: bool, yes: bool, as_json: bool) -> None:
+    from trustee.epoch_command import plan_rotation, rotate_scope
+
+    act = rotate_scope if yes else plan_rotation
+    found = asyncio.run(act(settings, scope, opening=opening))
+    emit({"scope": scope, "oldest": found.oldest, "newest": found.newest, "done": yes}, as_json=as_json)

@@ -1,0 +1,64 @@
+"""Rotating a scope from the command line, beside the running service or without it."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.journal import Journal
+from federation.store import open_engine, store_errors
+from federation.transport.correlation import correlated
+from trustee.books import Books
+from trustee.epochs import EpochRange
+from trustee.key_material import load_keys, open_existing_keyring
+from trustee.names import ledger_origin
+from trustee.rotation import load_ranges, open_epoch, retire_epoch
+from trustee.settings import TrusteeSettings
+from trustee.store.scopes import caseloads
+
+
+async def plan_rotation(settings: TrusteeSettings, scope: str, *, opening: bool) -> EpochRange:
+    """What `rotate_scope` would leave in use; changes nothing.
+
+    Raises:
+        WardgateError: `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN` or `STORE_UNAVAILABLE`.
+    """
+    async with _store(settings, scope) as engine:
+        before = (await load_ranges(engine)).get(scope, EpochRange())
+    return before.opened() if opening else before.retired()
+
+
+async def rotate_scope(settings: TrusteeSettings, scope: str, *, opening: bool) -> EpochRange:
+    """Open the next epoch of a scope, or retire its oldest; returns what is in use then.
+
+    Raises:
+        WardgateError: `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, `LEDGER_UNAVAILABLE` or
+            `STORE_UNAVAILABLE`.
+        KeyringRejected: The new seed cannot be written.
+    """
+    keyring = open_existing_keyring(settings.keyring)
+    signing_key = load_keys(keyring).signing_key
+    async with (
+        _store(settings, scope) as engine,
+        Journal(engine, ledger_origin(settings.party), signing_key, time.time) as journal,
+    ):
+        books = Books(journal=journal, clock=time.time)
+        with correlated():
+            if opening:
+                return await open_epoch(engine, books, keyring, scope)
+            return await retire_epoch(engine, books, scope)
+
+
+@asynccontextmanager
+async def _store(settings: TrusteeSettings, scope: str) -> AsyncIterator[AsyncEngine]:
+    engine = open_engine(settings.database)
+    try:
+        async with store_errors("agencies"), engine.connect() as connection:
+            known = scope in await caseloads(connection)
+        if not known:
+            raise WardgateError(ErrorCode.AGENCY_UNKNOWN, "no such agency in the directory this trustee has verified")
+        yield engine
+    finally:
+        await engine.dispose()

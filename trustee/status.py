@@ -1,0 +1,64 @@
+"""What an operator may know of a trustee, read from its store and keyring whether it runs or not."""
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from federation.canonical import JsonObject
+from federation.ledger.reader import Reader
+from federation.store import open_engine, reading, store_errors
+from keys.certificates import not_after
+from keys.keyring import Keyring
+from trustee.key_material import TLS, load_keys, open_existing_keyring
+from trustee.quotas import hour_of
+from trustee.rotation import load_ranges
+from trustee.settings import TrusteeSettings
+from trustee.store.scopes import caseloads
+from trustee.store.usage import counts_of_hour
+from trustee.store.verified import kept_directory
+
+
+async def read_status(settings: TrusteeSettings, clock: Callable[[], float] = time.time) -> JsonObject:
+    """Keys, directory, ledger size, epochs, accepted caseloads and the counters of this hour.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED` or `STORE_UNAVAILABLE`.
+    """
+    keyring = open_existing_keyring(settings.keyring)
+    material = load_keys(keyring)
+    async with AsyncExitStack() as stack:
+        engine = open_engine(settings.database)
+        stack.push_async_callback(engine.dispose)
+        stored = await _stored(reading(engine), hour_of(clock()))
+        ranges = await load_ranges(engine)
+    return {
+        "party": settings.party.uri,
+        "verify_key": material.signing_key.verify_key.hex,
+        "seeds": list(material.holder.epochs),
+        "certificate_expires_at": _expiry(keyring),
+        "epochs": {scope: [found.oldest, found.newest] for scope, found in sorted(ranges.items())},
+        **stored,
+    }
+
+
+async def _stored(engine: AsyncEngine, hour: int) -> JsonObject:
+    async with store_errors("status"), engine.connect() as connection:
+        kept = await kept_directory(connection)
+        accepted = await caseloads(connection)
+        counts = await counts_of_hour(connection, hour)
+    return {
+        "directory_version": kept.version if kept else 0,
+        "directory_verified_at": kept.verified_at if kept else 0,
+        "ledger_size": await Reader(engine).size(),
+        "caseloads": dict(sorted(accepted.items())),
+        "hour_start_at": hour,
+        "counters": [{"agency": item.agency, "kind": item.kind, "count": item.total} for item in counts],
+    }
+
+
+def _expiry(keyring: Keyring) -> int:
+    if not keyring.is_published(TLS):
+        return 0
+    return int(not_after(keyring.published(TLS)).timestamp())
