@@ -21,7 +21,7 @@ MAX_ENTRY_BYTES: Final = 65_535
 """C2SP tlog-tiles: entry bundles carry a 16-bit length. A decision on 200 targets takes about 40 KiB."""
 
 MAX_BODY_DEPTH: Final = 10
-"""A decision's result nests nine deep, down to the recipients of one record's obligation. Canonical JSON stops at 12."""
+"""A decision's result nests nine deep, down to the recipients of one record's obligation; canonical JSON ends at 12."""
 
 VERSION: Final = 1
 

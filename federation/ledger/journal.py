@@ -144,7 +144,7 @@ class Journal:
         Raises:
             WardgateError: `LEDGER_INVALID`: there is no such entry; `STORE_UNAVAILABLE`.
         """
-        of_size = await self._size() if size is None else size
+        of_size = await self._size() if size is None else min(size, await self._size(size))
         found = await self.reader.entries(index, 1) if 0 <= index < of_size else []
         if not found or found[0].index != index:
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"no entry {index} in a tree of {of_size}")
@@ -157,7 +157,7 @@ class Journal:
         Raises:
             WardgateError: `LEDGER_FORKED`: the ledger was never that large; `STORE_UNAVAILABLE`.
         """
-        if not 0 < old <= new or new > await self._size():
+        if not 0 < old <= new or new > await self._size(new):
             raise WardgateError(ErrorCode.LEDGER_FORKED, f"no proof leads from {old} to {new}")
         return await self.reader.compute(lambda get: tree.consistency_path(old, new, get))
 
@@ -188,7 +188,7 @@ class Journal:
         signed = verify_checkpoint(note, self.key)
         if name not in verify_cosignatures(note, {name: key}):
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"no cosignature by {name}")
-        if signed.size > await self._size() or signed.root != await self._root(signed.size):
+        if signed.size > await self._size(signed.size) or signed.root != await self._root(signed.size):
             raise WardgateError(ErrorCode.LEDGER_FORKED, f"our tree of {signed.size} is another")
         row = {"size": signed.size, "witness": name, "line": cosignature_line(note, name)}
         await self.record([], lambda connection: _insert_new(connection, "ledger_cosignature", row))
@@ -223,9 +223,10 @@ class Journal:
             await self._writer.write([], lambda connection: _insert_new(connection, "ledger_checkpoint", row))
         self._kept_at, self._kept_size = now, signed.size
 
-    async def _size(self) -> int:
+    async def _size(self, wanted: int = 0) -> int:
+        """Number of entries; the store is asked where too few are known, for another process may have written."""
         known = self._appender.known()
-        return await self.reader.size() if known is None else known.size
+        return await self.reader.size() if known is None or known.size < wanted else known.size
 
     async def _root(self, size: int) -> bytes:
         return await self.reader.compute(lambda get: tree.root(size, get))

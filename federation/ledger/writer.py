@@ -40,14 +40,14 @@ MAX_SUSPECTS: Final = 4
 _CALLERS_OWN: Final = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """What a statement of an effect may bring upon itself; every other database error is the store's."""
 
-_STORE_FAILURES: Final = (
+_DATABASE_ERRORS: Final = (
     SQLAlchemyError,
     sqlite3.Error,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
+    asyncpg.InternalClientError,
 )
+_STORE_FAILURES: Final = (*_DATABASE_ERRORS, OSError, TimeoutError)
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
 """PostgreSQL: serialisation failure and deadlock, which a repetition cures."""
 
@@ -213,7 +213,7 @@ async def _run_effect(apply: Apply[Any], transaction: Transaction, position: int
         raise JobOverdue(position, WardgateError(ErrorCode.INTERNAL, "an effect was cancelled from within")) from None
     except _CALLERS_OWN as error:
         raise JobFailed(position, error) from error
-    except DBAPIError:
+    except _DATABASE_ERRORS:
         raise
     except Exception as error:
         if limit.expired():
