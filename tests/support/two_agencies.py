@@ -1,0 +1,305 @@
+"""Two agencies, both holders and a gateway's signature, without a network: what an answering node lives among.
+
+Everything is real: keys, proofs, envelopes, signatures, directory. `Federation.task` is what the gateway would deliver
+of a query that `testshire-csc` put.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from agency_node.composing import Asker, Composed, compose
+from agency_node.question import CheckedQuestion, Times
+from federation.admission import AdmissionRecord, TargetDecision
+from federation.answer import Answer, SealedPart, open_answer, verify_answer_parts
+from federation.batch import verify_batch
+from federation.directory import (
+    AgencyDescriptor,
+    AgencyEntry,
+    Anchors,
+    DirectoryDocument,
+    KeyStatement,
+    PointsStatement,
+    PublicPoint,
+    SignedPoints,
+    SignedStatement,
+    TrustedDirectory,
+)
+from federation.query import CategoryAsked, Period
+from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency, UserRef
+from federation.wire.v1 import link_pb2, pseudonym_pb2, query_pb2
+from keys import domains
+from keys.digest import sha256
+from keys.envelope import SealingKey
+from keys.nhs_number import NhsNumber
+from keys.pseudonym import HolderKeys, Pseudonym, Role, ScopeEpoch, blind_identifiers, unblind
+from keys.secret import Secret
+from keys.signing import SigningKey
+
+NOW = 1_795_341_600
+"""22 November 2026, 10:00 in England."""
+
+REQUESTER, RESPONDER = "testshire-csc", "testshire-school"
+CATEGORIES = (("safeguarding_log", "T2"), ("attendance", "T2"), ("enrolment", "T1"))
+
+
+@dataclass
+class Clock:
+    """Seconds since the epoch, as the test says."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Party:
+    """One agency's keys and description."""
+
+    agency: str
+    kind: str
+    legal_class: str = "S11_1"
+    signing: SigningKey = field(default_factory=SigningKey.generate)
+    sealing: SealingKey = field(default_factory=SealingKey.generate)
+    epochs: tuple[int, ...] = (1,)
+
+    def statement(self) -> KeyStatement:
+        return KeyStatement(
+            agency=self.agency,
+            version=1,
+            signing_key=bytes(self.signing.verify_key),
+            sealing_key=self.sealing.public,
+            sealing_epoch=1,
+            predecessor="",
+            issued_at=NOW - 1000,
+        )
+
+    def signed(self) -> SignedStatement:
+        content = self.statement().canonical()
+        return SignedStatement(statement=content, signature=self.signing.sign(domains.KEY_STATEMENT, content))
+
+
+@dataclass
+class Federation:
+    """Gateway, trustee and two agencies."""
+
+    parties: Mapping[str, Party] = field(
+        default_factory=lambda: {
+            REQUESTER: Party(REQUESTER, "childrens_services"),
+            RESPONDER: Party(RESPONDER, "school", "S16E_EDU"),
+        }
+    )
+    gateway_key: SigningKey = field(default_factory=SigningKey.generate)
+    trustee_key: SigningKey = field(default_factory=SigningKey.generate)
+    audit: SealingKey = field(default_factory=SealingKey.generate)
+    gateway: HolderKeys = field(
+        default_factory=lambda: HolderKeys("gateway", {epoch: Secret.random() for epoch in (1, 2, 3)})
+    )
+    trustee: HolderKeys = field(
+        default_factory=lambda: HolderKeys("trustee", {epoch: Secret.random() for epoch in (1, 2, 3)})
+    )
+    version: int = 0
+    directory: TrustedDirectory = field(init=False)
+    evaluated: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.directory = TrustedDirectory.empty(
+            Anchors(gateway_key=self.gateway_key.verify_key, trustee_key=self.trustee_key.verify_key)
+        )
+        self.publish()
+
+    # -- directory ----------------------------------------------------------------------------------------------
+
+    def publish(self, *without: str) -> TrustedDirectory:
+        """Publish and trust the next version."""
+        self.version += 1
+        document = DirectoryDocument(
+            version=self.version,
+            issued_at=NOW - 900,
+            audit_key=self.audit.public,
+            agencies=[self._entry(party) for name, party in self.parties.items() if name not in without],
+        ).canonical()
+        self.directory = self.directory.advance(
+            document,
+            self.gateway_key.sign(domains.DIRECTORY, document),
+            entry={"directory_sha256": sha256(document).hex(), "version": self.version},
+        )
+        return self.directory
+
+    def _entry(self, party: Party) -> AgencyEntry:
+        return AgencyEntry(
+            agency=AgencyDescriptor(
+                id=party.agency,
+                name=party.agency.replace("-", " ").title(),
+                kind=party.kind,
+                legal_class=party.legal_class,  # type: ignore[arg-type]  # the document checks it
+                areas=["testshire"],
+                agreements=["mash"],
+                declared_caseload=10_000,
+            ),
+            statements=[party.signed()],
+            gateway_points=self._points("gateway", party, self.gateway, self.gateway_key),
+            trustee_points=self._points("trustee", party, self.trustee, self.trustee_key),
+        )
+
+    @staticmethod
+    def _points(role: Role, party: Party, holder: HolderKeys, key: SigningKey) -> SignedPoints:
+        content = PointsStatement(
+            holder=role,
+            scope=party.agency,
+            epochs=[PublicPoint(epoch=epoch, public=holder.key(party.agency, epoch).public) for epoch in party.epochs],
+            issued_at=NOW - 900,
+        ).canonical()
+        return SignedPoints(statement=content, signature=key.sign(domains.POINTS, content))
+
+    # -- pseudonyms ---------------------------------------------------------------------------------------------
+
+    async def evaluate(self, batch: pseudonym_pb2.BlindedBatch) -> pseudonym_pb2.EvaluateResponse:
+        """See `agency_node.pseudonyms.Evaluator`: trustee first, gateway second, both with proofs."""
+        key = self.parties[RESPONDER].signing.verify_key
+        header = verify_batch(batch.header, batch.signature, batch.elements, key=key, now=NOW)
+        self.evaluated.append(header.count)
+        halfway, trustee_proof = self.trustee.key(header.agency, header.epoch).evaluate(batch.elements)
+        whole, gateway_proof = self.gateway.key(header.agency, header.epoch).evaluate(halfway)
+        return pseudonym_pb2.EvaluateResponse(
+            trustee=pseudonym_pb2.EvaluatedBatch(elements=halfway, proof=trustee_proof),
+            gateway=pseudonym_pb2.EvaluatedBatch(elements=whole, proof=gateway_proof),
+        )
+
+    def pseudonym(self, agency: str, number: NhsNumber, epoch: int = 1) -> Pseudonym:
+        """The agency's pseudonym of a child."""
+        blinds, blinded = blind_identifiers([number.identifier_input()])
+        halfway = self.trustee.key(agency, epoch).multiply(blinded)
+        return unblind(blinds, self.gateway.key(agency, epoch).multiply(halfway))[0]
+
+    def translate(self, element: bytes, *, to_epoch: int = 1) -> bytes:
+        """What reaches the responder of a requester's blinded pseudonym."""
+        source, target = ScopeEpoch(REQUESTER, 1), ScopeEpoch(RESPONDER, to_epoch)
+        halfway = self.trustee.translation(source, target).apply(element)
+        return self.gateway.translation(source, target).apply(halfway)
+
+    # -- queries ------------------------------------------------------------------------------------------------
+
+    def ask(self, number: NhsNumber, **changes: Any) -> "Put":
+        """Put a query about a child to the responder, as `testshire-csc` would."""
+        wanted = {
+            "purpose": "S47_ENQ",
+            "role": "team_manager",
+            "categories": CATEGORIES,
+            "permitted": None,
+            "effect": "permit",
+            "expiry_s": 24 * 3600,
+            "now": NOW,
+            "attestations": ("strategy_discussion_held", "reasonable_cause_significant_harm"),
+            "break_glass": "",
+            "urgency": Urgency.ROUTINE,
+            "query_id": str(uuid4()),
+            "to_epoch": 1,
+            **changes,
+        }
+        composed = self._compose(number, wanted)
+        return Put(self, composed, self._task(composed, wanted))
+
+    def _compose(self, number: NhsNumber, wanted: Mapping[str, Any]) -> Composed:
+        question = CheckedQuestion(
+            user_id="a.khan",
+            child=number,
+            purpose=wanted["purpose"],
+            categories=_categories(wanted["categories"]),
+            period=Period(start="2021-11-22", end="2026-11-22"),
+            attestations=wanted["attestations"],
+            approvals=(),
+            justification="Bruises seen by the class teacher.",
+            family_informed=FamilyInformed.UNSAFE,
+            identifier_state=IdentifierState.PRESENT,
+            urgency=wanted["urgency"],
+            break_glass=wanted["break_glass"],
+            area="testshire",
+        )
+        return compose(
+            question,
+            query_id=wanted["query_id"],
+            decision_id=str(uuid4()),
+            asker=Asker(self.directory.agency(REQUESTER), UserRef("a" * 32), "a.khan", "Amina Khan", wanted["role"]),
+            pseudonym=self.pseudonym(REQUESTER, number),
+            targets={RESPONDER: self.directory.agency(RESPONDER)},
+            directory=self.directory,
+            times=Times(deadline_s=10, expiry_s=wanted["expiry_s"]),
+            now=int(wanted["now"]),
+            key=self.parties[REQUESTER].signing,
+        )
+
+    def _task(self, composed: Composed, wanted: Mapping[str, Any]) -> link_pb2.Task:
+        part = composed.request.parts[0]
+        permitted = _categories(wanted["permitted"] or wanted["categories"])
+        decision = TargetDecision(
+            responder=RESPONDER,
+            effect=wanted["effect"],
+            categories=list(permitted) if wanted["effect"] == "permit" else [],
+            reasons=[],
+            obligations=[],
+        ).canonical()
+        admission = AdmissionRecord(
+            query_sha256=sha256(composed.request.header),
+            query_id=composed.header.query_id,
+            decision_id=str(uuid4()),
+            bundle_digest=sha256(b"bundle"),
+            decided_at=int(wanted["now"]),
+            effect=wanted["effect"],
+            reasons=[],
+            obligations=[],
+            decisions={RESPONDER: sha256(decision)},
+        ).canonical()
+        return link_pb2.Task(
+            task_id=str(uuid4()),
+            lease_id=str(uuid4()),
+            lease_expires_at=int(wanted["now"]) + 60,
+            header=composed.request.header,
+            signature=composed.request.signature,
+            part=part,
+            translated=self.translate(part.blinded, to_epoch=wanted["to_epoch"]),
+            admission=admission,
+            admission_signature=self.gateway_key.sign(domains.ADMISSION, admission),
+            decision=decision,
+        )
+
+
+def _categories(pairs: Sequence[tuple[str, str]]) -> tuple[CategoryAsked, ...]:
+    return tuple(CategoryAsked(name=name, tier=Tier(tier)) for name, tier in pairs)
+
+
+@dataclass
+class Put:
+    """A query that was put, and the task it became."""
+
+    federation: Federation
+    composed: Composed
+    task: link_pb2.Task
+
+    def opened(self, sealed: bytes) -> Answer:
+        """Verify and open an answer as the requester does."""
+        answer = query_pb2.SealedAnswer.FromString(sealed)
+        assert (answer.task_id, answer.responder) == (self.task.task_id, RESPONDER)
+        return open_answer(self.parts(sealed), reply_key=self.composed.reply_key)
+
+    def parts(self, sealed: bytes) -> list[SealedPart]:
+        """The parts of an answer, verified as the gateway does."""
+        from federation.answer import AnswerHeader
+
+        answer = query_pb2.SealedAnswer.FromString(sealed)
+        parts = [SealedPart(part.header, part.ciphertext, part.signature) for part in answer.parts]
+        expected = AnswerHeader.parse(parts[0].header).model_copy(
+            update={
+                "query_id": self.composed.header.query_id,
+                "task_id": self.task.task_id,
+                "requester": REQUESTER,
+                "responder": RESPONDER,
+                "purpose": self.composed.header.purpose,
+                "query_sha256": sha256(self.task.header),
+            }
+        )
+        key = self.federation.parties[RESPONDER].signing.verify_key
+        verify_answer_parts(parts, key=key, expected=expected)
+        return parts
