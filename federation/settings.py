@@ -12,7 +12,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -138,9 +139,19 @@ def _leaves(
 
 
 def _type_name(kind: object) -> str:
-    return (
-        kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind).replace("pathlib.", "")
-    )
+    """A type as people read it: constraints left out, names without their modules."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _type_name(inner[0])
+    if origin is Literal:
+        return " | ".join(str(choice) for choice in inner)
+    names = [_type_name(part) for part in inner]
+    if origin in (Union, UnionType):
+        return " | ".join(names)
+    if kind is NoneType:
+        return "None"
+    name = getattr(kind, "__name__", str(kind))
+    return f"{name}[{', '.join(names)}]" if names else name
 
 
 def _default(info: FieldInfo) -> object:

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -198,3 +198,14 @@ def test_every_setting_can_be_described() -> None:
     }
     assert rows[5].type == "Path | None"
     assert rows[6].type == "list[str]"
+
+
+def test_a_type_is_described_as_people_read_it() -> None:
+    class Typed(ServiceSettings, env_prefix="WARDGATE_TYPED_"):
+        mode: Literal["embedded", "server"] = Field("embedded", description="One of two.")
+        names: Annotated[list[Annotated[str, Field(pattern="^[a-z]+$")]], Field(max_length=4)] = Field(
+            default_factory=list, description="Constrained names in a constrained list."
+        )
+        by_name: dict[str, int | None] = Field(default_factory=dict, description="A table.")
+
+    assert [row.type for row in describe(Typed)] == ["embedded | server", "list[str]", "dict[str, int | None]"]
