@@ -146,7 +146,9 @@ withheld[entry.ref] contains "DETRIMENT_WITHHELD" if {
 
 # METADATA
 # title: Purpose asks for a human decision
-# description: Under this purpose a person at the holder considers relevance and detriment from this tier upwards.
+# description: >-
+#   Under this purpose a person at the holder considers relevance and detriment when this tier or more is asked and
+#   granted. Whatever else lowers the tier of a record does not spare it the person: a flag must never open a record.
 # custom:
 #   legal_basis: Children Act 2004 s.16LA (holder considers; detriment)
 #   reason_code: HUMAN_DECISION
@@ -154,7 +156,7 @@ referred[record.ref] contains "HUMAN_DECISION" if {
 	some record in input.records
 	not _released(record)
 	purpose.row.human_decision_from != ""
-	tier_rank[record.ref] >= tiers.rank[purpose.row.human_decision_from]
+	scope.granted[record.category] >= tiers.rank[purpose.row.human_decision_from]
 }
 
 # METADATA

@@ -257,6 +257,15 @@ test_the_duty_to_share_asks_a_person_from_summary_upwards if {
 	_record_decision(fixtures.node).effect == "permit"
 }
 
+test_what_lowers_the_tier_does_not_spare_the_person if {
+	lowered := fixtures.changed(_duty, {"gateway": {"categories": [{"name": "s47", "tier": "T0"}]}})
+	_record_decision(lowered).effect == "refer"
+	_record_decision(lowered).tier == "T0"
+	protected := fixtures.with_record(_duty, {"flags": ["SENSITIVE_ADDRESS"]})
+	_record_decision(protected).effect == "refer"
+	_record_decision(protected).tier == "T0"
+}
+
 test_detriment_under_the_duty_is_a_persons_decision if {
 	detrimental := fixtures.changed(_duty, {"review": [{"ref": "r1", "decision": "withhold"}]})
 	decision := node.decision with input as detrimental
