@@ -1,0 +1,169 @@
+"""Prepares an agency's source systems: generated ones are written, literal ones too, existing ones are pointed at."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agency_node.sources.record import SourceChild, SourceRecord
+from keys.nhs_number import NhsNumber
+from sandbox.families import SHIPPED_FAMILIES, Family, add_to_holding, load_families
+from sandbox.generator.drafts import Target, Written
+from sandbox.generator.kinds import SHAPES
+from sandbox.generator.people import population
+from sandbox.region import AgencyPlan, Region, SourcePlan
+
+LITERAL_MAPPING: Final = "wardgate-records"
+
+
+def families_of(region: Region) -> tuple[Family, ...]:
+    """The scripted families of a region.
+
+    Raises:
+        WardgateError: `REGION_INVALID`.
+    """
+    match region.population.families:
+        case "none":
+            return ()
+        case "shipped":
+            return load_families(region.today, SHIPPED_FAMILIES)
+        case path:
+            return load_families(region.today, region.folder / path)
+
+
+def prepare_sources(region: Region, plan: AgencyPlan, folder: Path) -> list[dict[str, Any]]:
+    """Write what an agency's sources are read from.
+
+    Args:
+        region: The region.
+        plan: The agency.
+        folder: A folder of the agency's own for its source systems; made if it is not there.
+
+    Returns:
+        The `sources` of the node's settings.
+
+    Raises:
+        WardgateError: `REGION_INVALID`.
+    """
+    return [_prepared(region, plan, source, folder / source.name).settings for source in plan.sources]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One source that can be read.
+
+    Attributes:
+        settings: Its table in the node's settings.
+        written: What reading it must give; None for a system that existed before.
+    """
+
+    settings: dict[str, Any]
+    written: Written | None
+
+
+def prepare_source(region: Region, plan: AgencyPlan, source: SourcePlan, folder: Path) -> Prepared:
+    """Write one source of an agency into a folder of its own; see `prepare_sources`."""
+    return _prepared(region, plan, source, folder)
+
+
+def _prepared(region: Region, plan: AgencyPlan, source: SourcePlan, folder: Path) -> Prepared:
+    match source.kind:
+        case "generated":
+            written = _generated(region, plan, source.values, folder)
+        case "literal":
+            written = _literal(plan, folder)
+        case _:
+            return Prepared(_existing(region, source), None)
+    settings = {"name": source.name, "mapping": written.mapping, "location": written.location, "values": source.values}
+    return Prepared(settings, written)
+
+
+def _existing(region: Region, source: SourcePlan) -> dict[str, Any]:
+    is_file = source.mapping.endswith(".toml")
+    return {
+        "name": source.name,
+        "mapping": str(region.folder / source.mapping) if is_file else source.mapping,
+        "location": source.location if "://" in source.location else str(region.folder / source.location),
+        "values": source.values,
+    }
+
+
+def _generated(region: Region, plan: AgencyPlan, values: Mapping[str, str], folder: Path) -> Written:
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = SHAPES[plan.kind]
+    place, number = _place_among_its_kind(region, plan)
+    households = tuple(
+        household
+        for household in population(region.seed, region.today, region.population.children)
+        if household.number % number == place
+    )
+    holding = shape.history(region.seed, region.today, households)
+    if place == 0:
+        add_to_holding(holding, families_of(region), plan.kind)
+    faults = region.population.faults and bool(holding.held)
+    return shape.write(holding, Target(folder, values, faults, region.today))
+
+
+def _place_among_its_kind(region: Region, plan: AgencyPlan) -> tuple[int, int]:
+    """Agencies of one kind with generated sources share the households out; the first has the scripted families."""
+    peers = [
+        other.id
+        for other in region.agencies
+        if other.kind == plan.kind and any(source.kind == "generated" for source in other.sources)
+    ]
+    return peers.index(plan.id), len(peers)
+
+
+def _literal(plan: AgencyPlan, folder: Path) -> Written:
+    """Write `children` and `records` of the region file in the records' own form."""
+    folder.mkdir(parents=True, exist_ok=True)
+    flags = {child.nhs_number: frozenset(child.flags) for child in plan.children}
+    for record in plan.records:
+        flags.setdefault(record.nhs_number, frozenset())
+    children = tuple(SourceChild(NhsNumber(number), found) for number, found in flags.items())
+    records = tuple(
+        SourceRecord(
+            child=NhsNumber(record.nhs_number),
+            source_ref=f"records:{number}",
+            category=record.category,
+            type=record.type,
+            date=record.date,
+            fields=record.fields,
+            flags=frozenset(record.flags) | flags[record.nhs_number],
+            assertion=record.assertion,
+            relation=record.relation,
+            contact_level=record.contact_level,
+            handling_code=record.handling_code,
+        )
+        for number, record in enumerate(plan.records, start=1)
+    )
+    _write_lines(folder / "children.jsonl", [_child_line(child) for child in children])
+    _write_lines(folder / "records.jsonl", [_record_line(record, flags) for record in records])
+    return Written(str(folder), LITERAL_MAPPING, children, records, Counter())
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+
+
+def _child_line(child: SourceChild) -> dict[str, Any]:
+    return {"nhs_number": child.child.canonical(), "flags": sorted(child.flags)}
+
+
+def _record_line(record: SourceRecord, flags: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    number = record.child.canonical()
+    return {
+        "nhs_number": number,
+        "ref": record.source_ref.partition(":")[2],
+        "category": record.category,
+        "type": record.type,
+        "date": record.date.isoformat(),
+        "fields": dict(record.fields),
+        "flags": sorted(record.flags - flags[number]),
+        "assertion": record.assertion.value,
+        "relation": record.relation.value,
+        "contact_level": record.contact_level.value,
+        "handling_code": record.handling_code,
+    }
