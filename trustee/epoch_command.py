@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.journal import Journal
-from federation.store import open_engine, store_errors
+from federation.store import store_errors
 from federation.transport.correlation import correlated
 from trustee.books import Books
 from trustee.epochs import EpochRange
@@ -16,6 +16,7 @@ from trustee.key_material import load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.rotation import load_ranges, open_epoch, retire_epoch
 from trustee.settings import TrusteeSettings
+from trustee.store.existing import open_existing
 from trustee.store.scopes import caseloads
 
 
@@ -53,7 +54,7 @@ async def rotate_scope(settings: TrusteeSettings, scope: str, *, opening: bool) 
 
 @asynccontextmanager
 async def _store(settings: TrusteeSettings, scope: str) -> AsyncIterator[AsyncEngine]:
-    engine = open_engine(settings.database)
+    engine = open_existing(settings.database)
     try:
         async with store_errors("agencies"), engine.connect() as connection:
             known = scope in await caseloads(connection)

@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.canonical import JsonObject
 from federation.ledger.reader import Reader
-from federation.store import open_engine, reading, store_errors
+from federation.store import reading, store_errors
 from keys.certificates import not_after
 from keys.keyring import Keyring
 from trustee.key_material import TLS, load_keys, open_existing_keyring
 from trustee.quotas import hour_of
 from trustee.rotation import load_ranges
 from trustee.settings import TrusteeSettings
+from trustee.store.existing import open_existing
 from trustee.store.scopes import caseloads
 from trustee.store.usage import counts_of_hour
 from trustee.store.verified import kept_directory
@@ -29,7 +30,7 @@ async def read_status(settings: TrusteeSettings, clock: Callable[[], float] = ti
     keyring = open_existing_keyring(settings.keyring)
     material = load_keys(keyring)
     async with AsyncExitStack() as stack:
-        engine = open_engine(settings.database)
+        engine = open_existing(settings.database)
         stack.push_async_callback(engine.dispose)
         stored = await _stored(reading(engine), hour_of(clock()))
         ranges = await load_ranges(engine)

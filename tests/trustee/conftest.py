@@ -9,10 +9,13 @@ import pytest
 
 from federation.ledger.journal import Journal
 from federation.store import migrate, open_engine, sqlite_url
+from tests.support.postgres import postgres_server, postgres_url
 from tests.support.region import Region
 from tests.support.trustee_house import Clock, House, OpenHouse
 from trustee.epochs import EpochRange
 from trustee.quotas import Quotas
+
+__all__ = ["clock", "house", "open_house", "postgres_server", "postgres_url", "region"]
 
 
 @pytest.fixture

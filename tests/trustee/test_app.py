@@ -13,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from federation.directory import verify_points
+from federation.directory import PointsStatement, verify_points
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.verify import verify_export
@@ -33,7 +33,10 @@ from tests.support.pki import ALICE, CAMDEN, GATEWAY, TRUSTEE
 from tests.support.signers import SignedBatch, SignedTicket, some_elements
 from tests.support.trustee_service import Site, open_site
 from tests.support.waiting import until
+from trustee.epoch_command import plan_rotation, rotate_scope
+from trustee.epochs import EpochRange
 from trustee.quotas import Quotas
+from trustee.status import read_status
 
 AGENCIES = ("camden-csc", "met-police", "st-marys-school", "uclh")
 TARGETS = ["met-police", "st-marys-school", "uclh"]
@@ -241,6 +244,35 @@ async def test_health_tells_by_name_what_cannot_be_used(site: Site) -> None:
         site.gateway.unreachable = False
         await until(trustee.health.is_serving)
         assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_commands_beside_the_running_trustee_see_and_change_its_store(site: Site) -> None:
+    async with site.running() as (_, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        await gateway.translate(ticket_of(site))
+        found = await read_status(site.settings)
+        assert found["directory_version"] == 1
+        assert {"agency": "camden-csc", "kind": "translate", "count": 3} in found["counters"]
+        assert found["verify_key"] == site.region.trustee_key.verify_key.hex
+
+        assert await plan_rotation(site.settings, "uclh", opening=True) == EpochRange(1, 2)
+        assert await _epochs(gateway, "uclh") == [1]
+        await rotate_scope(site.settings, "uclh", opening=True)
+
+        async def both() -> bool:
+            return await _epochs(gateway, "uclh") == [1, 2]
+
+        await until(both)
+        await gateway.translate(ticket_of(site, ["uclh"], responder_epoch=2), ["uclh"])
+        assert await _epochs(gateway, "camden-csc") == [1]
+        with pytest.raises(WardgateError) as caught:
+            await rotate_scope(site.settings, "invented-agency", opening=True)
+        assert caught.value.code is ErrorCode.AGENCY_UNKNOWN
+
+
+async def _epochs(gateway: Caller, scope: str) -> list[int]:
+    stated = await gateway.points(scope)
+    return [point.epoch for point in PointsStatement.parse(stated.statement).epochs]
 
 
 async def test_the_trustee_cosigns_what_it_has_verified(site: Site) -> None:

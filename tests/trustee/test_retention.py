@@ -1,0 +1,86 @@
+"""What stands beside the ledger is forgotten when its time is up, not before, and that is recorded."""
+
+import pytest
+
+from federation.errors import ErrorCode, WardgateError
+from tests.support.signers import NOW, some_elements
+from tests.support.trustee_house import House, OpenHouse
+from trustee.retention import Forgetting
+from trustee.settings import Retention
+
+DAY_S = 86_400
+
+
+def forgetting(house: House, **changes: int) -> Forgetting:
+    return Forgetting(
+        engine=house.engine,
+        books=house.books,
+        retention=Retention(**changes),
+        actor="trustee/main",
+        clock=house.clock,
+    )
+
+
+async def use(house: House) -> bytes:
+    """Evaluate a batch and translate a ticket; returns the ticket."""
+    signer = house.region.signer("camden-csc")
+    batch = signer.batch(some_elements(1), expires_at=NOW + 600)
+    await house.evaluation.evaluate(batch.header, batch.signature, batch.elements)
+    shown = signer.ticket(["uclh"], expires_at=NOW + 600)
+    await house.translator.translate(shown.ticket, shown.signature, ["uclh"])
+    return shown.ticket
+
+
+async def test_with_nothing_overdue_nothing_is_deleted_and_nothing_recorded(house: House) -> None:
+    await use(house)
+    assert await forgetting(house).once() == 0
+    assert await house.kinds() == ["batch_evaluated", "ticket_translated"]
+
+
+async def test_a_batch_is_forgotten_only_when_it_is_refused_as_expired(house: House) -> None:
+    await use(house)
+    house.clock.now = NOW + 600 + 30
+    assert await forgetting(house).once() == 0
+    house.clock.now += 1
+    assert await forgetting(house).once() == 1
+    entry = (await house.entries())[-1]
+    assert entry.kind == "retention_applied"
+    assert entry.body["rows"] == {"batches": 1, "tickets": 0, "counters": 0, "alarms": 0}
+
+
+async def test_a_ticket_can_be_proved_until_its_time_is_up(house: House) -> None:
+    ticket = await use(house)
+    keeper = forgetting(house, proofs_days=2)
+    house.clock.now = NOW + 600 + 2 * DAY_S
+    await keeper.once()
+    await house.proofs.prove(ticket, "uclh")
+    house.clock.now += 1
+    await keeper.once()
+    with pytest.raises(WardgateError) as caught:
+        await house.proofs.prove(ticket, "uclh")
+    assert caught.value.code is ErrorCode.QUERY_UNKNOWN
+
+
+async def test_counters_of_hours_go_and_those_of_an_epoch_stay(open_house: OpenHouse) -> None:
+    house = await open_house()
+    house.members.caseloads = {"camden-csc": 1}
+    await use(house)
+    house.clock.now = NOW + 3 * DAY_S
+    await forgetting(house, counters_days=2).once()
+    assert await house.counters(NOW // 3_600 * 3_600) == {}
+    later = int(house.clock.now)
+    batch = house.region.signer("camden-csc").batch(some_elements(1), issued_at=later, expires_at=later + 60)
+    with pytest.raises(WardgateError) as caught:
+        await house.evaluation.evaluate(batch.header, batch.signature, batch.elements)
+    assert caught.value.code is ErrorCode.QUOTA_EXCEEDED, "an epoch's quota is for its whole life"
+
+
+async def test_without_a_ledger_nothing_is_forgotten(house: House) -> None:
+    await use(house)
+    house.clock.now = NOW + DAY_S
+    await house.break_ledger()
+    with pytest.raises(WardgateError) as caught:
+        await forgetting(house).once()
+    assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
+    await house.mend_ledger()
+    assert await forgetting(house).once() == 1
