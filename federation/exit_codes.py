@@ -1,6 +1,7 @@
 """Exit codes of the `wardgate` command; `docs/exit-codes.md` documents each and a test holds the sets equal."""
 
 from enum import IntEnum
+from typing import Final
 
 from federation.errors import ErrorCode, Family, WardgateError
 
@@ -15,6 +16,17 @@ class ExitCode(IntEnum):
     PEER_FAILED = 11
     OPERATOR_NEEDED = 12
     INTERNAL = 13
+
+
+MEANINGS: Final[dict[ExitCode, str]] = {
+    ExitCode.DONE: "Done.",
+    ExitCode.CHECK_FAILED: "The command worked, and what it checked does not hold, such as a ledger.",
+    ExitCode.USAGE: "The command line is not one the command understands. Nothing was done.",
+    ExitCode.INPUT_REFUSED: "What was given was refused: by a check, a quota, or because it is unknown. Correct it.",
+    ExitCode.PEER_FAILED: "Another party could not be reached, or did not prove what it said.",
+    ExitCode.OPERATOR_NEEDED: "This service cannot work until its operator acts on store, keys, settings or sources.",
+    ExitCode.INTERNAL: "A defect. Look the correlation id up in the log and report it.",
+}
 
 
 def exit_code_of(error: WardgateError) -> ExitCode:

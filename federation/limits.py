@@ -9,11 +9,17 @@ MAX_HEADER_BYTES: Final = 64 * 1024
 """A query header with 200 targets is about 30 KiB."""
 
 MAX_TARGETS: Final = 200
-"""Ten times the nodes of a large area (domain/sizing)."""
+"""Ten times the 12 to 20 nodes of an area of 100,000 children."""
 
 MAX_CATEGORIES: Final = 64
+"""Nearly twice what the shipped bundle knows."""
+
 MAX_ATTESTATIONS: Final = 16
+"""Every one that the shipped bundle knows, with room; a purpose asks for a handful."""
+
 MAX_APPROVALS: Final = 8
+"""A purpose asks for one or two."""
+
 MAX_CODE_CHARS: Final = 64
 """Purpose, category, role, flag, reason and attestation codes."""
 
@@ -21,7 +27,11 @@ MAX_JUSTIFICATION_CHARS: Final = 4_000
 """A page; longer reasoning belongs in the case record."""
 
 MAX_SEALED_PART_BYTES: Final = 64 * 1024
+"""A question with its note, padded to 4 or 16 KiB, and what sealing adds."""
+
 MAX_AUDIT_ENVELOPE_BYTES: Final = 64 * 1024
+"""Justification, name and pseudonym, padded and sealed like a question."""
+
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 """Plaintext of one answer: about 8,000 record lines; more is refused at the node, with a clear error."""
 
