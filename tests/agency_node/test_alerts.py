@@ -1,9 +1,12 @@
 import pytest
 
 from agency_node.alerts import Alerts, is_to
+from agency_node.overlay import Overlay
+from agency_node.store.tables import TaskState
 from agency_node.users import Users
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.vocabulary import Urgency
 from tests.support.node_house import NodeHouse, a_user, log_entry, number
 
 CHILD = number(1)
@@ -50,12 +53,30 @@ async def test_an_alert_to_others_does_not_exist(node: NodeHouse, alerts: Alerts
     assert await node.entries(EntryKind.OBLIGATION_MET) == []
 
 
-async def test_an_obligation_is_alerted_to_once_for_a_query(node: NodeHouse, alerts: Alerts) -> None:
-    put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
-    await node.answering.answer(put.task.task_id)
+async def test_an_obligation_is_alerted_to_once_for_a_query_however_often_it_is_decided(
+    node: NodeHouse, alerts: Alerts
+) -> None:
+    node.sources[0].rows[:] = []
+    node.sources[0].hold(CHILD, log_entry(CHILD))
+    await node.caseload.update()
+    node.users.append(a_user("guardian", role="caldicott_guardian"))
+    node.overlay = Overlay(categories_refer=("safeguarding_log",))
+    put = node.federation.ask(
+        CHILD,
+        purpose="S47_EMERG",
+        urgency=Urgency.EMERGENCY,
+        break_glass="immediate_danger",
+        role="edt_social_worker",
+        attestations=("immediate_risk_only", "immediate_danger"),
+    )
 
-    assert len(await alerts.unseen("officer")) == 2
+    await node.intake.accept(put.task)
+    assert (await node.answering.answer(put.task.task_id)).state is TaskState.REFERRED
+    view = (await node.decisions.waiting("dsl"))[0]
+    await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="Immediate danger.")
+    assert (await node.answering.answer(put.task.task_id)).state is TaskState.ANSWERED
+
+    assert [alert["obligation"] for alert in await alerts.unseen("guardian")] == ["alert_break_glass"]
 
 
 def test_recipients_are_roles_or_grants_whole() -> None:
