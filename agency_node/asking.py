@@ -314,8 +314,8 @@ class Asking:
             self._vault.open(Kind.ASKED_QUESTION, row.query_id, row.question), max_bytes=64 * 1024, what="question"
         )
         admission = AdmissionRecord.parse(row.admission) if row.admission else None
-        reasons = [ReasonGiven.model_validate(item) for item in kept["reasons"]]
-        obligations = [ObligationGiven.model_validate(item) for item in kept["obligations"]]
+        reasons = [ReasonGiven.model_validate(item, strict=False) for item in kept["reasons"]]
+        obligations = [ObligationGiven.model_validate(item, strict=False) for item in kept["obligations"]]
         pursuit = self._pursuits.following(row.query_id)
         silent = pursuit is not None and pursuit.last_error is not None and admission is None
         return QueryView(

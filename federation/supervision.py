@@ -73,8 +73,9 @@ class Supervisor:
             raise self._failure
 
     async def aclose(self) -> None:
-        """Cancel every task and wait until all are gone."""
-        tasks = list(self._tasks)
+        """Cancel every task but the calling one and wait until all are gone."""
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -105,6 +105,7 @@ class Links:
         for task in held.waiting:
             task.connected = True
             task.lease_id, task.lease_until = "", 0
+        _probe(session)
         self._pump(session)
 
     def renew(self, session: Session, *, absent_until: int) -> None:
@@ -191,8 +192,7 @@ class Links:
                 session.close()
                 held.session = None
                 continue
-            session.probe_sent += 1
-            session.send(wire.AttachResponse(probe=wire.Probe(nonce=session.probe_sent)))
+            _probe(session)
 
     def _of(self, agency: str) -> _Agency:
         return self._agencies.setdefault(agency, _Agency())
@@ -219,6 +219,12 @@ class Links:
             session.held[task.task_id] = task
             taken.append(task_message(task, lease_id=session.session_id, lease_expires_at=until))
         return taken
+
+
+def _probe(session: Session) -> None:
+    """The first goes out at once: a node knows by it that the link is up."""
+    session.probe_sent += 1
+    session.send(wire.AttachResponse(probe=wire.Probe(nonce=session.probe_sent)))
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
