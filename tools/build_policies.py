@@ -298,8 +298,12 @@ def accept_golden(results: Mapping[str, Json]) -> None:
 
 def sources_digest() -> bytes:
     """SHA-256 of every source file, so that a built bundle names exactly what it was built from."""
-    files = sorted(path for path in SOURCE.rglob("*") if path.is_file() and DIST not in path.parents)
+    files = sorted(path for path in SOURCE.rglob("*") if _is_source(path))
     return to_json({path.relative_to(SOURCE).as_posix(): _sha256(path.read_bytes()) for path in files})
+
+
+def _is_source(path: Path) -> bool:
+    return path.is_file() and DIST not in path.parents and path.suffix != ".md"
 
 
 def built_files(opa: Opa, *, accept: bool) -> dict[str, bytes]:

@@ -44,17 +44,18 @@ def test_without_any_one_field_nothing_is_permitted(name: str, decide: Decide) -
 
 @pytest.mark.parametrize("name", permitted_golden())
 def test_with_any_one_value_of_another_kind_nothing_is_permitted(name: str, decide: Decide) -> None:
+    """Two other kinds for each place, in rotation: all six meet every field over all requests."""
     document, valid = golden_input(name), schema(entry_of(name))
-    tried = 0
-    for place in places(document):
+    tried, first = 0, permitted_golden().index(name)
+    for number, place in enumerate(places(document), first):
         kind = type(value_at(document, place))
-        for value in OTHER_KINDS:
+        for value in (OTHER_KINDS[number % 6], OTHER_KINDS[(number + 3) % 6]):
             changed = replaced(document, place, value)
             if type(value) is kind or valid.is_valid(changed):
                 continue
             tried += 1
             assert decide(entry_of(name), changed)["effect"] == "deny", (place, value)
-    assert tried > 200
+    assert tried > 70
 
 
 @pytest.mark.parametrize("entry", EntryPoint)

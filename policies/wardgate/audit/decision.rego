@@ -12,6 +12,7 @@ import data.wardgate.lib.calendar
 import data.wardgate.lib.obligations
 import data.wardgate.lib.reasons
 import data.wardgate.lib.shape
+import data.wardgate.lib.user
 
 _action := data.reference.audit.actions[input.look.action]
 
@@ -130,7 +131,7 @@ denials contains "GRANT_MISSING" if not _granted
 # custom:
 #   legal_basis: UK GDPR Art 32(4)
 #   reason_code: TRAINING_EXPIRED
-denials contains "TRAINING_EXPIRED" if not _trained
+denials contains "TRAINING_EXPIRED" if not user.trained
 
 # METADATA
 # title: Employment ended
@@ -138,7 +139,7 @@ denials contains "TRAINING_EXPIRED" if not _trained
 # custom:
 #   legal_basis: UK GDPR Art 32(4)
 #   reason_code: EMPLOYMENT_ENDED
-denials contains "EMPLOYMENT_ENDED" if not _employed
+denials contains "EMPLOYMENT_ENDED" if not user.employed
 
 # METADATA
 # title: Approval missing
@@ -186,19 +187,10 @@ _ledger_open if {
 
 _disinterested if {
 	input.look.concerns_viewer == false
-	input.user.conflicted == false
+	user.unconflicted
 }
 
 _granted if data.reference.audit.grant in input.user.grants
-
-_trained if calendar.key(input.user.training_expires) >= calendar.today
-
-_employed if input.user.employment_ends == null
-
-_employed if {
-	is_object(input.user.employment_ends)
-	calendar.key(input.user.employment_ends) >= calendar.today
-}
 
 _approved if count(_action.approver_roles) == 0
 

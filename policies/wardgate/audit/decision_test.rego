@@ -30,7 +30,9 @@ test_each_role_is_shown_its_parts_only if {
 }
 
 test_an_incomplete_input_is_malformed if {
-	every path in ["/time", "/requester", "/user", "/look", "/look/owner", "/look/approvals"] {
+	every path in [
+		"/time", "/requester", "/requester/agency/areas", "/user", "/look", "/look/owner", "/look/approvals",
+	] {
 		decision := audit.decision with input as fixtures.without(fixtures.audit, path)
 		decision.effect == "deny"
 		_codes(decision) == ["INPUT_MALFORMED"]

@@ -21,8 +21,6 @@ class_holds(agency) if agency.legal_class != "ARRANGED_PROVIDER"
 class_holds(agency) if {
 	agency.legal_class == "ARRANGED_PROVIDER"
 	agency.arranged_by != ""
-	is_object(agency.contract_from)
-	is_object(agency.contract_to)
 	calendar.key(agency.contract_from) <= calendar.today
 	calendar.key(agency.contract_to) >= calendar.today
 }

@@ -86,10 +86,7 @@ _covers(areas, area) if area in areas
 
 _not_ended(row) if row.effective_to == null
 
-_not_ended(row) if {
-	is_string(row.effective_to)
-	row.effective_to >= today_text
-}
+_not_ended(row) if row.effective_to >= today_text
 
 _two_digits(number) := concat("", ["0", format_int(number, 10)]) if number < 10
 

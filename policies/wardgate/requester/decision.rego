@@ -6,7 +6,6 @@
 #   reason_code: NONE
 package wardgate.requester
 
-import data.wardgate.lib.calendar
 import data.wardgate.lib.conditions
 import data.wardgate.lib.obligations
 import data.wardgate.lib.purpose
@@ -15,6 +14,7 @@ import data.wardgate.lib.reasons
 import data.wardgate.lib.scope
 import data.wardgate.lib.shape
 import data.wardgate.lib.tiers
+import data.wardgate.lib.user
 
 # METADATA
 # title: May this user put this query
@@ -77,7 +77,7 @@ denials contains code if some code in query.denials
 # custom:
 #   legal_basis: UK GDPR Art 32(4); Working Together to Safeguard Children (training)
 #   reason_code: TRAINING_EXPIRED
-denials contains "TRAINING_EXPIRED" if not _trained
+denials contains "TRAINING_EXPIRED" if not user.trained
 
 # METADATA
 # title: Employment ended
@@ -85,7 +85,7 @@ denials contains "TRAINING_EXPIRED" if not _trained
 # custom:
 #   legal_basis: UK GDPR Art 32(4)
 #   reason_code: EMPLOYMENT_ENDED
-denials contains "EMPLOYMENT_ENDED" if not _employed
+denials contains "EMPLOYMENT_ENDED" if not user.employed
 
 # METADATA
 # title: Conflict of interest
@@ -93,7 +93,7 @@ denials contains "EMPLOYMENT_ENDED" if not _employed
 # custom:
 #   legal_basis: Data Protection Act 2018 s.170; Caldicott principle 4
 #   reason_code: USER_CONFLICTED
-denials contains "USER_CONFLICTED" if not _unconflicted
+denials contains "USER_CONFLICTED" if not user.unconflicted
 
 # METADATA
 # title: Grant missing
@@ -144,17 +144,6 @@ _remedies contains ["obtain_approval", {"kind": needed.kind, "roles": needed.rol
 }
 
 _remedies contains ["obtain_approval", {"kind": "co_signature", "roles": []}] if "COSIGNATURE_MISSING" in denials
-
-_trained if calendar.key(input.user.training_expires) >= calendar.today
-
-_employed if input.user.employment_ends == null
-
-_employed if {
-	is_object(input.user.employment_ends)
-	calendar.key(input.user.employment_ends) >= calendar.today
-}
-
-_unconflicted if input.user.conflicted == false
 
 _granted if input.query.purpose in input.user.grants
 
