@@ -5,11 +5,14 @@ presents its token and keys, and is approved by an operator who compares the fin
 """
 
 import base64
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from agency_node import keychain as node_keys
 from agency_node.enrolment import enrol
@@ -28,7 +31,7 @@ from keys.envelope import SealingKey
 from keys.keyring import Keyring
 from keys.signing import SigningKey
 from sandbox.folder import SandboxFolder
-from sandbox.processes import Started, free_ports, start
+from sandbox.processes import Started, free_ports, start, start_program
 from sandbox.region import AgencyPlan, Region
 from sandbox.sources import prepare_sources
 from sandbox.toml_text import to_toml
@@ -38,6 +41,7 @@ from trustee.settings import TrusteeSettings
 OPERATOR: Final = "sandbox-operator"
 READY_WAIT_S: Final = 60.0
 TOKEN_LIFE_S: Final = 3600
+OPA_CACHE: Final = Path(__file__).resolve().parent.parent / ".cache" / "opa" / "bin"
 POLICY_DIST: Final = Path(__file__).resolve().parent.parent / "policies" / "dist"
 
 Tell = Callable[[str], None]
@@ -215,6 +219,22 @@ async def _enrol_one(
     await stub.Approve(admin_pb2.ApproveRequest(agency=node.agency, key_fingerprint=fingerprint))
     if not await enrol(node, keyring, keychain, invited.token, wait_s=5):
         raise WardgateError(ErrorCode.ENROLMENT_REFUSED, node.agency)
+
+
+def start_opa(region: Region, folder: SandboxFolder) -> Started:
+    """Start a real OPA server with the signed bundle, for a region that decides by one.
+
+    Raises:
+        WardgateError: `POLICY_UNAVAILABLE`: there is no OPA; `make .cache/opa/bin/opa` builds it.
+    """
+    program = shutil.which("opa", path=os.pathsep.join([str(OPA_CACHE), os.environ.get("PATH", "")]))
+    if program is None:
+        raise WardgateError(ErrorCode.POLICY_UNAVAILABLE, "no opa command; `make .cache/opa/bin/opa` builds it")
+    config = folder.root / "policy" / "opa.yaml"
+    config.write_text(f"bundles:\n  wardgate:\n    resource: file://{folder.bundle / 'bundle.tar.gz'}\n")
+    address = urlsplit(region.policy.server_url).netloc
+    command = [program, "run", "--server", "--addr", address, "--config-file", str(config)]
+    return start_program("opa", command, log=folder.log("opa.out"))
 
 
 def start_service(folder: SandboxFolder, service: str) -> Started:

@@ -1,11 +1,15 @@
 """The one command. Only the sub-command that is asked for is imported, so that each starts quickly."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 import typer
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# gRPC's C core would write lines of its own between ours; it reads this before its first import.
 
 SUB_COMMANDS: Final = {
     "sandbox": ("sandbox.cli", "sandbox_app"),
@@ -20,7 +24,7 @@ SUB_COMMANDS: Final = {
 
 def build(arguments: Sequence[str]) -> typer.Typer:
     """The command with the sub-command that `arguments` begins with, or with all of them for help."""
-    app = typer.Typer(no_args_is_help=True, help="Wardgate: information sharing for child safeguarding in England.")
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Wardgate: information sharing for child safeguarding in England.")
     app.callback()(_root)
     wanted = arguments[0] if arguments else ""
     for name in [wanted] if wanted in SUB_COMMANDS else SUB_COMMANDS:
