@@ -1,0 +1,77 @@
+"""The migrations make what the model says, and go up and down with data in place. On both kinds of store."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from agency_node.store.tables import metadata
+from federation.store import migrate, open_engine, writing
+
+PACKAGE = "agency_node.store"
+
+
+def differences(connection: Connection) -> Sequence[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    found: Sequence[Any] = compare_metadata(context, metadata)
+    return found
+
+
+async def test_the_migrated_store_is_the_model(store_url: str) -> None:
+    await migrate(store_url, PACKAGE)
+    engine = open_engine(store_url)
+    try:
+        async with engine.connect() as connection:
+            assert await connection.run_sync(differences) == []
+    finally:
+        await engine.dispose()
+
+
+async def test_down_and_up_again_with_data_in_place(store_url: str) -> None:
+    await migrate(store_url, PACKAGE)
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            await connection.execute(insert(metadata.tables["child"]), CHILD)
+            await connection.execute(insert(metadata.tables["holding"]), HOLDING)
+            await connection.execute(insert(metadata.tables["record"]), RECORD)
+        await migrate(store_url, PACKAGE)
+        async with engine.connect() as connection:
+            assert (await connection.execute(select(metadata.tables["record"].c.ref))).scalar_one() == "r" * 32
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "base")
+        async with engine.connect() as connection:
+            assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == ["alembic_version"]
+        await migrate(store_url, PACKAGE)
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM child"))).scalar_one() == 0
+    finally:
+        await engine.dispose()
+
+
+async def test_a_child_takes_holdings_and_records_along(store_url: str) -> None:
+    await migrate(store_url, PACKAGE)
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            await connection.execute(insert(metadata.tables["child"]), CHILD)
+            await connection.execute(insert(metadata.tables["holding"]), HOLDING)
+            await connection.execute(insert(metadata.tables["record"]), RECORD)
+            await connection.execute(text("DELETE FROM child"))
+            assert (await connection.execute(text("SELECT count(*) FROM record"))).scalar_one() == 0
+    finally:
+        await engine.dispose()
+
+
+CHILD = {
+    "child_key": "c" * 32,
+    "lookup_key": b"l" * 32,
+    "previous_key": None,
+    "pseudonym": b"p",
+    "identifier": b"i",
+    "epoch": 1,
+}
+HOLDING = {"child_key": "c" * 32, "source_id": "a", "digest": "d" * 32, "flags": b"f"}
+RECORD = {"child_key": "c" * 32, "source_id": "a", "ref": "r" * 32, "payload": b"x"}
