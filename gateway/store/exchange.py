@@ -121,6 +121,8 @@ def _task_row(task: LiveTask) -> dict[str, Any]:
 
 async def set_states(connection: AsyncConnection, changes: Sequence[tuple[str, TargetState]]) -> None:
     """Move open tasks to another state; a task that is settled stays as it is."""
+    if not changes:
+        return
     await connection.execute(_SET_STATE, [{"b_task_id": task_id, "b_state": state.value} for task_id, state in changes])
 
 
