@@ -154,10 +154,16 @@ class _SqlFeed:
 
 
 def _read_only(url: URL) -> URL:
-    """The same database, opened so that it cannot be written where its driver can say so in the URL."""
-    if url.get_backend_name() == "sqlite" and url.database and not url.database.startswith(("file:", ":memory:")):
-        return url.set(database=f"file:{quote(url.database)}", query={**url.query, "mode": "ro", "uri": "true"})
-    return url
+    """The same database, opened so that it cannot be written where its driver can say so in the URL.
+
+    SQLite is always opened by the synchronous driver: the other is the same one behind a thread.
+    """
+    if url.get_backend_name() != "sqlite":
+        return url
+    url = url.set(drivername="sqlite")
+    if not url.database or url.database.startswith(("file:", ":memory:")):
+        return url
+    return url.set(database=f"file:{quote(url.database)}", query={**url.query, "mode": "ro", "uri": "true"})
 
 
 def _begin(connection: Connection) -> None:

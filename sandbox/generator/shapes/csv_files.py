@@ -23,13 +23,17 @@ class Placed:
 def placed(holding: Holding, tables: tuple[Table, ...], prefix: str) -> list[Placed]:
     """Every draft with its table and an id, in the order of the children.
 
-    Ids are the children's serial numbers and a letter-coded count: stable when other children are added.
+    Ids are the children's serial numbers and a count: stable when other children are added.
+
+    Raises:
+        ValueError: The system has no place for something.
     """
     found: list[Placed] = []
     for held in holding.held.values():
         counts: dict[str, int] = {}
         for draft in held.drafts:
             table = table_of(tables, draft)
+            table.check(draft)
             counts[table.dataset] = counts.get(table.dataset, 0) + 1
             found.append(Placed(held, draft, table, f"{prefix}{held.person.serial}-{counts[table.dataset]}"))
     return found

@@ -107,6 +107,7 @@ TABLES: Final = (
         "camhs",
         "episode",
         fields="camhs_status camhs_closed_date lead_contact crisis_in_90_days care_plan risk_summary",
+        needs=frozenset({"camhs_status"}),
     ),
     _table(
         "family_histories",
@@ -380,14 +381,18 @@ def _family_history(item: Placed) -> Resource:
             "status": "completed",
             "patient": _reference(item),
             "date": draft.date.isoformat(),
-            "relationship": _coding(
-                "http://terminology.hl7.org/CodeSystem/v3-RoleCode", _RELATIONS[draft.relation.value]
-            ),
+            "relationship": _coding("http://terminology.hl7.org/CodeSystem/v3-RoleCode", _relative(draft)),
             "condition": [{"code": _coding(_SNOMED, code)}],
             "note": [{"text": draft.fields.get("service_contact")}],
             "extension": contact + _extensions(draft, {"children_recorded": "children-recorded Integer"}),
         },
     )
+
+
+def _relative(draft: Draft) -> str:
+    if draft.relation.value not in _RELATIONS:
+        raise ValueError(f"{draft.category}/{draft.type} is about a relative of the child")
+    return _RELATIONS[draft.relation.value]
 
 
 _BUILDERS: Final[Mapping[str, Callable[[Placed], Resource]]] = {

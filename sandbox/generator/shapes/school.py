@@ -88,6 +88,7 @@ TABLES: Final = (
         dataset="suspensions",
         file="suspensions.csv",
         holds=(("exclusion", "suspension"), ("exclusion", "permanent_exclusion")),
+        needs=frozenset({"permanently_excluded"}),
         date_field="last_suspension_date",
         columns=(
             Column("Exclusion Id", of.REF),

@@ -58,6 +58,7 @@ class Table:
         file: Name of the file, where it is one.
         fixed: Attributes that the mapping gives every record, where they are not the usual ones.
         always: Flags that the mapping gives every record.
+        needs: Fields without which the system cannot write a record.
     """
 
     dataset: str
@@ -69,6 +70,7 @@ class Table:
     file: str = ""
     fixed: Mapping[str, str] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
 
     def fields(self) -> set[str]:
         """Names of the fields that a record of the table may have."""
@@ -83,11 +85,7 @@ class Table:
             draft: The record's content.
             ref: Its id inside the dataset.
             values: The source's settings.
-
-        Raises:
-            ValueError: The table has no column for something the draft says.
         """
-        self._check(draft)
         settings = {name: values[setting] for name, setting in self.settings.items()}
         dated = {self.date_field: draft.date.isoformat()} if self.date_field else {}
         return SourceRecord(
@@ -104,7 +102,14 @@ class Table:
             handling_code=draft.handling_code,
         )
 
-    def _check(self, draft: Draft) -> None:
+    def check(self, draft: Draft) -> None:
+        """See that the table has a place for everything that a draft says, and the draft what the table needs.
+
+        Raises:
+            ValueError: Something has no place, or is missing.
+        """
+        if missing := self.needs - draft.fields.keys():
+            raise ValueError(f"{draft.category}/{draft.type} needs the field {min(missing)} here")
         if unknown := draft.fields.keys() - self.fields():
             raise ValueError(f"{draft.category}/{draft.type} has no field {min(unknown)} here")
         sources = {column.source for column in self.columns}

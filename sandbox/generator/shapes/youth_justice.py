@@ -25,6 +25,7 @@ TABLES: Final = (
         dataset="interventions",
         file="interventions.csv",
         holds=tuple(("youth_justice", kind) for kind in PROGRAMMES),
+        needs=frozenset({"order_type"}),
         columns=(
             Column("Intervention Id", of.REF),
             Column("YJS Ref", of.KEY),

@@ -121,6 +121,19 @@ def test_a_query_that_does_more_than_read_is_refused(query: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
+    ["SELECT :since AS nhs", "SELECT a FROM t WHERE b = ':quoted' AND c > :since AND d > :until"],
+)
+def test_a_parameter_that_is_not_given_is_a_mistake(query: str) -> None:
+    assert "parameter" in refusal(SQL.replace("SELECT 1", query))
+
+
+def test_a_parameter_that_the_query_does_not_name_is_a_mistake() -> None:
+    unused = SQL.replace('query = "SELECT 1"', "query = \"SELECT a::text, ':no' FROM t\"\nparameters = { no = 1 }")
+    assert "parameter no" in refusal(unused)
+
+
+@pytest.mark.parametrize(
+    "query",
     [
         "SELECT a FROM t WHERE b = 'delete; this'",
         "with x as (select 1 as nhs) select nhs from x -- update later",
