@@ -9,6 +9,7 @@ Inside a transaction that holds the write lock, inserting a row is done on the s
 touches a few pages and flushes nothing (measured: 15 us, against 65 us of CPU for the trip).
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
@@ -156,7 +157,9 @@ async def connect(path: Path, pragmas: Sequence[str]) -> SqliteConnection:
             raise
         return connection
 
-    connection = SqliteConnection(connector, iter_chunk_size=64)
+    # Opened before aiosqlite starts its thread: after a failure that thread would outlive the event loop it answers to.
+    opened = await asyncio.to_thread(connector)
+    connection = SqliteConnection(lambda: opened, iter_chunk_size=64)
     connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: a connection never holds up the process's end
     await connection
     return connection

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.exit_codes import ExitCode, exit_code_of
 from federation.ledger.checkpoint import NoteKey, verify_checkpoint
 from federation.ledger.entry import EntryKind
-from federation.ledger.evidence import ExportEvidence, unreadable
+from federation.ledger.evidence import ExportEvidence, open_for_reading, unreadable
 from federation.ledger.export import CHECKPOINT_FILE, KEY_FILE, export_ledger
 from federation.ledger.reader import Criteria, Reader, search_statement
 from federation.ledger.verify import LedgerFault, Verified, verify_database, verify_export
@@ -131,15 +131,10 @@ def _has_ledger(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
                 return False
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        with closing(open_for_reading(path)) as connection:
+            row = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_entry'").fetchone()
     except (OSError, sqlite3.Error) as error:
         raise unreadable(path, error) from error
-    try:
-        row = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_entry'").fetchone()
-    except sqlite3.Error as error:
-        raise unreadable(path, error) from error
-    finally:
-        connection.close()
     return row is not None
 
 
@@ -205,8 +200,7 @@ async def _export(database: Path, directory: Path, key: NoteKey) -> tuple[int, i
 
 
 def _search_database(database: Path, criteria: Criteria) -> list[tuple[int, bytes]]:
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True))
+    engine = create_engine("sqlite://", creator=lambda: open_for_reading(database))
     try:
         with engine.connect() as connection:
             rows = connection.execute(search_statement(criteria)).all()

@@ -14,6 +14,9 @@ from federation.ledger import export
 from federation.ledger.checkpoint import Checkpoint
 from federation.ledger.tree import HASH_BYTES, closing_entry, node_hash
 
+_PRIMARY_CODE: Final = 0xFF
+"""Part of a SQLite error code that names its kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -23,7 +26,7 @@ class Item:
         index: The position.
         content: The entry; None where it is missing.
         stored: Level and hash of the subtrees said to end here; a hash is empty where it is missing.
-        copies_agree: Whether columns that repeat the content do so rightly.
+        copies_agree: Whether columns that repeat the content do so rightly, and nothing is stored that should not be.
     """
 
     index: int
@@ -113,9 +116,9 @@ class SqliteEvidence:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection: Final = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-            )
+            self._connection: Final = open_for_reading(path)
+            # A column turned into text must be reported as what it is, not end the reading.
+            self._connection.text_factory = lambda raw: raw.decode(errors="replace")
             self._connection.execute("BEGIN")
             notes = self._connection.execute("SELECT size, note FROM ledger_checkpoint ORDER BY size DESC").fetchall()
             (self.count,) = self._connection.execute(
@@ -123,7 +126,7 @@ class SqliteEvidence:
             ).fetchone()
         except sqlite3.Error as error:
             raise unreadable(path, error) from error
-        self.notes = [(f"checkpoint of {size}", note) for size, note in notes]
+        self.notes = [(f"checkpoint of {size}", note if isinstance(note, bytes) else b"") for size, note in notes]
 
     def items(self, start: int, end: int) -> Iterator[Item]:
         """Positions in order, missing ones included."""
@@ -137,7 +140,8 @@ class SqliteEvidence:
             hashes = [nodes[place : place + HASH_BYTES] for place in range(0, len(nodes), HASH_BYTES)]
             levels = (index + 1 & -(index + 1)).bit_length()
             stored = tuple((level, hashes[level] if level < len(hashes) else b"") for level in range(levels))
-            yield Item(index, content, stored, _copies_agree(content, kind, query_id, at))
+            agree = len(hashes) == levels and _copies_agree(content, kind, query_id, at)
+            yield Item(index, content, stored, agree)
         yield from (Item(missing, None, ()) for missing in range(expected, end))
 
     def node(self, level: int, index: int) -> bytes | None:
@@ -158,6 +162,29 @@ class SqliteEvidence:
             "WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
             (start, end),
         )
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a SQLite file without changing it, beside a running service or on read-only media.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        # In WAL mode SQLite wants to create files beside; where it may not and nobody writes, it need not.
+        refused = error.sqlite_errorcode & _PRIMARY_CODE in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+        if not refused or path.with_name(f"{path.name}-wal").exists():
+            raise
+        return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def unreadable(path: Path, error: Exception) -> WardgateError:

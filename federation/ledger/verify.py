@@ -1,9 +1,10 @@
 """Offline verification: needs a ledger, its public key and nothing else.
 
 Everything is recomputed from the entries: every subtree hash is compared with the stored one, and at the size of every
-checkpoint the root with the signed one. Where they differ, the signed root is followed down through those stored hashes
-that still agree with it, to the first entry that is not proved to be the one that was signed. Where the stored
-hashes were rewritten too, that is the first entry after the last checkpoint that still holds.
+checkpoint the root with the signed one. Where they differ, the signed root is followed down through those stored
+hashes that still agree with it, to the first entry that is not proved to be the one that was signed. Where the stored
+hashes were rewritten too, that is the first entry after the last checkpoint that still holds. An entry that is gone is
+named itself, as long as all before it agrees with its stored hashes.
 """
 
 import sqlite3
@@ -146,11 +147,12 @@ class _Walk:
             if missing is None
             else f"an entry is missing before the checkpoint of {head.size}"
         )
+        if missing is not None and self.stored_fault is None:
+            # Beside a gap nothing can be proved; but where all before it agrees, it is the gap that is bad.
+            return LedgerFault(reason, missing, self._evidence.count)
         index = _Descent(self._evidence).first_bad(head)
         if index is None:
-            # The stored hashes do not lead to the signed root either.
-            found = [place for place in (self.stored_fault, missing) if place is not None]
-            index = min(found, default=self._proved)
+            index = self._proved if self.stored_fault is None else self.stored_fault
         return LedgerFault(reason, max(index, self._proved), self._evidence.count)
 
 
