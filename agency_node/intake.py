@@ -3,7 +3,6 @@
 A task that does not verify is refused: it is kept with an alarm in log and ledger, and nothing is ever answered to it.
 """
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,21 +43,19 @@ class Intake:
         digest = task_digest(task)
         async with store_errors("task"), self._reading.connect() as connection:
             known = await store.find_task(connection, task.task_id)
+        if known is not None and known.content_sha256 == digest:
+            return known.state
         if known is not None:
-            if known.content_sha256 == digest:
-                return known.state
-            return await self._raise_alarm(task, digest, WardgateError(ErrorCode.REPLAYED, "a task id came twice"))
+            return await self.refuse(task, digest, WardgateError(ErrorCode.REPLAYED, "a task id came twice"))
         await self._follow_directory(task.header)
         try:
-            verified = self._verify(task)
-            await self._store(task, verified, digest)
+            return await self._store(task, self._verify(task), digest)
         except WardgateError as error:
             if error.code is ErrorCode.QUERY_EXPIRED:
                 return TaskState.EXPIRED
             if is_passing(error):
                 raise
             return await self.refuse(task, digest, error)
-        return TaskState.ACCEPTED
 
     def _verify(self, task: wire.Task) -> VerifiedTask:
         responder = self._responder
@@ -76,7 +73,7 @@ class Intake:
         if needed > version:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version {needed} is needed, {version} is here")
 
-    async def _store(self, task: wire.Task, verified: VerifiedTask, digest: bytes) -> None:
+    async def _store(self, task: wire.Task, verified: VerifiedTask, digest: bytes) -> TaskState:
         header = verified.header
         row = store.NewTask(
             task_id=task.task_id,
@@ -91,15 +88,21 @@ class Intake:
             task=task.SerializeToString(),
         )
 
-        async def apply(connection: AsyncConnection) -> None:
-            if await store.task_of_query(connection, row.requester, row.query_id) is not None:
-                raise WardgateError(ErrorCode.REPLAYED, "the query came before, under another task id")
+        async def apply(connection: AsyncConnection) -> TaskState:
+            known = await store.find_task(connection, row.task_id)
+            if known is not None and known.content_sha256 == digest:
+                return known.state  # another delivery was quicker
+            if known is not None or await store.task_of_query(connection, row.requester, row.query_id) is not None:
+                raise WardgateError(ErrorCode.REPLAYED, "the task id or the query came before, with other content")
             await store.insert_task(connection, row)
+            return TaskState.ACCEPTED
 
-        await self._responder.journal.record([], apply)
+        return (await self._responder.journal.record([], apply)).result
 
     async def refuse(self, task: wire.Task, digest: bytes, error: WardgateError) -> TaskState:
-        """Keep a task that does not verify, or no longer does, as evidence, and raise the alarm.
+        """Raise the alarm about a task that does not verify, or no longer does, and keep it as evidence.
+
+        A task that is stored under this id is ended only if it is the very one that is refused.
 
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`.
@@ -119,25 +122,17 @@ class Intake:
         )
 
         async def apply(connection: AsyncConnection) -> None:
-            if await store.find_task(connection, row.task_id) is not None:
+            known = await store.find_task(connection, row.task_id)
+            if known is not None and known.content_sha256 == digest:
                 await store.settle_task(connection, store.Settled(row.task_id, TaskState.REFUSED))
                 await close_waiting_referral(connection, row.task_id, ReferralState.CANCELLED, now)
-            elif _is_id(row.task_id):
+            elif known is None and _is_id(row.task_id):
                 await store.insert_task(connection, row)
 
-        return await self._raise_alarm(task, digest, error, apply)
-
-    async def _raise_alarm(
-        self,
-        task: wire.Task,
-        digest: bytes,
-        error: WardgateError,
-        apply: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-    ) -> TaskState:
         task_id = task.task_id if _is_id(task.task_id) else "no-id"
         _log.event(Event.TASK_NOT_VERIFIED, task_id=task_id, error=error)
         entry = evidence.alarm_entry(
-            at=int(self._responder.clock()),
+            at=now,
             responder=self._responder.agency_id,
             task_id=task_id,
             error=str(error.code),

@@ -30,7 +30,7 @@ from federation.query import CategoryAsked, Period
 from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2, pseudonym_pb2, query_pb2
 from keys import domains
-from keys.digest import sha256
+from keys.digest import derive_key, sha256
 from keys.envelope import SealingKey
 from keys.nhs_number import NhsNumber
 from keys.pseudonym import HolderKeys, Pseudonym, Role, ScopeEpoch, blind_identifiers, unblind
@@ -65,6 +65,11 @@ class Party:
     sealing: SealingKey = field(default_factory=SealingKey.generate)
     epochs: tuple[int, ...] = (1,)
 
+    @property
+    def keys(self) -> tuple[SigningKey, SealingKey]:
+        """Both private keys."""
+        return self.signing, self.sealing
+
     def statement(self) -> KeyStatement:
         return KeyStatement(
             agency=self.agency,
@@ -94,21 +99,53 @@ class Federation:
     gateway_key: SigningKey = field(default_factory=SigningKey.generate)
     trustee_key: SigningKey = field(default_factory=SigningKey.generate)
     audit: SealingKey = field(default_factory=SealingKey.generate)
-    gateway: HolderKeys = field(
-        default_factory=lambda: HolderKeys("gateway", {epoch: Secret.random() for epoch in (1, 2, 3)})
-    )
-    trustee: HolderKeys = field(
-        default_factory=lambda: HolderKeys("trustee", {epoch: Secret.random() for epoch in (1, 2, 3)})
-    )
+    seeds: tuple[Secret, Secret] = field(default_factory=lambda: (Secret.random(), Secret.random()))
+    gateway: HolderKeys = field(init=False)
+    trustee: HolderKeys = field(init=False)
     version: int = 0
     directory: TrustedDirectory = field(init=False)
     evaluated: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.gateway = HolderKeys("gateway", _epochs(self.seeds[0]))
+        self.trustee = HolderKeys("trustee", _epochs(self.seeds[1]))
         self.directory = TrustedDirectory.empty(
             Anchors(gateway_key=self.gateway_key.verify_key, trustee_key=self.trustee_key.verify_key)
         )
         self.publish()
+
+    def secrets(self) -> dict[str, Any]:
+        """Everything another process needs to be the same federation."""
+        return {
+            "seeds": [seed.reveal().hex() for seed in self.seeds],
+            "keys": [key.secret.reveal().hex() for key in (self.gateway_key, self.trustee_key)],
+            "audit": self.audit.secret.reveal().hex(),
+            "parties": {
+                party.agency: [party.kind, party.legal_class, *(key.secret.reveal().hex() for key in party.keys)]
+                for party in self.parties.values()
+            },
+        }
+
+    @classmethod
+    def of(cls, secrets: Mapping[str, Any]) -> "Federation":
+        """The federation whose `secrets` these are."""
+        gateway_key, trustee_key = (SigningKey(Secret(bytes.fromhex(key))) for key in secrets["keys"])
+        return cls(
+            parties={
+                agency: Party(
+                    agency,
+                    kind,
+                    legal_class,
+                    SigningKey(Secret(bytes.fromhex(signing))),
+                    SealingKey(Secret(bytes.fromhex(sealing))),
+                )
+                for agency, (kind, legal_class, signing, sealing) in secrets["parties"].items()
+            },
+            gateway_key=gateway_key,
+            trustee_key=trustee_key,
+            audit=SealingKey(Secret(bytes.fromhex(secrets["audit"]))),
+            seeds=(Secret(bytes.fromhex(secrets["seeds"][0])), Secret(bytes.fromhex(secrets["seeds"][1]))),
+        )
 
     # -- directory ----------------------------------------------------------------------------------------------
 
@@ -264,6 +301,10 @@ class Federation:
             admission_signature=self.gateway_key.sign(domains.ADMISSION, admission),
             decision=decision,
         )
+
+
+def _epochs(seed: Secret) -> dict[int, Secret]:
+    return {epoch: derive_key(seed, f"epoch {epoch}") for epoch in (1, 2, 3)}
 
 
 def _categories(pairs: Sequence[tuple[str, str]]) -> tuple[CategoryAsked, ...]:
