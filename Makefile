@@ -1,21 +1,88 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 OPA_VERSION := v1.20.2
 OPA := .cache/opa/bin/opa
 BUF := .cache/buf/node_modules/.bin/buf
+LIBSODIUM := libsodium.so.23|libsodium.so.26|libsodium.23.dylib|libsodium.26.dylib
 
-.PHONY: help setup setup-dev check test demo proto policies bench lock system-libraries
+# gRPC's C core writes to standard error what the services log in their own words.
+export GRPC_VERBOSITY ?= NONE
+
+.PHONY: help setup setup-dev test check checks demo bench policies proto docs lock clean
+.PHONY: ready tools python system-libraries
 
 help: ## Show this help
-	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+test: ready ## Set up, check everything and run every test (what CI runs)
+	@$(MAKE) --no-print-directory checks; checked=$$?; \
+	$(PY) -m pytest -q -p no:cacheprovider; tested=$$?; \
+	test $$checked = 0 || echo '*** The checks before the tests failed: see above ***'; \
+	exit $$((checked + tested))
+
+check: ready checks ## Lint, types, layers, wire contract, and whether generated files are current
+
+checks:
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) tools/generate_stubs.py --check
+	$(PY) tools/generate_docs.py --check
+	@if [ -x $(BUF) ]; then echo '$(BUF) lint'; cd proto && ../$(BUF) lint; fi
+	@if [ -x $(OPA) ]; then echo '$(PY) tools/build_policies.py --check'; $(PY) tools/build_policies.py --check; fi
+
+demo: setup ## Run the story of one referral on this machine, from end to end
+	$(VENV)/bin/wardgate sandbox demo
+
+bench: setup ## Measure beside the floor, in one run
+	$(PY) -m bench
+
+policies: setup-dev $(OPA) ## Rebuild policies/dist from policies/ (needs Go)
+	$(PY) tools/build_policies.py
+
+proto: setup-dev ## Regenerate federation/wire from proto/
+	$(PY) tools/generate_stubs.py
+
+docs: setup-dev ## Regenerate the reference pages under docs/
+	$(PY) tools/generate_docs.py
+
+setup: python system-libraries $(VENV)/run.stamp ## Install what running needs into .venv
+
+setup-dev: setup $(VENV)/dev.stamp ## Install what developing and testing needs too
+
+lock: ## Recompile the hash-locked requirements (needs uv on the PATH)
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements/run.txt >/dev/null
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev \
+	  -c requirements/run.txt -o requirements/dev.txt >/dev/null
+
+clean: ## Remove the environment, the built tools, every cache and the sandbox
+	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache sandbox-run
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- what the targets above stand on -----------------------------------------------------------------------------------
+
+ready: # two at a time: the environment is downloaded while OPA is compiled
+	@$(MAKE) --no-print-directory -j2 setup-dev tools
+
+python:
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed; name one with PYTHON=...'; exit 1; }
 
 system-libraries:
-	@ldconfig -p | grep -q 'libsodium.so.23' || (apt-get update -q && apt-get install -y -q --no-install-recommends libsodium23)
+	@if ldconfig -p 2>/dev/null | grep -qE '$(LIBSODIUM)'; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -q && apt-get install -y -q --no-install-recommends libsodium23; \
+	elif ldconfig -p >/dev/null 2>&1; then \
+	  echo 'libsodium 1.0.18 or newer is needed (Debian, Ubuntu: libsodium23; Fedora: libsodium)'; exit 1; fi
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
-	test -x $(PY) || python3 -m venv $(VENV)
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --require-hashes -r requirements/run.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -24,23 +91,22 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt
 	touch $@
 
-setup: system-libraries $(VENV)/run.stamp ## Install what running needs into .venv
+# Where Go or npm is missing, what needs OPA or buf is skipped, and says so; where CI is set, that is an error.
+define MISSING
+printf '\n*** SKIPPED: %s is not installed, so %s ***\n\n' '$(1)' '$(2)'; test -z "$$CI"
+endef
 
-setup-dev: setup $(VENV)/dev.stamp ## Install what developing and testing needs too
+tools:
+	@if [ -x $(OPA) ]; then :; elif command -v go >/dev/null; then $(MAKE) --no-print-directory $(OPA); \
+	else $(call MISSING,Go,policies are not rebuilt and tests of a real OPA do not run); fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(BUF); \
+	elif [ -x $(BUF) ]; then :; else $(call MISSING,npm,the wire contract is not linted); fi
 
 $(OPA):
 	GOBIN=$(CURDIR)/$(dir $@) go install github.com/open-policy-agent/opa@$(OPA_VERSION)
 
-$(BUF): tools/buf/package-lock.json
-	mkdir -p .cache/buf && cp tools/buf/package.json tools/buf/package-lock.json .cache/buf/
-	cd .cache/buf && npm ci --silent --no-audit --no-fund
-
-proto: setup-dev ## Regenerate federation/wire from proto/
-	$(PY) tools/generate_stubs.py
-
-lock: ## Recompile the hash-locked requirements (needs uv on the PATH)
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements/run.txt >/dev/null
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev \
-	  -c requirements/run.txt -o requirements/dev.txt >/dev/null
+# `npm install` and not `npm ci`: the lock names the packages of Linux only, and other machines take theirs by version.
+$(BUF): tools/buf/package.json tools/buf/package-lock.json
+	mkdir -p .cache/buf && cp tools/buf/package.json tools/buf/package-lock.json tools/buf/.npmrc .cache/buf/
+	cd .cache/buf && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
