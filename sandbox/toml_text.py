@@ -29,8 +29,9 @@ def _table(content: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) 
 def _is_table(value: object) -> bool:
     if isinstance(value, Mapping):
         return True
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    return is_list and bool(value) and all(isinstance(item, Mapping) for item in value)  # type: ignore[attr-defined]
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return False
+    return bool(value) and all(isinstance(item, Mapping) for item in value)
 
 
 def _value(value: object) -> str:

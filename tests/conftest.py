@@ -1,0 +1,17 @@
+"""What all tests share: a quiet gRPC, and a plain word at the end about what could not run here."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before the first import of grpc, whose C core reads it once
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name each thing whose absence skipped tests, above pytest's own last line."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"*** {count} SKIPPED: {reason.removeprefix('Skipped: ')}", yellow=True, bold=True)

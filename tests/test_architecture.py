@@ -1,0 +1,200 @@
+"""The house's own rules, held by the code itself: purity, sizes, suppressions, package files, no machine's traces."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("agency_node", "bench", "federation", "gateway", "keys", "sandbox", "trustee", "wardgate")
+
+FOREIGN = ("grpc", "grpc_health", "sqlalchemy", "sqlmodel", "aiohttp", "aiosqlite", "asyncpg", "requests", "alembic")
+"""Libraries that reach a network or a database. `keys` has a stricter test of its own."""
+
+PURE_WITHOUT_SAYING_SO = {
+    "agency_node.departure",
+    "agency_node.reference",
+    "federation.admission",
+    "federation.answer",
+    "federation.canonical",
+    "federation.document",
+    "federation.errors",
+    "federation.events",
+    "federation.exit_codes",
+    "federation.ledger.entry",
+    "federation.limits",
+    "federation.query",
+    "federation.vocabulary",
+    "trustee.epochs",
+}
+"""Modules that others rely on to be free of I/O though their first lines are about something else."""
+
+NAME_STORE_TYPES = {"agency_node.evidence", "agency_node.referral"}
+"""Pure functions over row types of the store: they load its library and call nothing of it."""
+
+CLAIM = re.compile(r"\bPure(?=[.:;])|\b[Nn]o I/O[.;]|\bwithout I/O\b")
+
+
+def modules(*packages: str) -> Iterator[Path]:
+    """Hand-written modules: not generated code, not migrations."""
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if not {"wire", "migrations"} & set(path.parts):
+                yield path
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def claimed_pure() -> set[str]:
+    found = {dotted(path) for path in modules(*PACKAGES) if CLAIM.search(docstring(path))}
+    return {name for name in found if not name.startswith("keys")}
+
+
+def loaded_by(names: list[str]) -> dict[str, list[str]]:
+    """The foreign libraries that each module is the first to load, in one fresh interpreter."""
+    program = (
+        "import importlib, json, sys\n"
+        f"foreign, found = set({FOREIGN!r}), {{}}\n"
+        f"for name in {names!r}:\n"
+        "    before = foreign & sys.modules.keys()\n"
+        "    importlib.import_module(name)\n"
+        "    found[name] = sorted((foreign & sys.modules.keys()) - before)\n"
+        "print(json.dumps(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, list[str]] = json.loads(done.stdout)
+    return result
+
+
+def test_pure_modules_load_neither_network_nor_database() -> None:
+    names = sorted((claimed_pure() | PURE_WITHOUT_SAYING_SO) - NAME_STORE_TYPES)
+
+    assert {name: loaded for name, loaded in loaded_by(names).items() if loaded} == {}
+
+
+def test_the_look_at_what_is_loaded_sees_what_is_loaded() -> None:
+    assert loaded_by(["federation.store"])["federation.store"] != []
+
+
+@pytest.mark.parametrize("name", sorted(NAME_STORE_TYPES))
+def test_an_exception_to_purity_is_still_needed(name: str) -> None:
+    assert loaded_by([name])[name] != []
+
+
+def test_modules_that_must_be_pure_are_among_those_looked_at() -> None:
+    assert {
+        "agency_node.composing",
+        "agency_node.disclosure",
+        "agency_node.picture",
+        "agency_node.question",
+        "agency_node.records",
+        "agency_node.task",
+        "federation.batch",
+        "federation.directory",
+        "federation.following",
+        "federation.ledger.checkpoint",
+        "federation.ledger.tree",
+        "federation.ledger.witness",
+        "gateway.admission",
+        "trustee.quotas",
+    } <= claimed_pure()
+
+
+def test_a_package_file_holds_a_docstring_and_nothing_else() -> None:
+    for path in (path for package in PACKAGES for path in sorted((ROOT / package).rglob("__init__.py"))):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert len(body) == 1, path
+        assert ast.get_docstring(ast.Module(body=body, type_ignores=[])), path
+
+
+def test_modules_are_short() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules(*PACKAGES)}
+    long = {dotted(path): length for path, length in lengths.items() if length > 500}
+
+    assert median(lengths.values()) < 200
+    assert long == {}
+
+
+def comments(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.string
+
+
+NOQA = re.compile(r"noqa: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*(?: - | +# )\S")
+IGNORE = re.compile(r"type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\] +(?:# |- )\S")
+
+
+def test_every_suppression_names_its_rule_and_its_reason() -> None:
+    bare = [
+        f"{dotted(path)}: {comment}"
+        for path in modules(*PACKAGES, "tools")
+        for comment in comments(path)
+        if ("noqa" in comment and not NOQA.search(comment))
+        or ("type: ignore" in comment and not IGNORE.search(comment))
+    ]
+
+    assert bare == []
+
+
+def test_no_function_is_let_off_the_limit_on_its_paths() -> None:
+    looked_at = modules(*PACKAGES, "tools", "tests")
+
+    assert [dotted(path) for path in looked_at if re.search(r"C90[1]", path.read_text(encoding="utf-8"))] == []
+
+
+UNTRACKED = {".git", "node_modules", "__pycache__", "dist", "build"}
+
+
+def ignored() -> set[str]:
+    """Folders that `.gitignore` names, at any depth."""
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    return UNTRACKED | {line.strip("/") for line in lines if line.endswith("/") and "*" not in line and "!" not in line}
+
+
+def text_files() -> Iterator[tuple[Path, str]]:
+    skipped = ignored() - {"dist"}
+    for path in sorted(ROOT.rglob("*")):
+        inside = path.relative_to(ROOT).parts
+        if skipped.isdisjoint(inside) and not any(part.endswith(".egg-info") for part in inside) and path.is_file():
+            try:
+                yield path, path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue
+
+
+MACHINE_PATH = re.compile(r"(?<![\w.$}{/-])/(?:work|root|Users|home)/[A-Za-z]")
+REGISTRY = re.compile(r"py" + r"pi\.org|pythonhosted|npm" + r"js\.(?:org|com)|proxy\.golang|index-url|\"resolved\"")
+
+
+def test_no_file_names_a_folder_of_somebodys_machine() -> None:
+    found = [str(path.relative_to(ROOT)) for path, text in text_files() if MACHINE_PATH.search(text)]
+
+    assert found == []
+
+
+def test_locked_requirements_name_no_registry_and_every_hash() -> None:
+    locks = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "tools/buf/package-lock.json"]
+
+    assert len(locks) == 3
+    assert [path.name for path in locks if REGISTRY.search(path.read_text(encoding="utf-8"))] == []
+    for path in locks[:2]:
+        wanted = re.findall(r"^[a-z][\w.-]*(?:\[[\w,-]+\])?==\S+.*\\$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        hashed = re.findall(r"\\\n    --hash=sha256:[0-9a-f]{64}", path.read_text(encoding="utf-8"))
+        assert len(wanted) > 20
+        assert len(hashed) >= len(wanted)
