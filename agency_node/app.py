@@ -44,7 +44,8 @@ from federation.canonical import JsonObject
 from federation.counters import DAY_S, Counters
 from federation.directory import Agency, Anchors
 from federation.following import Follower
-from federation.keyfiles import read_verify_key
+from federation.keyfiles import read_verify_key, write_public
+from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.limits import MAX_BATCH_ELEMENTS
 from federation.policy.setup import OpenPolicy, PolicyChoice, open_policy
@@ -110,6 +111,7 @@ async def lay_foundation(
         stack.push_async_callback(engine.dispose)
         journal = Journal(engine, f"wardgate/node/{settings.agency}", keychain.signing_key, clock)
         await journal.open()
+        write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
         stack.push_async_callback(journal.aclose)
         executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="work")
         stack.callback(executor.shutdown, wait=False)

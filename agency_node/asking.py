@@ -33,7 +33,7 @@ from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Obligation, Reason
 from federation.policy_input import ENGLAND, agency_input, date_parts, policy_time
-from federation.query import QueryHeader, parse_query
+from federation.query import Approval, QueryHeader, parse_query
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
 from keys.digest import sha256
@@ -104,6 +104,7 @@ class Asking:
         own = self._directory().agency(self._agency)
         question = check_question(
             document,
+            approvals=self._approvals(document, user),
             catalogue=self._policy.catalogue,
             home_area=own.descriptor.areas[0],
             today=datetime.fromtimestamp(self._clock(), UTC).astimezone(ENGLAND).date(),
@@ -123,6 +124,19 @@ class Asking:
             await self._store(question, composed, evaluated)
             await self._await_picture(await self._pursuits.start(query_id), composed.header.deadline_at)
             return await self.picture(query_id, user.id)
+
+    def _approvals(self, document: QuestionDocument, asker: User) -> list[Approval]:
+        """The colleagues named as having approved, with the role each has here. Nobody approves their own question.
+
+        Raises:
+            WardgateError: `USER_UNKNOWN`.
+        """
+        users = self._users.current()
+        approvers = [(users.get(named.user), named.kind) for named in document.approvals if named.user != asker.id]
+        return [
+            Approval(role=approver.role, kind=kind, user_ref=self._vault.user_ref(approver.id))
+            for approver, kind in approvers
+        ]
 
     async def _decide(
         self, question: CheckedQuestion, user: User, own: Agency, query_id: str

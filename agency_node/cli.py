@@ -144,7 +144,7 @@ def ask(
     urgency: Annotated[Urgency | None, typer.Option("--urgency", help="Default routine.")] = None,
     break_glass: Annotated[str, typer.Option("--break-glass", help="Reason code of a break-glass request.")] = "",
     approval: Annotated[
-        list[str] | None, typer.Option("--approval", help="ROLE:KIND:USER of a second person's approval.")
+        list[str] | None, typer.Option("--approval", help="USER:KIND of a colleague's approval, such as p.sayle:manager.")
     ] = None,
     area: Annotated[str, typer.Option("--area", help="Area asked in; default: the agency's first.")] = "",
     as_json: Json = False,
@@ -181,9 +181,8 @@ def ask(
 
 
 def _approval(text: str) -> JsonObject:
-    role, _, rest = text.partition(":")
-    kind, _, user_ref = rest.partition(":")
-    return {"role": role, "kind": kind, "user_ref": user_ref}
+    user, _, kind = text.partition(":")
+    return {"user": user, "kind": kind}
 
 
 def _show(picture: JsonObject, *, as_json: bool) -> None:

@@ -90,8 +90,8 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
         "period": _period(query.header),
         "targets": [_target(target, catalogue) for target in ordered],
         "chronology": chronology(ordered),
-        "reasons": [_reason(reason, catalogue) for reason in query.reasons],
-        "obligations": [_obligation(item) for item in query.obligations],
+        "reasons": [_reason(reason, catalogue) for reason in {item.code: item for item in query.reasons}.values()],
+        "obligations": [_obligation(item) for item in {item.id: item for item in query.obligations}.values()],
         "warnings": [*query.warnings, *([FALSE_REASSURANCE] if completeness is Completeness.INCOMPLETE else [])],
         "receipt": dict(query.receipt) if query.receipt else None,
     }

@@ -4,7 +4,7 @@ A mistyped number, purpose, category or date is a clear error and goes nowhere; 
 policy alone to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar, Final
@@ -39,6 +39,13 @@ DEFAULT_TIMES: Final[Mapping[Urgency, Times]] = {
 }
 
 
+class ApprovalNamed(Document):
+    """A colleague who has approved the question, by the id this node knows them under, and in what capacity."""
+
+    user: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Code
+
+
 class QuestionDocument(Document):
     """What the command line or a screen sends to the node. Empty strings and lists mean: the node's default."""
 
@@ -51,7 +58,7 @@ class QuestionDocument(Document):
     start: Annotated[str, Field(max_length=10)] = ""
     end: Annotated[str, Field(max_length=10)] = ""
     attestations: Annotated[list[Code], Field(max_length=limits.MAX_ATTESTATIONS)] = Field(default_factory=list)
-    approvals: Annotated[list[Approval], Field(max_length=limits.MAX_APPROVALS)] = Field(default_factory=list)
+    approvals: Annotated[list[ApprovalNamed], Field(max_length=limits.MAX_APPROVALS)] = Field(default_factory=list)
     justification: Annotated[str, Field(max_length=limits.MAX_JUSTIFICATION_CHARS, repr=False)] = ""
     family_informed: FamilyInformed = FamilyInformed.NO
     urgency: Urgency | None = None
@@ -78,11 +85,19 @@ class CheckedQuestion:
     area: str
 
 
-def check_question(document: QuestionDocument, *, catalogue: Catalogue, home_area: str, today: date) -> CheckedQuestion:
+def check_question(
+    document: QuestionDocument,
+    *,
+    approvals: Sequence[Approval],
+    catalogue: Catalogue,
+    home_area: str,
+    today: date,
+) -> CheckedQuestion:
     """Check a question and fill in the defaults.
 
     Args:
         document: As the user put it.
+        approvals: The approvals it names, looked up among this node's people.
         catalogue: The bundle's purposes and categories.
         home_area: The area asked in when the question names none.
         today: England's calendar date.
@@ -105,7 +120,7 @@ def check_question(document: QuestionDocument, *, catalogue: Catalogue, home_are
         categories=_categories(document.categories, purpose, catalogue),
         period=_period(document.start, document.end, today),
         attestations=tuple(document.attestations),
-        approvals=tuple(document.approvals),
+        approvals=tuple(approvals),
         justification=document.justification,
         family_informed=document.family_informed,
         identifier_state=IdentifierState.PRESENT,

@@ -45,7 +45,7 @@ def show_picture(picture: JsonObject, console: Console | None = None) -> None:
     if picture["targets"]:
         out.print(_targets(picture))
     if picture["chronology"]:
-        out.print(_chronology(picture))
+        _show_chronology(picture, out)
     for warning in picture["warnings"]:
         out.print(f"[bold yellow]{escape(warning)}[/bold yellow]")
 
@@ -84,16 +84,13 @@ def _pointer(record: Mapping[str, Any]) -> str:
     return f"{record['category']}: {record['type']} {record['date']}"
 
 
-def _chronology(picture: JsonObject) -> Table:
-    table = Table("date", "agency", "category", "what", "kind of claim", title="chronology")
+def _show_chronology(picture: JsonObject, out: Console) -> None:
+    out.print("[bold]chronology[/bold], oldest first; each line says who says so and what kind of claim it is")
     for event in picture["chronology"]:
-        what = ", ".join(f"{name} {value}" for name, value in sorted(event["fields"].items()))
-        claim = event["assertion"] + (f" [{event['handling_code']}]" if event["handling_code"] else "")
-        table.add_row(
-            event["date"],
-            escape(event["agency"]),
-            escape(event["category"]),
-            escape(what),
-            escape(claim),
+        code = f", handling code {event['handling_code']}" if event["handling_code"] else ""
+        claim = event["assertion"].replace("_", " ")
+        out.print(
+            f"  {event['date']}  [bold]{escape(event['category'])}[/bold]  {escape(event['agency'])}  ({claim}{code})"
         )
-    return table
+        for name, value in sorted(event["fields"].items()):
+            out.print(f"      {escape(name)}: {escape(str(value))}")

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.counters import DAY_S, Counters
 from federation.directory import Anchors, TrustedDirectory
-from federation.keyfiles import read_audit_key, read_verify_key
+from federation.keyfiles import read_audit_key, read_verify_key, write_public
+from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.store import migrate, open_engine, reading
@@ -90,6 +91,8 @@ async def build(
         journal = Journal(
             engine, origin=f"wardgate/gateway/{settings.id}", signing_key=keychain.signing_key, clock=clock
         )
+        await journal.open()
+        write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
         stack.push_async_callback(journal.aclose)
         yield await _compose(settings, keychain, engine, journal, stack, supervisor, clock)
 

@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from federation.errors import ErrorCode, WardgateError
 from federation.transport.channel import RotatingChannel
+from federation.transport.correlation import correlated
 from federation.transport.failures import call_errors
 from federation.wire.v1 import pseudonym_pb2 as wire
 from federation.wire.v1 import pseudonym_pb2_grpc
@@ -41,9 +42,11 @@ class GrpcTrustee:
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
+        """Errors of a call, made under an id of its own: the trustee must not learn the id of a query."""
         try:
-            async with call_errors(self._channel.server):
-                yield
+            with correlated():
+                async with call_errors(self._channel.server):
+                    yield
         except WardgateError as error:
             if error.code in _OUT_OF_REACH:
                 raise WardgateError(ErrorCode.TRUSTEE_UNAVAILABLE, error.code) from error

@@ -72,11 +72,12 @@ def status(directory: Dir, as_json: Json = False) -> None:
 def demo(
     directory: Annotated[Path | None, typer.Option("--dir", help="Keep everything in this folder.")] = None,
     region: RegionFile = SHIPPED_REGION,
+    scene: Annotated[list[str] | None, typer.Option("--scene", help="Play only this scene; repeatable.")] = None,
 ) -> None:
     """The story of one referral, end to end; verifies the ledgers at the end."""
     from sandbox.demo import run_demo
 
     if directory is not None:
-        raise typer.Exit(run_demo(load_region(region), SandboxFolder(directory.resolve())))
+        raise typer.Exit(run_demo(load_region(region), SandboxFolder(directory.resolve()), scenes=scene or ()))
     with tempfile.TemporaryDirectory(prefix="wardgate-") as scratch:
-        raise typer.Exit(run_demo(load_region(region), SandboxFolder(Path(scratch))))
+        raise typer.Exit(run_demo(load_region(region), SandboxFolder(Path(scratch)), scenes=scene or ()))

@@ -4,21 +4,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from agency_node import keychain as node_keys
-from agency_node.settings import NodeSettings
-from federation.canonical import JsonObject, from_json
 from federation.errors import ErrorCode, WardgateError
 from federation.transport.certificates import HeldCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors
-from federation.wire.v1 import local_pb2, local_pb2_grpc
 from gateway import keychain as gateway_keys
 from gateway.settings import GatewaySettings
 from keys.keyring import Keyring
+from sandbox.local_calls import NodeCaller
 from sandbox.processes import Started
 
 PAUSE_S: Final = 0.1
@@ -74,28 +71,7 @@ class GatewayProbe:
         await self._channel.close(None)
 
 
-class NodeProbe:
-    """Asks a node's status on its local port."""
-
-    def __init__(self, settings: NodeSettings) -> None:
-        keychain = node_keys.load_keychain(Keyring(settings.keys_dir))
-        self._party = settings.local_party
-        certificates = HeldCertificates(keychain.local_credentials(self._party, serves=False, now=time.time()))
-        address = f"{settings.local.host}:{settings.local.port}"
-        self._channel = RotatingChannel(address, self._party, certificates)
-        self._stub = local_pb2_grpc.LocalServiceStub(self._channel)
-
-    async def status(self) -> JsonObject:
-        """The node's status."""
-        async with call_errors(self._party):
-            response: Any = await self._stub.GetStatus(local_pb2.GetStatusRequest(), timeout=CALL_S)
-        return from_json(response.status, max_bytes=1024 * 1024, what="status")
-
-    async def is_ready(self) -> bool:
-        """Whether it is attached, and its caseload has been read once."""
-        found = await self.status()
-        return bool(found["link"]["attached"]) and bool(found["caseload"]["indexed"])
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._channel.close(None)
+async def is_ready(node: NodeCaller) -> bool:
+    """Whether a node is attached, and its caseload has been read once."""
+    found = await node.status()
+    return bool(found["link"]["attached"]) and bool(found["caseload"]["indexed"])

@@ -21,8 +21,9 @@ from sandbox.bringup import (
     start_service,
 )
 from sandbox.folder import SandboxFolder
+from sandbox.local_calls import NodeCaller
 from sandbox.processes import Started, stop
-from sandbox.readiness import GatewayProbe, NodeProbe, until
+from sandbox.readiness import GatewayProbe, is_ready, until
 from sandbox.region import Region
 
 Tell = Callable[[str], None]
@@ -89,9 +90,7 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
     tell(f"{len(nodes)} agencies prepared, each with keys and source systems of its own")
     probe = GatewayProbe(GatewaySettings.load(folder.gateway_config), OPERATOR)
     try:
-        await until(
-            probe.is_serving, what="gateway", process=gateway, log=folder.log("gateway"), wait_s=READY_WAIT_S
-        )
+        await until(probe.is_serving, what="gateway", process=gateway, log=folder.log("gateway"), wait_s=READY_WAIT_S)
     finally:
         await probe.aclose()
     tell("trustee and gateway are up")
@@ -99,27 +98,23 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
     online = [plan.id for plan in region.agencies if not plan.faults.offline]
     started = {agency: note(start_service(folder, agency)) for agency in online}
     await asyncio.gather(
-        *(
-            _node_ready(node, started[node.agency], folder, tell)
-            for node in nodes
-            if node.agency in started
-        )
+        *(_node_ready(node, started[node.agency], folder, tell) for node in nodes if node.agency in started)
     )
 
 
 async def _node_ready(settings: NodeSettings, process: Started, folder: SandboxFolder, tell: Tell) -> None:
-    probe = NodeProbe(settings)
+    caller = NodeCaller(settings)
     try:
         await until(
-            probe.is_ready,
+            lambda: is_ready(caller),
             what=settings.agency,
             process=process,
             log=folder.log(settings.agency),
             wait_s=READY_WAIT_S,
         )
-        status = await probe.status()
+        status = await caller.status()
     finally:
-        await probe.aclose()
+        await caller.aclose()
     tell(f"{settings.agency}: {status['caseload']['last_run']['children']} children on its caseload, link up")
 
 
@@ -159,7 +154,7 @@ async def _health(folder: SandboxFolder, process: Started) -> dict[str, Any]:
                 return {"components": await probe.components()}
             finally:
                 await probe.aclose()
-        node = NodeProbe(NodeSettings.load(folder.node_config(process.service)))
+        node = NodeCaller(NodeSettings.load(folder.node_config(process.service)))
         try:
             return dict(await node.status())
         finally:

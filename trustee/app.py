@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,8 @@ from federation.directory import Anchors
 from federation.keyfiles import read_verify_key
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.entry import EntryKind
+from federation.keyfiles import write_public
+from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
@@ -77,9 +79,7 @@ class _House:
 
 
 @asynccontextmanager
-async def build(
-    settings: TrusteeSettings, *, supervisor: Supervisor, clock: Callable[[], float] = time.time
-) -> AsyncIterator[Trustee]:
+async def build(settings: TrusteeSettings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[Trustee]:
     """Build a trustee, ready to start serving; takes it down at the end of the block.
 
     Raises:
@@ -91,12 +91,12 @@ async def build(
         await _record_start(house)
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, house.certificates)
         stack.push_async_callback(channel.close)
-        yield await _compose(house, channel, stack, supervisor)
+        yield await _compose(house, channel, stack)
 
 
 async def serve(settings: TrusteeSettings, supervisor: Supervisor) -> None:
     """Run a trustee until it is asked to stop."""
-    async with build(settings, supervisor=supervisor) as trustee:
+    async with build(settings) as trustee:
         await trustee.server.start()
         try:
             await supervisor.until_stopped()
@@ -115,6 +115,7 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
     journal = await stack.enter_async_context(
         Journal(engine, ledger_origin(settings.party), material.signing_key, clock)
     )
+    write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
     return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
 
 
@@ -128,14 +129,15 @@ async def _record_start(house: _House) -> None:
     await apply_approvals(house.books, settings.caseload_approvals, accepted)
 
 
-async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack, supervisor: Supervisor) -> Trustee:
+async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack) -> Trustee:
     settings = house.settings
     gateway_key = read_verify_key(settings.gateway.verify_key_file)
     deny_list = DenyList(gateway_key)
     members = _members(house, channel, deny_list, gateway_key)
     await members.load()
     epochs = Epochs(house.material.holder, await load_ranges(house.engine))
-    executor = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="group"))
+    live = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="live"))
+    bulk = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="bulk"))
     server = build_server(
         role=ServerRole.TRUSTEE,
         address=settings.listen.address,
@@ -144,11 +146,14 @@ async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStac
         clock=house.clock,
     )
     health = _health(house, members)
-    pseudonym_pb2_grpc.add_TrusteeServiceServicer_to_server(_servicer(house, members, epochs, executor), server.grpc)
+    pseudonym_pb2_grpc.add_TrusteeServiceServicer_to_server(_servicer(house, members, epochs, live, bulk), server.grpc)
     witnesses = Witnesses(house.journal, {str(settings.gateway.party): gateway_key})
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(witnesses), server.grpc)
     health_pb2_grpc.add_HealthServicer_to_server(health, server.grpc)
-    _start_tasks(house, members, epochs, channel, supervisor)
+    # Stopped before anything they use is closed: what is pushed last is closed first.
+    tasks = Supervisor()
+    stack.push_async_callback(tasks.aclose)
+    _start_tasks(house, members, epochs, channel, tasks)
     return Trustee(server, health, members, house.journal)
 
 
@@ -172,7 +177,9 @@ def _members(house: _House, channel: RotatingChannel, deny_list: DenyList, gatew
     )
 
 
-def _servicer(house: _House, members: DirectoryClient, epochs: Epochs, executor: ThreadPoolExecutor) -> TrusteeServicer:
+def _servicer(
+    house: _House, members: DirectoryClient, epochs: Epochs, live: Executor, bulk: Executor
+) -> TrusteeServicer:
     keys, quotas, reader = house.material.holder, house.settings.quotas, reading(house.engine)
 
     async def find(agency: str, query_sha256: bytes) -> Presented | None:
@@ -199,7 +206,8 @@ def _servicer(house: _House, members: DirectoryClient, epochs: Epochs, executor:
             members=members,
             books=house.books,
             quotas=quotas,
-            executor=executor,
+            live=live,
+            bulk=bulk,
             clock=house.clock,
         ),
         translator=Translator(
@@ -208,10 +216,10 @@ def _servicer(house: _House, members: DirectoryClient, epochs: Epochs, executor:
             members=members,
             books=house.books,
             quotas=quotas,
-            executor=executor,
+            executor=live,
             clock=house.clock,
         ),
-        proofs=Proofs(keys=keys, epochs=epochs, books=house.books, find_ticket=find, executor=executor),
+        proofs=Proofs(keys=keys, epochs=epochs, books=house.books, find_ticket=find, executor=live),
         state_points=state,
         counts_of_hour=count,
     )
@@ -233,7 +241,7 @@ def _health(house: _House, members: DirectoryClient) -> Health:
 
 
 def _start_tasks(
-    house: _House, members: DirectoryClient, epochs: Epochs, channel: RotatingChannel, supervisor: Supervisor
+    house: _House, members: DirectoryClient, epochs: Epochs, channel: RotatingChannel, tasks: Supervisor
 ) -> None:
     settings, keyring = house.settings, open_existing_keyring(house.settings.keyring)
     interval_s = settings.directory_interval_s
@@ -246,7 +254,7 @@ def _start_tasks(
     )
     renewal = Renewal(keyring=keyring, channel=channel, party=settings.party, clock=house.clock)
     following = Following(engine=house.engine, epochs=epochs, holder=house.material.holder, keyring=keyring)
-    supervisor.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
-    supervisor.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
-    supervisor.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
-    supervisor.start("retention", forgetting.run, on_crash=OnCrash.RESTART)
+    tasks.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
+    tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
+    tasks.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
+    tasks.start("retention", forgetting.run, on_crash=OnCrash.RESTART)

@@ -11,7 +11,6 @@ from agency_node.store.children import core_table
 from agency_node.store.tables import AskedQuery, AskedTarget, DecisionInput
 
 
-
 class AskedState(StrEnum):
     """Where a query this node put stands."""
 

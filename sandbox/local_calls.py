@@ -1,0 +1,66 @@
+"""What a person of an agency does with its node, call by call, on the node's local port."""
+
+import json
+import time
+from typing import Any, Final
+
+from agency_node import keychain as node_keys
+from agency_node.question import QuestionDocument
+from agency_node.settings import NodeSettings
+from federation.canonical import JsonObject
+from federation.transport.certificates import HeldCertificates
+from federation.transport.channel import RotatingChannel
+from federation.transport.failures import call_errors
+from federation.wire.v1 import local_pb2, local_pb2_grpc
+from keys.keyring import Keyring
+
+LONGEST_S: Final = 330.0
+
+
+class NodeCaller:
+    """One agency's tools."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        keychain = node_keys.load_keychain(Keyring(settings.keys_dir))
+        self._party = settings.local_party
+        certificates = HeldCertificates(keychain.local_credentials(self._party, serves=False, now=time.time()))
+        address = f"{settings.local.host}:{settings.local.port}"
+        self._channel = RotatingChannel(address, self._party, certificates)
+        self._stub = local_pb2_grpc.LocalServiceStub(self._channel)
+
+    async def ask(self, question: QuestionDocument) -> JsonObject:
+        """Put a question; its picture."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.PutQuery(
+                local_pb2.PutQueryRequest(question=question.canonical()), timeout=LONGEST_S
+            )
+        return dict(json.loads(response.picture))
+
+    async def picture(self, query_id: str, user: str) -> JsonObject:
+        """A picture as it stands now."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.GetPicture(local_pb2.GetPictureRequest(query_id=query_id, user=user))
+        return dict(json.loads(response.picture))
+
+    async def referrals(self, user: str) -> list[JsonObject]:
+        """What waits for a decision."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.ListReferrals(local_pb2.ListReferralsRequest(user=user))
+        return list(json.loads(response.referrals)["referrals"])
+
+    async def decide(self, user: str, referral_id: str, *, decision: str, reason: str) -> JsonObject:
+        """Release or withhold."""
+        request = local_pb2.DecideReferralRequest(user=user, referral_id=referral_id, decision=decision, reason=reason)
+        async with call_errors(self._party):
+            response: Any = await self._stub.DecideReferral(request)
+        return dict(json.loads(response.referral))
+
+    async def status(self) -> JsonObject:
+        """The node's status."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.GetStatus(local_pb2.GetStatusRequest(), timeout=5.0)
+        return dict(json.loads(response.status))
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._channel.close(None)
