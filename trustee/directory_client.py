@@ -152,12 +152,11 @@ class DirectoryClient:
             self._deny_list.adopt(SignedDenyList(*denials))
         self._view = _View(directory, accepted)
 
-    async def refresh(self) -> bool:
-        """Fetch and verify, unless that was done within the last second; whether a newer directory came of it.
+    async def refresh(self) -> None:
+        """Fetch and verify, unless that was done within the last second.
 
         A failure is remembered (`failure`), and what was verified before stays in force.
         """
-        before = self.directory.version
         async with self._fetching:
             if self._monotonic() - self._fetched_at >= LEAST_GAP_S:
                 try:
@@ -167,7 +166,6 @@ class DirectoryClient:
                     self._fail(error)
                 finally:
                     self._fetched_at = self._monotonic()
-        return self.directory.version != before
 
     def _fail(self, error: WardgateError) -> None:
         if self.failure is None or self.failure.code is not error.code:

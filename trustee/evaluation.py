@@ -34,7 +34,18 @@ class Evaluated:
 
 
 class Evaluation:
-    """Evaluates signed batches."""
+    """Evaluates signed batches.
+
+    Args:
+        keys: The trustee's keys.
+        epochs: Those in use.
+        members: The agencies as the trustee has verified them.
+        books: Where every evaluation is recorded first.
+        quotas: The trustee's limits.
+        live: Threads for what a person waits for.
+        bulk: Threads for caseloads, whose batches take half a second each.
+        clock: Seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -44,7 +55,8 @@ class Evaluation:
         members: Members,
         books: Books,
         quotas: Quotas,
-        executor: Executor,
+        live: Executor,
+        bulk: Executor,
         clock: Callable[[], float],
     ) -> None:
         self._keys = keys
@@ -52,7 +64,7 @@ class Evaluation:
         self._members = members
         self._books = books
         self._quotas = quotas
-        self._executor = executor
+        self._executors = {"query": live, "caseload": bulk}
         self._clock = clock
 
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> Evaluated:
@@ -72,11 +84,11 @@ class Evaluation:
         """
         agency, batch = await self._verify(header, signature, elements)
         self._epochs.check(batch.agency, batch.epoch)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, check_points, elements)
+        loop, executor = asyncio.get_running_loop(), self._executors[batch.use]
+        await loop.run_in_executor(executor, check_points, elements)
         await self._record(agency, batch, sha256(header))
         key = self._keys.key(batch.agency, batch.epoch)
-        return Evaluated(*await loop.run_in_executor(self._executor, key.evaluate, elements))
+        return Evaluated(*await loop.run_in_executor(executor, key.evaluate, elements))
 
     async def _verify(self, header: bytes, signature: bytes, elements: bytes) -> tuple[Agency, BatchHeader]:
         claimed = parse_batch(header, elements)

@@ -30,8 +30,8 @@ class Members(Protocol):
         """The largest caseload accepted for each agency, whatever the directory declares since."""
         ...
 
-    async def refresh(self) -> bool:
-        """Fetch and verify at once, unless that was done a moment ago; whether a newer directory came of it."""
+    async def refresh(self) -> None:
+        """Fetch and verify at once, unless that was done a moment ago."""
         ...
 
 
@@ -43,10 +43,14 @@ async def verify_signer(
     Raises:
         WardgateError: `AGENCY_UNKNOWN`, or whatever `verify` raised.
     """
+    tried = members.directory.version
     try:
         return _verify(members, agency_id, verify)
     except WardgateError as error:
-        if error.code not in _MAY_BE_STALE or not await members.refresh():
+        if error.code not in _MAY_BE_STALE:
+            raise
+        await members.refresh()
+        if members.directory.version == tried:
             raise
     return _verify(members, agency_id, verify)
 

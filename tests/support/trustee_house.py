@@ -47,10 +47,9 @@ class HeldMembers:
             name: member.declared_caseload for name, member in self.region.members.items()
         }
 
-    async def refresh(self) -> bool:
+    async def refresh(self) -> None:
         self.refreshed += 1
         self.directory = self.region.trusted()
-        return True
 
 
 @dataclass
@@ -98,7 +97,8 @@ class House:
                 members=members,
                 books=books,
                 quotas=quotas,
-                executor=executor,
+                live=executor,
+                bulk=executor,
                 clock=clock,
             ),
             translator=Translator(

@@ -9,7 +9,6 @@ from typing import Any
 
 from federation.ledger.journal import Journal
 from federation.store import migrate, open_engine, sqlite_url
-from federation.supervision import Supervisor
 from federation.transport.certificates import HeldCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.denylist import NoDenyList
@@ -43,17 +42,13 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[tuple[Trustee, int]]:
         """The trustee, serving; with its port."""
-        supervisor = Supervisor()
-        try:
-            async with build(self.settings, supervisor=supervisor) as trustee:
-                await trustee.server.start()
-                try:
-                    yield trustee, trustee.server.port
-                finally:
-                    trustee.health.drain()
-                    await trustee.server.stop(1)
-        finally:
-            await supervisor.aclose()
+        async with build(self.settings) as trustee:
+            await trustee.server.start()
+            try:
+                yield trustee, trustee.server.port
+            finally:
+                trustee.health.drain()
+                await trustee.server.stop(1)
 
     @asynccontextmanager
     async def channel(self, port: int, party: Party = GATEWAY) -> AsyncIterator[RotatingChannel]:
