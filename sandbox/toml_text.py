@@ -1,4 +1,4 @@
-"""Writes settings files. The standard library reads TOML only; what a sandbox writes are strings, numbers and tables."""
+"""Writes settings files, which the standard library only reads; a sandbox writes strings, numbers and tables."""
 
 import json
 from collections.abc import Mapping, Sequence
