@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from federation.policy.bundle import DATA
 from keys.nhs_number import NhsNumber
+from sandbox.bringup import POLICY_DIST
 from sandbox.families import Family
 from sandbox.folder import SandboxFolder
 from sandbox.region import Region
@@ -41,7 +43,10 @@ class Leak:
 
 
 def needles_of(region: Region) -> list[Needle]:
-    """Numbers, names and record texts of every scripted and every literal child."""
+    """Numbers, names and record texts of every scripted and every literal child.
+
+    Texts that stand in the policy bundle, such as the title of a programme, are public and tell nothing.
+    """
     found: dict[bytes, str] = {}
     for family in families_of(region):
         found.update(_family(family))
@@ -51,7 +56,8 @@ def needles_of(region: Region) -> list[Needle]:
             found.update(_texts(record.fields.values()))
         for child in plan.children:
             found.update(_number(child.nhs_number))
-    return [Needle(what, content) for content, what in found.items()]
+    public = (POLICY_DIST / DATA).read_bytes()
+    return [Needle(what, content) for content, what in found.items() if content not in public]
 
 
 def _family(family: Family) -> dict[bytes, str]:
