@@ -4,6 +4,7 @@ import calendar
 import datetime as dt
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -31,14 +32,15 @@ def read_date(value: object, formats: Sequence[str] = (), *, partial: bool = Fal
     elif isinstance(value, dt.date):
         return _plausible(value)
     elif isinstance(value, str):
-        found = _read_text(value.strip(), formats, partial=partial)
+        found = _read_text(value.strip(), tuple(formats), partial=partial)
     else:
         raise ValueError("not a date")  # noqa: TRY004 - one exception for every text that is no date
     _plausible(found.date())
     return _plausible(found.astimezone(ENGLAND).date() if found.tzinfo else found.date())
 
 
-def _read_text(text: str, formats: Sequence[str], *, partial: bool) -> dt.datetime:
+@lru_cache(maxsize=16_384)
+def _read_text(text: str, formats: tuple[str, ...], *, partial: bool) -> dt.datetime:
     if partial and _PARTIAL.fullmatch(text):
         text = f"{text}-01"[:10] if len(text) > len("YYYY") else f"{text}-01-01"
     for layout in formats:

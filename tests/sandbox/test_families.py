@@ -1,18 +1,17 @@
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from agency_node.sources.opening import SourceSettings, open_source
 from agency_node.sources.record import SourceChild, SourceRecord
+from agency_node.sources.source import SourceRow
 from federation.errors import ErrorCode, WardgateError
 from keys.nhs_number import NhsNumber
 from sandbox.families import Family, ScriptedChild, find_child, load_families
 from sandbox.generator.kinds import SHAPES
-from sandbox.region import SHIPPED_REGION, Region, load_region
-from sandbox.sources import prepare_source
 
 TODAY = dt.date(2026, 11, 22)
 FAMILIES = load_families(TODAY)
@@ -35,25 +34,15 @@ def scripted() -> list[tuple[Family, ScriptedChild]]:
     return [(family, child) for family in FAMILIES for child in family.children]
 
 
-@pytest.fixture(scope="module")
-def region() -> Region:
-    return load_region(SHIPPED_REGION, today=TODAY)
-
-
-@pytest.fixture(scope="module")
-def read(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Read:
-    """What each kind of agency's own system says of every child, read through its mapping."""
-    root = tmp_path_factory.mktemp("systems")
+@pytest.fixture
+def read(rows: Mapping[str, list[SourceRow]]) -> Read:
+    """What each kind of agency's own system says of every child."""
     found: Read = {}
-    for plan in region.agencies:
-        prepared = prepare_source(region, plan, plan.sources[0], root / plan.id)
-        children: dict[NhsNumber, tuple[frozenset[str], list[SourceRecord]]] = {}
-        for row in open_source(SourceSettings(**prepared.settings), today=lambda: TODAY).read():
-            if isinstance(row, SourceChild):
-                children[row.child] = (row.flags, [])
-            elif isinstance(row, SourceRecord):
-                children[row.child][1].append(row)
-        found[plan.kind] = children
+    for kind, read_rows in rows.items():
+        found[kind] = {row.child: (row.flags, []) for row in read_rows if isinstance(row, SourceChild)}
+        for row in read_rows:
+            if isinstance(row, SourceRecord):
+                found[kind][row.child][1].append(row)
     return found
 
 
