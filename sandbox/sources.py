@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agency_node.sources.record import SourceChild, SourceRecord
+from federation.errors import ErrorCode, WardgateError
 from keys.nhs_number import NhsNumber
 from sandbox.families import SHIPPED_FAMILIES, Family, add_to_holding, load_families
 from sandbox.generator.drafts import Target, Written
@@ -66,6 +67,35 @@ class Prepared:
 def prepare_source(region: Region, plan: AgencyPlan, source: SourcePlan, folder: Path) -> Prepared:
     """Write one source of an agency into a folder of its own; see `prepare_sources`."""
     return _prepared(region, plan, source, folder)
+
+
+def break_source(location: str) -> None:
+    """Take a source system away, as when its server is down: its file or folder gets another name.
+
+    Done after a first reading, it shows that the last caseload stays in force.
+
+    Raises:
+        WardgateError: `REGION_INVALID`: a system that the sandbox did not write is left alone.
+    """
+    path = _written_path(location)
+    path.rename(_away(path))
+
+
+def mend_source(location: str) -> None:
+    """Put a source system back that `break_source` took away."""
+    path = _written_path(location)
+    _away(path).rename(path)
+
+
+def _away(path: Path) -> Path:
+    return path.with_name(f"{path.name}.away")
+
+
+def _written_path(location: str) -> Path:
+    path = location.removeprefix("sqlite:///")
+    if "://" in path:
+        raise WardgateError(ErrorCode.REGION_INVALID, "a database that the sandbox did not write is not taken away")
+    return Path(path)
 
 
 def _prepared(region: Region, plan: AgencyPlan, source: SourcePlan, folder: Path) -> Prepared:

@@ -2,10 +2,14 @@ import datetime as dt
 import json
 from pathlib import Path
 
+import pytest
+
 from agency_node.sources.opening import SourceSettings, open_source
 from agency_node.sources.record import SourceChild, SourceRecord
+from federation.errors import ErrorCode, WardgateError
+from sandbox.generator.kinds import SHAPES
 from sandbox.region import Region, parse_region
-from sandbox.sources import prepare_source, prepare_sources
+from sandbox.sources import break_source, mend_source, prepare_source, prepare_sources
 from tests.support.documents import examples
 
 TODAY = dt.date(2026, 11, 22)
@@ -35,6 +39,27 @@ def test_a_small_region_without_children_still_has_its_sources(tmp_path: Path) -
     plan = found.agency("north-csc")
     (settings,) = prepare_sources(found, plan, tmp_path)
     assert list(open_source(SourceSettings(**settings), today=lambda: TODAY).read()) == []
+
+
+@pytest.mark.parametrize("kind", sorted(SHAPES))
+def test_a_source_that_is_taken_away_is_unreadable_until_it_is_put_back(
+    shipped: Region, tmp_path: Path, kind: str
+) -> None:
+    plan = next(plan for plan in shipped.agencies if plan.kind == kind)
+    (settings,) = prepare_sources(shipped, plan, tmp_path)
+    source = open_source(SourceSettings(**settings), today=lambda: TODAY)
+    break_source(settings["location"])
+    with pytest.raises(WardgateError) as refused:
+        list(source.read())
+    assert refused.value.code is ErrorCode.SOURCE_UNREADABLE
+    mend_source(settings["location"])
+    assert any(isinstance(row, SourceChild) for row in source.read())
+
+
+def test_a_system_that_the_sandbox_did_not_write_is_left_alone() -> None:
+    with pytest.raises(WardgateError) as refused:
+        break_source("postgresql+asyncpg://somewhere/else")
+    assert refused.value.code is ErrorCode.REGION_INVALID
 
 
 def test_an_existing_system_is_pointed_at_from_the_regions_folder(tmp_path: Path) -> None:
