@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from federation.canonical import MAX_INTEGER
 from federation.directory import Anchors
-from federation.keyfiles import read_verify_key
+from federation.errors import ErrorCode, WardgateError
+from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.entry import EntryKind
-from federation.keyfiles import write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
@@ -40,6 +41,7 @@ from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.points import state_points
 from trustee.proofs import Proofs
+from trustee.quotas import HOUR_S
 from trustee.renewal import Renewal
 from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
@@ -187,6 +189,8 @@ def _servicer(
             return await find_ticket(connection, agency, query_sha256)
 
     async def count(hour_start: int) -> list[Count]:
+        if hour_start % HOUR_S or hour_start > MAX_INTEGER:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "that is not the start of an hour")
         async with store_errors("counters"), reader.connect() as connection:
             return await counts_of_hour(connection, hour_start)
 

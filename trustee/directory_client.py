@@ -118,6 +118,7 @@ class DirectoryClient:
         self._clock = clock
         self._monotonic = monotonic
         self._view = _View(TrustedDirectory.empty(anchors), {})
+        self._kept_denials: SignedDenyList | None = None
         self._fetching = asyncio.Lock()
         self._fetched_at = float("-inf")
         self.verified_at = 0
@@ -149,7 +150,8 @@ class DirectoryClient:
             directory = directory.advance(kept.content, kept.signature, entry=Entry.parse(kept.entry).body)
             self.verified_at = kept.verified_at
         if denials is not None:
-            self._deny_list.adopt(SignedDenyList(*denials))
+            self._kept_denials = SignedDenyList(*denials)
+            self._deny_list.adopt(self._kept_denials)
         self._view = _View(directory, accepted)
 
     async def refresh(self) -> None:
@@ -277,10 +279,10 @@ class DirectoryClient:
 
     async def _fetch_deny_list(self) -> None:
         response = await self._source.deny_list(self._deny_list.version)
-        if not response.deny_list:
-            return
-        signed = SignedDenyList(response.deny_list, response.signature)
-        if not self._deny_list.adopt(signed):
+        if response.deny_list:
+            self._deny_list.adopt(SignedDenyList(response.deny_list, response.signature))
+        signed = self._deny_list.signed
+        if signed is None or signed == self._kept_denials:
             return
 
         async def apply(connection: AsyncConnection) -> None:
@@ -288,3 +290,4 @@ class DirectoryClient:
 
         body = {"version": self._deny_list.version, "deny_list_sha256": sha256(signed.document).hex()}
         await self._books.record(Act(EntryKind.DIRECTORY_ACCEPTED, self._gateway, body), apply)
+        self._kept_denials = signed

@@ -19,7 +19,7 @@ from keys.digest import sha256
 from keys.pseudonym import HolderKeys
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
-from trustee.members import Members, accepted_caseload, verify_signer
+from trustee.members import Members, accepted_caseload, check_published, verify_signer
 from trustee.points import check_points
 from trustee.quotas import Quotas, evaluation_charges
 from trustee.store.seen import AlreadyPresentedError, mark_batch
@@ -80,14 +80,15 @@ class Evaluation:
 
         Raises:
             WardgateError: `MESSAGE_*`, `AGENCY_UNKNOWN`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `EPOCH_UNKNOWN`,
-                `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
+                `KEYRING_REJECTED`, `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
         """
         agency, batch = await self._verify(header, signature, elements)
         self._epochs.check(batch.agency, batch.epoch)
+        key = self._keys.key(batch.agency, batch.epoch)
+        check_published(agency, batch.epoch, key.public)
         loop, executor = asyncio.get_running_loop(), self._executors[batch.use]
         await loop.run_in_executor(executor, check_points, elements)
         await self._record(agency, batch, sha256(header))
-        key = self._keys.key(batch.agency, batch.epoch)
         return Evaluated(*await loop.run_in_executor(executor, key.evaluate, elements))
 
     async def _verify(self, header: bytes, signature: bytes, elements: bytes) -> tuple[Agency, BatchHeader]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.query import Ticket, TicketPoint, verify_ticket
@@ -19,7 +20,7 @@ from keys.digest import sha256
 from keys.pseudonym import HolderKeys, ScopeEpoch
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
-from trustee.members import Members, verify_signer
+from trustee.members import Members, check_published, verify_signer
 from trustee.points import check_points
 from trustee.quotas import Quotas, translation_charges
 from trustee.store.seen import AlreadyPresentedError, Presented, extend_ticket, mark_ticket
@@ -73,7 +74,7 @@ class Translator:
 
         Raises:
             WardgateError: `MESSAGE_*`, `AGENCY_UNKNOWN`, `TARGET_UNKNOWN`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`,
-                `EPOCH_UNKNOWN`, `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
+                `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
         """
         found = await self._verify(ticket, signature)
         chosen = choose_points(found, responders)
@@ -98,14 +99,20 @@ class Translator:
         return found
 
     async def _check(self, ticket: Ticket, chosen: Chosen) -> None:
-        self._epochs.check(ticket.requester, ticket.epoch)
         if any(point.responder not in self._members.directory.agencies for point in chosen.points):
             await self._members.refresh()
+        agencies = self._members.directory.agencies
         for point in chosen.points:
-            if point.responder not in self._members.directory.agencies:
+            if point.responder not in agencies:
                 raise WardgateError(ErrorCode.TARGET_UNKNOWN, point.responder)
-            self._epochs.check(point.responder, point.epoch)
+            self._check_key(agencies[point.responder], point.epoch)
+        self._check_key(self._members.directory.agency(ticket.requester), ticket.epoch)
         check_points(b"".join(point.element for point in chosen.points))
+
+    def _check_key(self, agency: Agency, epoch: int) -> None:
+        scope = agency.descriptor.id
+        self._epochs.check(scope, epoch)
+        check_published(agency, epoch, self._keys.key(scope, epoch).public)
 
     async def _record(self, shown: _Presentation) -> None:
         """Record what is new in this presentation; nothing if all of it was recorded before."""

@@ -28,6 +28,7 @@ from federation.wire.v1 import pseudonym_pb2_grpc
 from keys import domains, group
 from keys.certificates import serial_of
 from keys.digest import sha256
+from keys.keyring import Keyring
 from keys.pseudonym import ScopeEpoch, verify_evaluation, verify_translation
 from tests.support.pki import ALICE, CAMDEN, GATEWAY, TRUSTEE
 from tests.support.signers import SignedBatch, SignedTicket, some_elements
@@ -263,6 +264,10 @@ async def test_commands_beside_the_running_trustee_see_and_change_its_store(site
             return await _epochs(gateway, "uclh") == [1, 2]
 
         await until(both)
+        site.region.trustee_holder.add(2, Keyring(site.settings.keyring).load("pseudonym-seed-2"))
+        site.region.members["uclh"].epochs = (1, 2)
+        await site.gateway.publish()
+        await settle(site, version=2)
         await gateway.translate(ticket_of(site, ["uclh"], responder_epoch=2), ["uclh"])
         assert await _epochs(gateway, "camden-csc") == [1]
         with pytest.raises(WardgateError) as caught:

@@ -7,7 +7,8 @@ import pytest
 
 from federation.errors import ErrorCode, WardgateError
 from keys import domains
-from keys.pseudonym import verify_evaluation
+from keys.pseudonym import HolderKey, verify_evaluation
+from keys.secret import Secret
 from tests.support.signers import NOW, SignedBatch, Signer, some_elements
 from tests.support.trustee_house import House, OpenHouse
 from trustee.epochs import EpochRange
@@ -156,12 +157,29 @@ async def test_one_agency_s_quota_is_not_another_s(open_house: OpenHouse) -> Non
 
 async def test_an_epoch_that_is_not_in_use_is_refused(open_house: OpenHouse) -> None:
     house = await open_house(ranges={"camden-csc": EpochRange(2, 3)})
+    house.region.members["camden-csc"].epochs = (1, 2, 3)
+    await house.members.refresh()
     for epoch, code in ((1, ErrorCode.EPOCH_UNKNOWN), (2, None), (3, None), (4, ErrorCode.EPOCH_UNKNOWN)):
         batch = camden(house).batch(some_elements(1), epoch=epoch)
         if code is None:
             await evaluate(house, batch)
         else:
             assert await refused(house, batch) is code
+
+
+async def test_an_epoch_nobody_has_been_told_of_is_refused(open_house: OpenHouse) -> None:
+    house = await open_house(ranges={"camden-csc": EpochRange(1, 2)})
+    batch = camden(house).batch(some_elements(1), epoch=2)
+    assert await refused(house, batch) is ErrorCode.EPOCH_UNKNOWN
+    assert await house.kinds() == []
+
+
+async def test_a_seed_that_does_not_give_the_published_points_is_not_used(house: House) -> None:
+    """With the wrong seed every child would look unknown to everybody."""
+    house.region.trustee_holder.forget(1)
+    house.region.trustee_holder.add(1, Secret.random())
+    assert await refused(house, camden(house).batch(some_elements(1))) is ErrorCode.KEYRING_REJECTED
+    assert await house.kinds() == []
 
 
 @pytest.mark.parametrize("bad", [bytes(32), b"\xff" * 32])
@@ -182,9 +200,9 @@ async def test_without_a_ledger_nothing_is_evaluated_counted_or_marked(house: Ho
     assert await house.counters() == {("camden-csc", "evaluate_caseload"): 2}
 
 
-async def test_without_a_ledger_the_key_is_not_touched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[tuple[str, int]] = []
-    monkeypatch.setattr(house.region.trustee_holder, "key", lambda *of: used.append(of), raising=True)
+async def test_without_a_ledger_nothing_is_multiplied(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[HolderKey] = []
+    monkeypatch.setattr(HolderKey, "evaluate", lambda key, _: used.append(key))
     await house.break_ledger()
     assert await refused(house, camden(house).batch(some_elements(2))) is ErrorCode.LEDGER_UNAVAILABLE
     assert used == []

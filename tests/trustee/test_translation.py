@@ -1,6 +1,7 @@
 """Translating tickets: right to the point, once counted, idempotent, and no second ticket for one query."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.query import Ticket
 from keys import domains, group
 from keys.pseudonym import HolderKeys, verify_translation
+from keys.secret import Secret
 from tests.support.signers import NOW, SignedTicket, Signer, some_elements
 from tests.support.trustee_house import House, OpenHouse
 from trustee.epochs import EpochRange
@@ -56,6 +58,9 @@ async def test_scopes_in_different_epochs_are_translated_between_their_keys(
 ) -> None:
     both = EpochRange(1, 2)
     house = await open_house(ranges={"camden-csc": both, "uclh": both})
+    for name in ("camden-csc", "uclh"):
+        house.region.members[name].epochs = (1, 2)
+    await house.members.refresh()
     keys, (source, target) = house.region.trustee_holder, epochs
     hidden = some_elements(1)
     own = keys.key("camden-csc", source).multiply(hidden)
@@ -66,6 +71,18 @@ async def test_scopes_in_different_epochs_are_translated_between_their_keys(
 async def test_an_epoch_not_in_use_is_refused_at_either_end(house: House) -> None:
     assert await refused(house, camden(house).ticket(TARGETS, epoch=2)) is ErrorCode.EPOCH_UNKNOWN
     assert await refused(house, camden(house).ticket(TARGETS, responder_epoch=2)) is ErrorCode.EPOCH_UNKNOWN
+    assert await house.kinds() == []
+
+
+@pytest.mark.parametrize("scope", ["camden-csc", "uclh"])
+async def test_a_seed_that_does_not_give_the_published_points_is_not_used(house: House, scope: str) -> None:
+    other = HolderKeys("trustee", {1: Secret.random()})
+    agency = house.members.directory.agency(scope)
+    told = dataclasses.replace(agency, trustee_points={1: other.key(scope, 1).public})
+    house.members.directory = dataclasses.replace(
+        house.members.directory, agencies={**house.members.directory.agencies, scope: told}
+    )
+    assert await refused(house, camden(house).ticket(["uclh"]), ["uclh"]) is ErrorCode.KEYRING_REJECTED
     assert await house.kinds() == []
 
 
