@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agency_node.link_sessions import LinkGateway, StreamSession, UnarySession
+from agency_node.link_sessions import SILENCE_S, LinkGateway, StreamSession, UnarySession
 from agency_node.worker import Worker
 from federation.errors import WardgateError
 from federation.events import Event
@@ -74,6 +74,7 @@ class LinkTimes:
     deaths: int = DEATHS
     deaths_window_s: float = DEATHS_WINDOW_S
     steady_s: float = STEADY_S
+    silence_s: float = SILENCE_S
 
 
 class Link:
@@ -137,7 +138,8 @@ class Link:
         return wire.Hello(max_in_flight=self._max_in_flight, absent_until=self._absent_until())
 
     async def _hold_stream(self) -> None:
-        await self._hold(StreamSession(self._gateway, self._worker, hello=self._hello()))
+        silence_s = self._times.silence_s
+        await self._hold(StreamSession(self._gateway, self._worker, hello=self._hello(), silence_s=silence_s))
 
     def _streams_die(self) -> bool:
         """Whether the network is taken not to keep streams."""

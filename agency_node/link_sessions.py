@@ -55,7 +55,7 @@ class StreamSession:
         self._gateway = gateway
         self._worker = worker
         self._silence_s = silence_s
-        self._outbox: asyncio.Queue[wire.AttachRequest] = asyncio.Queue()
+        self._outbox: asyncio.Queue[wire.AttachRequest | None] = asyncio.Queue()
         self._outbox.put_nowait(wire.AttachRequest(hello=hello))
         self.kind: Final = "stream"
         self.heard = 0
@@ -84,11 +84,12 @@ class StreamSession:
             raise WardgateError(ErrorCode.DEADLINE_EXCEEDED, "nothing heard for three probes") from error
         finally:
             self._worker.detach(self)
+            self._outbox.put_nowait(None)
             await _aclose(responses)
 
     async def _requests(self) -> AsyncIterator[wire.AttachRequest]:
-        while True:
-            yield await self._outbox.get()
+        while (message := await self._outbox.get()) is not None:
+            yield message
 
     async def _handle(self, message: wire.AttachResponse) -> None:
         match message.WhichOneof("message"):

@@ -63,7 +63,8 @@ class Worker:
         self._places = asyncio.Semaphore(max_in_flight)
         self._sleep = sleep
         self._outlet: Outlet | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
 
     @property
     def in_flight(self) -> int:
@@ -77,7 +78,7 @@ class Worker:
             if task.state is TaskState.REFERRED and task.referral_state is ReferralState.OPEN:
                 await self._say(outlet, wire.AttachRequest(referred=wire.TaskReferred(task_id=task.task_id)))
             else:
-                self._start(self._finish(task.task_id))
+                self._start(task.task_id, self._finish)
 
     def detach(self, outlet: Outlet) -> None:
         """The outlet is closed."""
@@ -85,12 +86,15 @@ class Worker:
             self._outlet = None
 
     def deliver(self, task: wire.Task) -> None:
-        """Take a task from the gateway and work on it."""
-        self._start(self._take(task, self._departure.now()))
+        """Take a task from the gateway and work on it. One that is being worked on needs no second start."""
+        arrived_s = self._departure.now()
+        self._start(task.task_id, lambda _: self._take(task, arrived_s))
 
     def resume(self, task_id: str) -> None:
         """A human has decided: a task that waited can be answered."""
-        self._start(self._finish(task_id))
+        if task_id in self._running:
+            self._again.add(task_id)  # what runs may have looked before the decision was there
+        self._start(task_id, self._finish)
 
     async def stored(self, task_id: str) -> None:
         """The gateway has an answer."""
@@ -109,20 +113,27 @@ class Worker:
 
     async def aclose(self) -> None:
         """Stop all work. What was begun is found in the store."""
-        running = list(self._running)
+        self._again.clear()
+        running = list(self._running.values())
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._running.add(task)
+    def _start(self, task_id: str, work: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+        if task_id in self._running:
+            return
+        task = asyncio.create_task(work(task_id), name=task_id)
+        self._running[task_id] = task
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        task_id = task.get_name()
+        del self._running[task_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.event(Event.UNHANDLED_EXCEPTION, error=error)
+        if task_id in self._again and not task.cancelled():
+            self._again.discard(task_id)
+            self._start(task_id, self._finish)
 
     async def _take(self, task: wire.Task, arrived_s: float) -> None:
         async with self._places:
