@@ -5,11 +5,13 @@ committed: SQLite in WAL mode with `synchronous=FULL`, PostgreSQL with `synchron
 configuration says. SQLite transactions begin where SQLAlchemy says they begin, reads included.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -35,6 +37,9 @@ MAX_OVERFLOW: Final = 24
 
 _MIGRATION_LOCK: Final = 0x7761726467617465
 """`pg_advisory_xact_lock` key ("wardgate"): replicas that start together migrate one after the other."""
+
+_migrating: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
+"""`alembic.context` and `alembic.op` are one for the whole process: one migration at a time."""
 
 _PRAGMAS: Final = (
     f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -130,8 +135,9 @@ async def migrate(url: str, package: str, to: str = "head") -> None:
             know; `SETTINGS_INVALID`: the URL is wrong.
     """
     engine = open_engine(url)
+    turn = _migrating.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     try:
-        async with store_errors("migration"), writing(engine).begin() as connection:
+        async with turn, store_errors("migration"), writing(engine).begin() as connection:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             await connection.run_sync(_migrate, package, to)

@@ -1,6 +1,7 @@
 """The ledger's statements make the tables that the model describes, and a ledger outlives a service's migrations."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.errors import ErrorCode, WardgateError
-from federation.store import migrate, open_engine
+from federation.store import migrate, open_engine, sqlite_url
 from tests.support.ledger import SERVICE, Insert, a_journal, an_entry, names
 from tests.support.ledger_service import metadata
 
@@ -92,3 +93,15 @@ async def test_replicas_that_start_together_migrate_one_after_the_other(store_ur
     engine = open_engine(store_url)
     assert "ledger_entry" in await tables(engine)
     await engine.dispose()
+
+
+async def test_several_stores_are_migrated_at_once(tmp_path: Path) -> None:
+    urls = [sqlite_url(tmp_path / f"{number}.db") for number in range(6)]
+    revisions = ["0001", "0002"] * 3
+    await asyncio.gather(*(migrate(url, SERVICE, to) for url, to in zip(urls, revisions, strict=True)))
+    for url, to in zip(urls, revisions, strict=True):
+        engine = open_engine(url)
+        async with engine.connect() as connection:
+            found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+        assert found == to
+        await engine.dispose()
