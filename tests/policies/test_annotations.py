@@ -138,6 +138,29 @@ def test_entry_points_are_marked() -> None:
     assert marked == {"requester", "gateway", "node", "audit"}
 
 
+def negated(tree: Json) -> Iterator[Json]:
+    if isinstance(tree, dict):
+        if tree.get("negated"):
+            yield tree
+        for inner in tree.values():
+            yield from negated(inner)
+    elif isinstance(tree, list):
+        for inner in tree:
+            yield from negated(inner)
+
+
+@pytest.mark.parametrize("path", sources())
+def test_under_not_stands_a_named_helper_only(path: str) -> None:
+    """What stands inside a negated call is evaluated before it: where that is undefined, so is the whole denial."""
+    for expression in negated(syntax(path).get("rules", [])):
+        where = f"{path}:{expression['location']['row']}"
+        terms = expression["terms"]
+        if isinstance(terms, list):
+            function, *arguments = terms
+            assert function["value"][0]["value"] not in {"internal", "equal", "count"}, where
+            assert {argument["type"] for argument in arguments} == {"var"}, where
+
+
 @pytest.mark.parametrize("path", sources())
 def test_every_file_has_a_twin_with_its_tests(path: str) -> None:
     twin = POLICIES / path.replace(".rego", "_test.rego")

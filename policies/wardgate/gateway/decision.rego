@@ -137,7 +137,7 @@ target_denials[target.id] contains "TARGET_IS_REQUESTER" if {
 #   reason_code: TARGET_HOLDS_NO_CATEGORY
 target_denials[target.id] contains "TARGET_HOLDS_NO_CATEGORY" if {
 	some target in input.targets
-	not _keeps_something(target.kind)
+	not _keeps_something(target)
 }
 
 # One look-up table for all targets: a rule asked for by a bound key would be evaluated once for each.
@@ -153,7 +153,7 @@ _categories_by_kind := {kind: categories |
 	]
 }
 
-_keeps_something(kind) if count(_categories_by_kind[kind]) > 0
+_keeps_something(target) if count(_categories_by_kind[target.kind]) > 0
 
 _somebody_may_be_asked if {
 	some target in input.targets

@@ -19,7 +19,6 @@ import data.wardgate.lib.calendar
 class_holds(agency) if agency.legal_class != "ARRANGED_PROVIDER"
 
 class_holds(agency) if {
-	agency.legal_class == "ARRANGED_PROVIDER"
 	agency.arranged_by != ""
 	calendar.key(agency.contract_from) <= calendar.today
 	calendar.key(agency.contract_to) >= calendar.today

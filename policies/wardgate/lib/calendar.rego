@@ -56,14 +56,11 @@ whole(value) if {
 #   legal_basis: none, arithmetic
 #   reason_code: NONE
 valid(date) if {
-	is_object(date)
 	whole(date.year)
 	whole(date.month)
 	whole(date.day)
 	date.year >= 1900
 	date.year <= 2199
-	date.month >= 1
-	date.month <= 12
 	date.day >= 1
 	date.day <= _days_in(date.year, date.month)
 }
@@ -92,6 +89,7 @@ _two_digits(number) := concat("", ["0", format_int(number, 10)]) if number < 10
 
 _two_digits(number) := format_int(number, 10) if number >= 10
 
+# Only the months from 1 to 12 have a length.
 _days_in(_, month) := _month_days[month - 1] if month != 2
 
 _days_in(year, 2) := 29 if _leap(year)

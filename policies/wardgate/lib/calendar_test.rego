@@ -53,6 +53,9 @@ test_valid_takes_whole_numbers_in_an_object_only if {
 	not calendar.valid("2026-11-22")
 	not calendar.valid({"year": 2026, "month": 11})
 	not calendar.valid(fixtures.day(2026, 11, 2.5))
+	not calendar.valid(fixtures.day(2026, 11.5, 2))
+	not calendar.valid(fixtures.day(2026, "11", 2))
+	not calendar.valid(fixtures.day(2026.5, 11, 2))
 	not calendar.valid(fixtures.day("2026", 11, 2))
 }
 

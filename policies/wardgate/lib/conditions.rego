@@ -106,7 +106,7 @@ denials contains "ATTESTATION_UNKNOWN" if not _attestations_known
 #   reason_code: ATTESTATION_MISSING
 denials contains "ATTESTATION_MISSING" if {
 	purpose.usable
-	not attested(purpose.row.requires)
+	not _purpose_attested
 }
 
 # METADATA
@@ -117,7 +117,7 @@ denials contains "ATTESTATION_MISSING" if {
 #   reason_code: APPROVAL_MISSING
 denials contains "APPROVAL_MISSING" if {
 	purpose.usable
-	not approved(purpose.row.requires)
+	not _purpose_approved
 }
 
 # METADATA
@@ -128,7 +128,7 @@ denials contains "APPROVAL_MISSING" if {
 #   reason_code: FAMILY_NOT_INFORMED
 denials contains "FAMILY_NOT_INFORMED" if {
 	purpose.usable
-	not family_position(purpose.row.requires)
+	not _purpose_family_position
 }
 
 # METADATA
@@ -205,6 +205,12 @@ notes contains "VOLUME_UNUSUAL" if not volume_usual
 #   legal_basis: UK GDPR Art 32
 #   reason_code: NONE
 volume_usual if _below("alert")
+
+_purpose_attested if attested(purpose.row.requires)
+
+_purpose_approved if approved(purpose.row.requires)
+
+_purpose_family_position if family_position(purpose.row.requires)
 
 _any_attested(codes) if count(codes) == 0
 

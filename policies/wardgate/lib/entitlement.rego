@@ -80,7 +80,7 @@ denials contains "AREA_NOT_OWN" if {
 #   reason_code: AGREEMENT_MISSING
 denials contains "AGREEMENT_MISSING" if {
 	purpose.usable
-	not agency.agreement_held(_agency, purpose.row.agreements_any)
+	not _agreement_held
 }
 
 _kind_matches(kinds) if "*" in kinds
@@ -97,6 +97,8 @@ _role_entitled if {
 _role_known if "*" in data.reference.roles[_role].agency_kinds
 
 _role_known if _agency.kind in data.reference.roles[_role].agency_kinds
+
+_agreement_held if agency.agreement_held(_agency, purpose.row.agreements_any)
 
 _area_open if purpose.row.area_rule == "any"
 

@@ -25,6 +25,8 @@ test_detail_is_for_the_lead_practitioner_and_the_manager if {
 test_an_agency_of_another_kind_is_not_entitled if {
 	count(entitlement.denials) == 0 with input as _by(fixtures.police, "police_officer")
 	entitlement.denials == {"AGENCY_NOT_ENTITLED"} with input as _by(fixtures.school, "dsl")
+	probation := fixtures.agency("testshire-probation", "probation", "S11_1")
+	entitlement.denials == {"AGENCY_NOT_ENTITLED"} with input as _by(probation, "lcpp")
 }
 
 test_the_right_kind_in_the_wrong_class_is_not_entitled if {

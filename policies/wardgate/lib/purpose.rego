@@ -31,7 +31,6 @@ never if data.reference.never_permitted[input.query.purpose]
 #   legal_basis: Children's Wellbeing and Schools Act 2026 s.78
 #   reason_code: NONE
 usable if {
-	row
 	not never
 	_in_force
 }

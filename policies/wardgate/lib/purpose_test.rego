@@ -36,6 +36,9 @@ test_a_purpose_on_both_lists_is_never_permitted if {
 		with data.reference.never_permitted as {"S47_ENQ": {}}
 	not purpose.usable with input as fixtures.question
 		with data.reference.never_permitted as {"S47_ENQ": {}}
+	purpose.denials == {"PURPOSE_NEVER_PERMITTED"} with input as fixtures.question
+		with data.reference.never_permitted as {"S47_ENQ": {}}
+		with data.reference.provisions as {}
 }
 
 test_consent_to_home_education_begins_on_its_first_day if {

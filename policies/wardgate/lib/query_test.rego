@@ -24,6 +24,25 @@ test_denials_of_every_part_come_together if {
 	query.denials == {"PURPOSE_UNKNOWN"} with input as _query({"purpose": "S48_ENQ"})
 }
 
+test_law_that_is_not_in_force_is_the_only_fault_then_told if {
+	wrong := fixtures.changed(fixtures.question, {
+		"query": {
+			"purpose": "EHE_CONSENT_434A",
+			"area": "neighbourshire",
+			"urgency": "emergency",
+			"attestations": [],
+			"approvals": [],
+			"break_glass": "immediate_danger",
+		},
+		"requester": {"user": {"role": "dsl"}},
+	})
+	query.denials == {"PURPOSE_NOT_IN_FORCE"} with input as wrong
+	query.denials == {"PURPOSE_NOT_IN_FORCE"} with input as wrong
+		with data.reference.purposes.EHE_CONSENT_434A.requires.family_informed as []
+		with data.reference.purposes.EHE_CONSENT_434A.agreements_any as ["mash"]
+		with data.reference.purposes.EHE_CONSENT_434A.break_glass as {"use": "required", "codes": []}
+}
+
 test_notes_of_every_part_come_together if {
 	noted := fixtures.changed(
 		_query({"categories": [

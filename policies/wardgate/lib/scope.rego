@@ -17,7 +17,7 @@ _open := {asked.name: cell |
 	some asked in input.query.categories
 	cell := purpose.row.categories[asked.name]
 	purpose.provisions_in_force(cell.provisions)
-	_cause_shown(asked.name)
+	_cause_shown(asked)
 }
 
 # METADATA
@@ -61,7 +61,7 @@ denials contains "NO_CATEGORY_PERMITTED" if {
 #   reason_code: CATEGORY_NOT_FOR_PURPOSE
 notes contains "CATEGORY_NOT_FOR_PURPOSE" if {
 	some asked in input.query.categories
-	not _reached(asked.name)
+	not _reached(asked)
 }
 
 # METADATA
@@ -72,7 +72,7 @@ notes contains "CATEGORY_NOT_FOR_PURPOSE" if {
 #   reason_code: CATEGORY_NEEDS_CAUSE
 notes contains "CATEGORY_NEEDS_CAUSE" if {
 	some asked in input.query.categories
-	not _cause_shown(asked.name)
+	not _cause_shown(asked)
 }
 
 # METADATA
@@ -129,12 +129,12 @@ _categories_known if {
 	}
 }
 
-_reached(name) if purpose.provisions_in_force(purpose.row.categories[name].provisions)
+_reached(asked) if purpose.provisions_in_force(purpose.row.categories[asked.name].provisions)
 
-_cause_shown(name) if count(_categories[name].needs_any_attestation) == 0
+_cause_shown(asked) if count(_categories[asked.name].needs_any_attestation) == 0
 
-_cause_shown(name) if {
-	some code in _categories[name].needs_any_attestation
+_cause_shown(asked) if {
+	some code in _categories[asked.name].needs_any_attestation
 	code in input.query.attestations
 }
 

@@ -75,9 +75,14 @@ test_the_front_door_gives_summary_only_with_the_managers_approval if {
 
 test_family_help_gives_detail_only_when_the_family_knows if {
 	scope.granted == {"early_help": 2} with input as _family_help
+	count(scope.notes) == 0 with input as _family_help
 	unsafe := fixtures.changed(_family_help, {"query": {"family_informed": "unsafe"}})
 	scope.granted == {"early_help": 1} with input as unsafe
 	scope.notes == {"TIER_NEEDS_CONDITIONS"} with input as unsafe
+	modest := fixtures.changed(unsafe, {"query": {"categories": _asked("early_help", "T1")}})
+	count(scope.notes) == 0 with input as modest
+	never := fixtures.changed(unsafe, {"query": {"categories": _asked("enrolment", "T2")}})
+	scope.notes == {"TIER_ABOVE_PURPOSE"} with input as never
 }
 
 test_a_category_outside_the_purpose_is_left_out if {

@@ -93,7 +93,7 @@ denials contains code if some code in query.denials
 # custom:
 #   legal_basis: UK GDPR Art 5(1)(c)
 #   reason_code: TARGET_OUTSIDE_AREA
-denials contains "TARGET_OUTSIDE_AREA" if not responder.in_area(input.responder)
+denials contains "TARGET_OUTSIDE_AREA" if not _in_area
 
 # METADATA
 # title: Responder not bound
@@ -103,7 +103,7 @@ denials contains "TARGET_OUTSIDE_AREA" if not responder.in_area(input.responder)
 #   reason_code: TARGET_NOT_BOUND
 denials contains "TARGET_NOT_BOUND" if {
 	purpose.usable
-	not responder.bound(input.responder)
+	not _bound
 }
 
 # METADATA
@@ -114,7 +114,7 @@ denials contains "TARGET_NOT_BOUND" if {
 #   reason_code: TARGET_WITHOUT_AGREEMENT
 denials contains "TARGET_WITHOUT_AGREEMENT" if {
 	purpose.usable
-	not responder.agreed(input.responder)
+	not _agreed
 }
 
 # METADATA
@@ -123,7 +123,7 @@ denials contains "TARGET_WITHOUT_AGREEMENT" if {
 # custom:
 #   legal_basis: UK GDPR Art 5(1)(c)
 #   reason_code: TARGET_IS_REQUESTER
-denials contains "TARGET_IS_REQUESTER" if not responder.another(input.responder)
+denials contains "TARGET_IS_REQUESTER" if not _another
 
 # METADATA
 # title: Gateway's obligation unknown
@@ -140,6 +140,14 @@ denials contains "OBLIGATION_UNKNOWN" if not _obligations_known
 #   legal_basis: UK GDPR Art 24 (the holder is the controller)
 #   reason_code: LOCAL_RULE_REFUSES
 denials contains "LOCAL_RULE_REFUSES" if not _locally_acceptable
+
+_in_area if responder.in_area(input.responder)
+
+_bound if responder.bound(input.responder)
+
+_agreed if responder.agreed(input.responder)
+
+_another if responder.another(input.responder)
 
 _obligations_known if {
 	every obligation in input.gateway.obligations {

@@ -113,6 +113,12 @@ test_withholding_outweighs_referral_and_referral_release if {
 	_effects(decision) == ["permit", "refer", "withhold"]
 }
 
+test_a_record_without_a_result_refuses_the_whole if {
+	decision := node.decision with input as fixtures.node with data.wardgate.lib.tiers.name as []
+	decision.effect == "deny"
+	_codes(decision) == ["INPUT_MALFORMED"]
+}
+
 test_an_unknown_record_is_withheld_by_default if {
 	node.effect_on("r1") == "permit" with input as fixtures.node
 	node.effect_on("unheard-of") == "withhold" with input as fixtures.node

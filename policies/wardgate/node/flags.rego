@@ -37,7 +37,9 @@ flags_of := {record.ref: flags |
 #   reason_code: NONE
 withholding_flags contains flag if {
 	some flag in _known
-	_row_withholds(_rows[flag])
+	_rows[flag].withhold.applies
+	_responder_meant(_rows[flag].withhold.responder_kinds)
+	not _withholding_spares(flag)
 }
 
 withholding_flags contains flag if {
@@ -66,7 +68,7 @@ withholding_flags contains flag if {
 referring_flags contains flag if {
 	some flag in _known
 	_rows[flag].refer.applies
-	not _purpose_in(_rows[flag].refer.except_purposes)
+	not _referral_spares(flag)
 }
 
 # METADATA
@@ -88,7 +90,7 @@ shielding_flags contains flag if {
 #   reason_code: NONE
 capping_flags[flag] := tiers.rank[_rows[flag].cap.tier] if {
 	some flag in _known
-	not _purpose_in(_rows[flag].cap.except_purposes)
+	not _cap_spares(flag)
 }
 
 # METADATA
@@ -200,23 +202,21 @@ shielded contains record.ref if {
 
 _lowering_flags := {flag | some flag, rank in capping_flags; rank < tiers.rank.T2}
 
-_row_withholds(row) if {
-	row.withhold.applies
-	_responder_meant(row.withhold.responder_kinds)
-	not _purpose_in(row.withhold.except_purposes)
-	not _member_of(row.withhold.except_agreements)
-}
-
 _responder_meant(kinds) if "*" in kinds
 
 _responder_meant(kinds) if input.responder.kind in kinds
 
-_purpose_in(purposes) if input.query.purpose in purposes
+# What spares is asked of the flag, not of its row: under `not`, a column that is missing must not undo the flag.
+_withholding_spares(flag) if input.query.purpose in _rows[flag].withhold.except_purposes
 
-_member_of(agreements) if {
-	count(agreements) > 0
-	agency.agreement_held(input.requester.agency, agreements)
+_withholding_spares(flag) if {
+	count(_rows[flag].withhold.except_agreements) > 0
+	agency.agreement_held(input.requester.agency, _rows[flag].withhold.except_agreements)
 }
+
+_referral_spares(flag) if input.query.purpose in _rows[flag].refer.except_purposes
+
+_cap_spares(flag) if input.query.purpose in _rows[flag].cap.except_purposes
 
 _glass_broken if input.query.break_glass != ""
 
