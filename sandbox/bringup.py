@@ -54,13 +54,20 @@ class Ports:
     gateway: int
     enrolment: int
     trustee: int
+    opa: int
     nodes: dict[str, int]
+
+    def opa_url(self, region: Region) -> str:
+        """Where decisions are asked for: nowhere, at the region's own server, or at the one the sandbox starts."""
+        if region.policy.engine == "embedded":
+            return ""
+        return region.policy.server_url or f"http://127.0.0.1:{self.opa}"
 
 
 def choose_ports(region: Region) -> Ports:
     """Ports that are free now."""
-    gateway, enrolment, trustee, *nodes = free_ports(3 + len(region.agencies))
-    return Ports(gateway, enrolment, trustee, dict(zip((plan.id for plan in region.agencies), nodes, strict=True)))
+    gateway, enrolment, trustee, opa, *nodes = free_ports(4 + len(region.agencies))
+    return Ports(gateway, enrolment, trustee, opa, dict(zip((plan.id for plan in region.agencies), nodes, strict=True)))
 
 
 def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
@@ -110,14 +117,14 @@ def _gateway_settings(region: Region, folder: SandboxFolder, ports: Ports) -> di
             "address": f"127.0.0.1:{ports.trustee}",
             "verify_key_file": folder.service_data("trustee") / "trustee.pub",
         },
-        "policy": _policy(region, folder),
+        "policy": _policy(region, folder, ports),
     }
 
 
-def _policy(region: Region, folder: SandboxFolder) -> dict[str, Any]:
+def _policy(region: Region, folder: SandboxFolder, ports: Ports) -> dict[str, Any]:
     return {
         "engine": region.policy.engine,
-        "server_url": region.policy.server_url,
+        "server_url": ports.opa_url(region),
         "bundle_dir": folder.bundle,
         "bundle_key_file": folder.bundle_key,
     }
@@ -175,7 +182,7 @@ def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports:
             "verify_key_file": data / "gateway.pub",
             "trustee_verify_key_file": folder.service_data("trustee") / "trustee.pub",
         },
-        "policy": _policy(region, folder),
+        "policy": _policy(region, folder, ports),
         "local": {"port": ports.nodes[plan.id]},
         "duty": {"name": plan.duty.name, "role": plan.duty.role, "phone": plan.duty.phone},
         "times": region.times,
@@ -221,7 +228,7 @@ async def _enrol_one(
         raise WardgateError(ErrorCode.ENROLMENT_REFUSED, node.agency)
 
 
-def start_opa(region: Region, folder: SandboxFolder) -> Started:
+def start_opa(url: str, folder: SandboxFolder) -> Started:
     """Start a real OPA server with the signed bundle, for a region that decides by one.
 
     Raises:
@@ -232,7 +239,7 @@ def start_opa(region: Region, folder: SandboxFolder) -> Started:
         raise WardgateError(ErrorCode.POLICY_UNAVAILABLE, "no opa command; `make .cache/opa/bin/opa` builds it")
     config = folder.root / "policy" / "opa.yaml"
     config.write_text(f"bundles:\n  wardgate:\n    resource: file://{folder.bundle / 'bundle.tar.gz'}\n")
-    address = urlsplit(region.policy.server_url).netloc
+    address = urlsplit(url).netloc
     command = [program, "run", "--server", "--addr", address, "--config-file", str(config)]
     return start_program("opa", command, log=folder.log("opa.out"))
 

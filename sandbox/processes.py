@@ -13,6 +13,9 @@ from typing import Any, Final
 
 STOP_WAIT_S: Final = 10.0
 
+_children: Final[list["subprocess.Popen[bytes]"]] = []
+"""What this very process started and has not yet seen end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -63,6 +66,7 @@ def start_program(service: str, command: list[str], *, log: Path) -> Started:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
+    _children.append(process)
     return Started(service, process.pid, _born(process.pid))
 
 
@@ -88,14 +92,8 @@ def _signal(process: Started, number: signal.Signals) -> None:
 
 
 def _reap() -> None:
-    """Take the exit status of our own children, so that they do not linger as zombies."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
+    """Take the exit status of those that have ended, so that they do not linger as zombies."""
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def free_ports(count: int) -> list[int]:

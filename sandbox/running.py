@@ -82,8 +82,8 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
         return process
 
     introduce(region, folder, ports)
-    if region.policy.engine == "server":
-        note(start_opa(region, folder))
+    if region.policy.engine == "server" and not region.policy.server_url:
+        note(start_opa(ports.opa_url(region), folder))
     note(start_service(folder, "trustee"))
     gateway = note(start_service(folder, "gateway"))
     nodes = [prepare_node(region, plan, folder, ports) for plan in region.agencies]

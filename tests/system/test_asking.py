@@ -1,0 +1,151 @@
+"""One query, end to end, through separate processes, as a person would put it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from federation.ledger.entry import EntryKind
+from sandbox.leaks import find_leaks, forbidden_places, needles_of
+from tests.support.box import KNOWN, NOBODY, PROTECTED, Box
+
+pytestmark = pytest.mark.system
+
+
+def outcomes(picture: dict[str, Any]) -> dict[str, str]:
+    return {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
+
+
+def test_a_lead_sees_one_joined_picture(region: Box) -> None:
+    picture = region.ask(KNOWN)
+
+    assert picture["completeness"] == "complete"
+    assert outcomes(picture) == {
+        "small-police": "records",
+        "small-school": "records",
+        "small-health": "records",
+        "small-yjs": "nothing_held",
+    }
+    assert [event["date"] for event in picture["chronology"]] == sorted(e["date"] for e in picture["chronology"])
+    assert picture["receipt"]["verified"] is True
+    assert picture["closed"] is True
+
+
+def test_detail_beyond_the_tier_stays_with_the_holder(region: Box) -> None:
+    picture = region.ask(KNOWN)
+
+    assert "incident_type" in json.dumps(picture)
+    assert "Zanzibar" not in json.dumps(picture)
+
+
+def test_hidden_looks_exactly_like_not_held(region: Box) -> None:
+    hidden, absent = region.ask(PROTECTED), region.ask(NOBODY)
+
+    def shape(picture: dict[str, Any]) -> list[dict[str, Any]]:
+        answers = []
+        for target in picture["targets"]:
+            answer = dict(target["answer"])
+            answer.pop("answered_at")
+            answers.append({**target, "answer": answer})
+        return answers
+
+    assert shape(hidden) == shape(absent)
+    assert set(outcomes(hidden).values()) == {"nothing_held"}
+
+
+def test_a_question_the_law_does_not_know_reaches_nobody(region: Box) -> None:
+    before = len(region.entries("gateway"))
+
+    done = region.wardgate(
+        "node", "ask", "--dir", str(region.folder.root), "--agency", "small-csc", "--user", "hub",
+        "--purpose", "IMMIGRATION_ENFORCEMENT", "--child", KNOWN, "--json",
+    )  # fmt: skip
+
+    assert done.code == 0
+    assert done.json["effect"] == "deny"
+    assert done.json["completeness"] == "nothing_permitted"
+    assert done.json["targets"] == []
+    assert "PURPOSE_NEVER_PERMITTED" in {reason["code"] for reason in done.json["reasons"]}
+    assert len(region.entries("gateway")) == before
+
+
+def test_every_step_of_a_query_stands_in_three_ledgers_exactly_once(region: Box) -> None:
+    query_id = region.ask(KNOWN)["query_id"]
+
+    def kinds(service: str) -> list[str]:
+        return sorted(entry["kind"] for entry in region.entries(service, query_id=query_id))
+
+    assert kinds("gateway") == ["answer_received"] * 4 + ["query_admitted", "query_closed"]
+    assert kinds("small-csc") == ["answer_opened"] * 4 + ["picture_closed", "query_asked"]
+    for agency in ("small-police", "small-school", "small-health", "small-yjs"):
+        assert kinds(agency) == ["answered"]
+
+
+def test_two_queries_about_one_child_share_no_value_at_the_gateway(region: Box) -> None:
+    first, second = region.ask(KNOWN)["query_id"], region.ask(KNOWN)["query_id"]
+
+    def digests(query_id: str) -> set[str]:
+        text = json.dumps(region.entries("gateway", query_id=query_id))
+        return {word for word in text.split('"') if len(word) >= 32 and all(c in "0123456789abcdef" for c in word)}
+
+    by_choice = {
+        word
+        for entry in region.entries("gateway", kind=EntryKind.QUERY_ADMITTED)
+        for word in (
+            entry["body"]["user_ref"],
+            entry["body"]["decision"]["bundle"]["digest"],
+            entry["body"]["decision"]["data_sha256"],
+        )
+    }
+    assert digests(first) & digests(second) <= by_choice
+
+
+def test_nothing_of_a_child_stands_at_gateway_trustee_or_in_any_log(region: Box) -> None:
+    region.ask(KNOWN)
+    needles = needles_of(region.region)
+    files = list(forbidden_places(region.folder))
+
+    assert len(needles) >= 8
+    assert any(path.name == "gateway.db" for path in files)
+    assert find_leaks(files, needles) == []
+
+
+def test_the_search_for_leaks_finds_what_is_there(region: Box) -> None:
+    home = region.folder.node("small-police") / "sources"
+    files = [path for path in home.rglob("*") if path.is_file()]
+
+    assert find_leaks(files, needles_of(region.region)) != []
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "exit_code"),
+    [
+        (("--child", "999 000 0019"), "NHS_NUMBER_INVALID", 10),
+        (("--purpose", "NO_SUCH_PURPOSE"), "PURPOSE_UNKNOWN", 10),
+        (("--category", "no_such_category:T1"), "CATEGORY_UNKNOWN", 10),
+        (("--category", "attendance:T9"), "TIER_UNKNOWN", 10),
+        (("--user", "nobody"), "USER_UNKNOWN", 10),
+        (("--agency", "no-such-agency"), "AGENCY_UNKNOWN", 10),
+        (("--from", "2026-02-31"), "PERIOD_INVALID", 10),
+        (("--justification", "x" * 4001), "MESSAGE_MALFORMED", 10),
+    ],
+)
+def test_a_mistake_is_a_coded_error_and_goes_nowhere(
+    region: Box, change: tuple[str, str], code: str, exit_code: int
+) -> None:
+    before = len(region.entries("gateway"))
+
+    done = region.wardgate(*region.asking(KNOWN, more=change))
+
+    assert done.code == exit_code
+    assert json.loads(done.err)["error"]["code"] == code
+    assert "9990000019" not in done.err.replace(" ", "")
+    assert len(region.entries("gateway")) == before
+
+
+def test_every_ledger_verifies(region: Box) -> None:
+    region.ask(KNOWN)
+    for service in ("gateway", "trustee", "small-csc", "small-police"):
+        done = region.wardgate("ledger", "verify", str(region.folder.service_data(service)), "--json")
+        assert done.code == 0, done.err
+        assert done.json["ok"] is True

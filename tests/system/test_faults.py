@@ -1,0 +1,169 @@
+"""What is killed, stopped or broken at whatever moment: the picture is right in the end, and nothing is done twice."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from federation.ledger.entry import EntryKind
+from tests.support.box import KNOWN, Box, box, until
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
+
+SLOW_POLICE = (
+    'duty = { name = "Desk", role = "Public protection", phone = "01632 960210" }\n',
+    'duty = { name = "Desk", role = "Public protection", phone = "01632 960210" }\nfaults = { slow_ms = 2500 }\n',
+)
+"""Police take their time, so that there is a moment in the middle of a query."""
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A region in which one agency is slow; each test leaves it whole."""
+    with box(tmp_path_factory.mktemp("faults"), changes=[SLOW_POLICE]) as up:
+        yield up
+
+
+def final_picture(region: Box, query_id: str, wait_s: float = 60) -> dict[str, str]:
+    """Outcomes by agency once every target is settled."""
+    found: dict[str, str] = {}
+
+    def settled() -> bool:
+        picture = region.picture(query_id)
+        found.clear()
+        found.update({target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]})
+        return all(target["final"] for target in picture["targets"])
+
+    until(settled, wait_s=wait_s, pause_s=0.5)
+    return found
+
+
+def newest_query(region: Box, known: set[str]) -> str:
+    """The query that has just been put."""
+    found: list[str] = []
+
+    def there() -> bool:
+        found[:] = [
+            entry["query_id"]
+            for entry in region.entries("small-csc", kind=EntryKind.QUERY_ASKED)
+            if entry["query_id"] not in known
+        ]
+        return bool(found)
+
+    until(there, wait_s=15)
+    return found[-1]
+
+
+def queries(region: Box) -> set[str]:
+    return {entry["query_id"] for entry in region.entries("small-csc", kind=EntryKind.QUERY_ASKED)}
+
+
+WHOLE = {
+    "small-police": "records",
+    "small-school": "records",
+    "small-health": "records",
+    "small-yjs": "nothing_held",
+}
+
+
+def assert_told_once(region: Box, query_id: str) -> None:
+    """Each disclosure, admission and answer stands in its ledger exactly once."""
+    gateway = Counter(entry["kind"] for entry in region.entries("gateway", query_id=query_id))
+    assert gateway["query_admitted"] == 1
+    assert gateway["answer_received"] == len(WHOLE)
+    for agency in WHOLE:
+        answered = [entry for entry in region.entries(agency, query_id=query_id) if entry["kind"] == "answered"]
+        assert len(answered) == 1, agency
+    opened = Counter(entry["kind"] for entry in region.entries("small-csc", query_id=query_id))
+    assert opened["query_asked"] == 1
+    assert opened["answer_opened"] == len(WHOLE)
+    assert opened["picture_closed"] == 1
+
+
+@pytest.mark.parametrize("victim", ["gateway", "small-police", "small-csc"])
+@pytest.mark.parametrize("after_s", [0.0, 0.6])
+def test_kill_in_the_middle_of_a_query_loses_nothing_and_repeats_nothing(
+    region: Box, victim: str, after_s: float
+) -> None:
+    known = queries(region)
+    asking = region.begin(*region.asking(KNOWN))
+    query_id = newest_query(region, known)
+    time.sleep(after_s)
+
+    region.kill(victim)
+    region.restart(victim)
+    region.wait_up("gateway", "small-csc", "small-police")
+    asking.communicate(timeout=60)
+
+    assert final_picture(region, query_id) == WHOLE
+    assert_told_once(region, query_id)
+
+
+def test_a_trustee_that_is_away_for_a_while_delays_and_no_more(region: Box) -> None:
+    known = queries(region)
+    region.kill("trustee")
+    asking = region.begin(*region.asking(KNOWN))
+    query_id = newest_query(region, known)
+    out, err = asking.communicate(timeout=60)
+    assert asking.returncode == 0, err
+    assert '"completeness": "incomplete"' in out
+
+    region.restart("trustee")
+    region.wait_up("gateway")
+
+    assert final_picture(region, query_id) == WHOLE
+    assert_told_once(region, query_id)
+
+
+def test_a_dead_agency_is_unreachable_and_never_nothing_held(region: Box) -> None:
+    region.kill("small-yjs")
+    until(lambda: not links(region)["small-yjs"], wait_s=60, pause_s=0.5)
+
+    picture = region.ask(KNOWN)
+
+    states = {target["agency"]: (target["state"], target["outcome"]) for target in picture["targets"]}
+    assert states["small-yjs"] == ("unreachable", None)
+    assert picture["completeness"] == "incomplete"
+    assert picture["missing"] == ["small-yjs"]
+
+    region.restart("small-yjs")
+    assert final_picture(region, picture["query_id"]) == WHOLE
+
+
+def test_an_agency_that_hangs_is_not_answered_for(region: Box) -> None:
+    region.pause("small-school")
+    try:
+        picture = region.ask(KNOWN)
+    finally:
+        region.resume("small-school")
+
+    outcomes = {target["agency"]: target["outcome"] for target in picture["targets"]}
+    assert outcomes["small-school"] is None
+    assert outcomes["small-health"] == "records"
+    assert final_picture(region, picture["query_id"]) == WHOLE
+
+
+def test_a_revoked_agency_is_cut_off_within_a_minute(region: Box) -> None:
+    done = region.wardgate(
+        "gateway", "revoke", "--config", str(region.folder.gateway_config), "--operator", "sandbox-operator",
+        "--agency", "small-health", "--reason", "KEY_COMPROMISE", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+
+    def refused() -> bool:
+        picture = region.ask(KNOWN)
+        return "small-health" not in {target["agency"] for target in picture["targets"]}
+
+    until(refused, wait_s=60, pause_s=0.5)
+    until(lambda: "small-health" not in links(region), wait_s=60, pause_s=0.5)
+    log = region.folder.log("small-health").read_text()
+    assert "CERTIFICATE_REVOKED" in log
+
+
+def links(region: Box) -> dict[str, bool]:
+    done = region.wardgate(
+        "gateway", "links", "--config", str(region.folder.gateway_config), "--operator", "sandbox-operator", "--json"
+    )
+    assert done.code == 0, done.err
+    return {row["agency"]: row["attached"] for row in done.json["links"]}
