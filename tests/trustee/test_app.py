@@ -347,7 +347,9 @@ async def test_the_trustee_keeps_nothing_of_a_query_but_what_its_ticket_says(sit
         signed = await trustee.journal.export(tmp_path / "export")
     assert sha256(header.canonical()).hex() in _left_behind(tmp_path), "the test reads where the ticket's hash stands"
 
-    verified = verify_export(tmp_path / "export", NoteKey("wardgate/trustee/main", site.region.trustee_key.verify_key))
+    key = NoteKey.parse((site.settings.data_dir / "ledger.pub").read_text())
+    assert key == NoteKey("wardgate/trustee/main", site.region.trustee_key.verify_key)
+    verified = verify_export(tmp_path / "export", key)
     assert verified.size == signed.size
 
     left = _left_behind(tmp_path)
