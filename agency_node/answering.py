@@ -24,7 +24,7 @@ from agency_node.referral import Referred, content_of, referred_by
 from agency_node.responder import Responder
 from agency_node.store import referrals as referral_store
 from agency_node.store import tasks as store
-from agency_node.store.referrals import NewReferral, StoredReferral
+from agency_node.store.referrals import NewReferral
 from agency_node.store.tables import ReferralState, TaskState
 from agency_node.vault import Kind
 from agency_node.weighing import Weighed, Weighing
@@ -77,12 +77,12 @@ class Answering:
             WardgateError: `TASK_UNKNOWN`; `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
         """
         async with self._working.holding(task_id):
-            stored, referral = await self._find(task_id)
-            if self._is_ripe(stored, referral):
+            stored = await self._find(task_id)
+            if self._is_ripe(stored):
                 try:
-                    return await self._work(stored, referral)
+                    return await self._work(stored)
                 except _Overtaken:
-                    stored, _ = await self._find(task_id)
+                    stored = await self._find(task_id)
             return Reply(task_id, stored.state, stored.answer)
 
     async def unfinished(self) -> list[store.Unfinished]:
@@ -109,33 +109,34 @@ class Answering:
         async with self._working.holding(task_id):
             await self._responder.journal.record([], apply)
 
-    async def settle_due(self) -> list[Reply]:
-        """Answer what waited for a human until the last moment, and end what can no longer be answered.
+    async def due(self) -> list[str]:
+        """Tasks whose last moment has come: those that waited for a human, and those that can no longer be answered.
+
+        Silent referrals that nobody decided in time are ended on the way.
 
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
         """
-        now = int(self._responder.clock())
-        await self._responder.journal.record([], lambda connection: referral_store.expire_silent(connection, now))
+        now = self._responder.clock()
+        await self._responder.journal.record([], lambda connection: referral_store.expire_silent(connection, int(now)))
         async with store_errors("due tasks"), self._reading.connect() as connection:
-            due = await store.due_tasks(connection, now + LAST_MOMENT_S)
-        return [await self.answer(task_id) for task_id in due]
+            tasks = await store.due_tasks(connection, int(now) + LAST_MOMENT_S)
+        return [task.task_id for task in tasks if now >= _last_moment(task)]
 
-    async def _find(self, task_id: str) -> tuple[store.StoredTask, StoredReferral | None]:
+    async def _find(self, task_id: str) -> store.StoredTask:
         async with store_errors("task"), self._reading.connect() as connection:
             stored = await store.find_task(connection, task_id)
-            if stored is None:
-                raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
-            return stored, await referral_store.referral_of_task(connection, task_id)
+        if stored is None:
+            raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
+        return stored
 
-    def _is_ripe(self, stored: store.StoredTask, referral: StoredReferral | None) -> bool:
+    def _is_ripe(self, stored: store.StoredTask) -> bool:
         """Whether there is work to do on a task now."""
         if stored.state is not TaskState.REFERRED:
             return stored.state is TaskState.ACCEPTED
-        is_decided = referral is None or referral.state is not ReferralState.OPEN
-        return is_decided or self._responder.clock() >= _last_moment(stored)
+        return not stored.is_undecided or self._responder.clock() >= _last_moment(stored)
 
-    async def _work(self, stored: store.StoredTask, referral: StoredReferral | None) -> Reply:
+    async def _work(self, stored: store.StoredTask) -> Reply:
         message = wire.Task.FromString(stored.task)
         try:
             weighed = await self._weighing.weigh(message, is_second=stored.state is TaskState.REFERRED)
@@ -145,16 +146,16 @@ class Answering:
             if error.code is ErrorCode.QUERY_EXPIRED:
                 return await self._expire(stored)
             return Reply(stored.task_id, await self._intake.refuse(message, stored.content_sha256, error))
-        return await self._conclude(stored, referral, weighed)
+        return await self._conclude(stored, weighed)
 
-    async def _conclude(self, stored: store.StoredTask, referral: StoredReferral | None, weighed: Weighed) -> Reply:
+    async def _conclude(self, stored: store.StoredTask, weighed: Weighed) -> Reply:
         referred = referred_by(weighed.considered)
-        can_open = bool(referred.records) and referral is None
+        can_open = bool(referred.records) and not stored.referral_id
         can_wait = not referred.silent and self._responder.clock() < _last_moment(stored)
         if can_open and can_wait:
             return await self._refer(weighed, referred)
         opened = self._new_referral(weighed, referred, silent=True) if can_open else None
-        return await self._disclose(stored, referral, weighed, opened)
+        return await self._disclose(stored, weighed, opened)
 
     # -- referring ------------------------------------------------------------------------------------------------
 
@@ -200,18 +201,11 @@ class Answering:
 
     # -- disclosing -----------------------------------------------------------------------------------------------
 
-    async def _disclose(
-        self,
-        stored: store.StoredTask,
-        referral: StoredReferral | None,
-        weighed: Weighed,
-        opened: NewReferral | None,
-    ) -> Reply:
+    async def _disclose(self, stored: store.StoredTask, weighed: Weighed, opened: NewReferral | None) -> Reply:
         parts, task_id = self._responder, stored.task_id
         answer, sealed = self._sealed_answer(weighed, was_announced=stored.state is TaskState.REFERRED)
         content = parts.message(task_id, sealed)
         due = _alerts(weighed.considered)
-        known = opened or referral
         entries = [
             evidence.answered_entry(
                 weighed.task,
@@ -220,12 +214,12 @@ class Answering:
                 responder=parts.agency_id,
                 outcome=answer.outcome,
                 answer_sha256=answer_digest(sealed),
-                referral_id=known.referral_id if known else "",
+                referral_id=opened.referral_id if opened else stored.referral_id,
                 alerts=[item.obligation for item in due],
             )
         ]
-        if referral is not None and referral.state is ReferralState.OPEN:
-            entries.insert(0, self._referral_expired(referral, weighed))
+        if stored.is_undecided:
+            entries.insert(0, self._referral_expired(stored, weighed))
         kept = evidence.kept_decisions(weighed.considered, parts.vault)
         alert_rows = _alert_rows(due, weighed)
         settled = store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id)
@@ -233,7 +227,8 @@ class Answering:
         async def apply(connection: AsyncConnection) -> None:
             if not await store.settle_task(connection, settled):
                 raise _Overtaken
-            await referral_store.close_waiting_referral(connection, task_id, ReferralState.EXPIRED, weighed.now)
+            if stored.is_undecided:
+                await referral_store.close_waiting_referral(connection, task_id, ReferralState.EXPIRED, weighed.now)
             if opened is not None:
                 await referral_store.insert_referral(connection, opened)
             await store.keep_decisions(connection, kept)
@@ -242,9 +237,9 @@ class Answering:
         await parts.journal.record(entries, apply)
         return Reply(task_id, TaskState.ANSWERED, content)
 
-    def _referral_expired(self, referral: StoredReferral, weighed: Weighed) -> Entry:
+    def _referral_expired(self, stored: store.StoredTask, weighed: Weighed) -> Entry:
         return evidence.referral_expired_entry(
-            weighed.task, at=weighed.now, responder=self._responder.agency_id, referral_id=referral.referral_id
+            weighed.task, at=weighed.now, responder=self._responder.agency_id, referral_id=stored.referral_id
         )
 
     def _sealed_answer(self, weighed: Weighed, *, was_announced: bool) -> tuple[Answer, list[SealedPart]]:
@@ -277,7 +272,7 @@ class Answering:
         return Reply(stored.task_id, TaskState.EXPIRED)
 
 
-def _last_moment(stored: store.StoredTask) -> float:
+def _last_moment(stored: store.StoredTask | store.Due) -> float:
     """When an answer must be made at the latest: a minute before expiry, or a tenth of the time there was."""
     return stored.expires_at - min(LAST_MOMENT_S, max(stored.expires_at - stored.arrived_at, 0) // 10)
 

@@ -215,8 +215,8 @@ class Decisions:
     async def _find(self, referral_id: str) -> StoredReferral:
         async with store_errors("referral"), self._reading.connect() as connection:
             found = await store.find_referral(connection, referral_id)
-        if found is None:
-            raise WardgateError(ErrorCode.REFERRAL_UNKNOWN, "no such referral")
+        if found is None or not found.content:
+            raise WardgateError(ErrorCode.REFERRAL_UNKNOWN, "no such referral, or erased after its time")
         return found
 
     def _view(self, referral: StoredReferral) -> ReferralView:

@@ -89,10 +89,11 @@ class Intake:
         )
 
         async def apply(connection: AsyncConnection) -> TaskState:
-            known = await store.find_task(connection, row.task_id)
-            if known is not None and known.content_sha256 == digest:
-                return known.state  # another delivery was quicker
-            if known is not None or await store.task_of_query(connection, row.requester, row.query_id) is not None:
+            rivals = await store.rivals(connection, task_id=row.task_id, requester=row.requester, query_id=row.query_id)
+            for rival in rivals:
+                if (rival.task_id, rival.content_sha256) == (row.task_id, digest):
+                    return rival.state  # another delivery was quicker
+            if rivals:
                 raise WardgateError(ErrorCode.REPLAYED, "the task id or the query came before, with other content")
             await store.insert_task(connection, row)
             return TaskState.ACCEPTED

@@ -98,9 +98,9 @@ class StreamSession:
             case "probe":
                 await self.say(wire.AttachRequest(probe_reply=wire.Probe(nonce=message.probe.nonce)))
             case "stored":
-                await self._worker.stored(message.stored.task_id)
+                self._worker.note_stored(message.stored.task_id)
             case "cancelled":
-                await self._worker.cancel(message.cancelled.task_id)
+                self._worker.note_cancelled(message.cancelled.task_id)
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty link message")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agency_node.records import HeldRecord, decode_flags, in_order
 from agency_node.spool import record_row
@@ -62,8 +62,8 @@ class Lookup:
         self._epoch = epoch
         self._max_source_age_s = max_source_age_s
 
-    async def find(self, pseudonym: Pseudonym) -> Found:
-        """Everything this node holds of a child; nothing when it does not know the child.
+    async def look(self, pseudonym: Pseudonym, now: float) -> tuple[Found, tuple[str, ...]]:
+        """Everything this node holds of a child (nothing when it does not know the child), and what is failing.
 
         Raises:
             WardgateError: `STORE_UNAVAILABLE`.
@@ -71,7 +71,12 @@ class Lookup:
         key = self._vault.lookup_key(pseudonym)
         async with store_errors("lookup"), self._engine.connect() as connection:
             rows = await store.find_held(connection, key)
-        return self._decrypt(rows) if rows else Found(None, ())
+            failing = await self._failing(connection, now)
+        return (self._decrypt(rows) if rows else Found(None, ())), failing
+
+    async def find(self, pseudonym: Pseudonym) -> Found:
+        """Everything this node holds of a child. Raises as `look`."""
+        return (await self.look(pseudonym, 0.0))[0]
 
     def _decrypt(self, rows: store.Rows) -> Found:
         child_key = rows[0].child_key
@@ -96,8 +101,11 @@ class Lookup:
             WardgateError: `STORE_UNAVAILABLE`.
         """
         async with store_errors("source states"), self._engine.connect() as connection:
-            states = await store.source_states(connection)
-            oldest = await store.oldest_epoch(connection)
+            return await self._failing(connection, now)
+
+    async def _failing(self, connection: AsyncConnection, now: float) -> tuple[str, ...]:
+        states = await store.source_states(connection)
+        oldest = await store.oldest_epoch(connection)
         sound = {
             state.source_id
             for state in states

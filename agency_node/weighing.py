@@ -51,8 +51,7 @@ class Weighing:
         parts, now = self._responder, self._responder.clock()
         task = verify_task(message, directory=parts.directory(), responder=parts.agency_id, now=now)
         question = open_question(task, keys=parts.sealing_keys(), responder=parts.agency_id)
-        found = await parts.lookup.find(pseudonym_of(task, question))
-        failing = await parts.lookup.failing(now)
+        found, failing = await parts.lookup.look(pseudonym_of(task, question), now)
         circumstances = Circumstances(
             responder=parts.descriptor,
             overlay=parts.overlay(),
@@ -74,6 +73,8 @@ class Weighing:
         )
 
     async def _reviews(self, header: QueryHeader, found: Found, now: int) -> dict[str, HumanDecision]:
+        if not found.records:
+            return {}
         async with store_errors("reviews"), self._reading.connect() as connection:
             reviews = await referral_store.reviews_for(
                 connection, requester=header.requester, purpose=header.purpose, query_id=header.query_id, now=now

@@ -65,6 +65,7 @@ class Worker:
         self._outlet: Outlet | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._notes: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -104,17 +105,25 @@ class Worker:
         """The gateway no longer wants an answer."""
         await self._answering.cancel(task_id)
 
+    def note_stored(self, task_id: str) -> None:
+        """As `stored`, without keeping the reader of a stream waiting for the disk."""
+        self._note(self._answering.stored(task_id))
+
+    def note_cancelled(self, task_id: str) -> None:
+        """As `cancel`, without keeping the reader of a stream waiting for the disk."""
+        self._note(self._answering.cancel(task_id))
+
     async def watch(self) -> None:
-        """Settle what is due, for ever."""
+        """See to what is due, for ever."""
         while True:
-            for reply in await self._answering.settle_due():
-                await self._tell(reply)
+            for task_id in await self._answering.due():
+                self._start(task_id, self._finish)
             await self._sleep(DUE_INTERVAL_S)
 
     async def aclose(self) -> None:
         """Stop all work. What was begun is found in the store."""
         self._again.clear()
-        running = list(self._running.values())
+        running = [*self._running.values(), *self._notes]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -126,11 +135,20 @@ class Worker:
         self._running[task_id] = task
         task.add_done_callback(self._ended)
 
+    def _note(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._notes.add(task)
+        task.add_done_callback(self._noted)
+
+    def _noted(self, task: asyncio.Task[None]) -> None:
+        """What could not be noted comes again: the answer is sent once more, and acknowledged or cancelled anew."""
+        self._notes.discard(task)
+        _log_failure(task)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         task_id = task.get_name()
         del self._running[task_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.event(Event.UNHANDLED_EXCEPTION, error=error)
+        _log_failure(task)
         if task_id in self._again and not task.cancelled():
             self._again.discard(task_id)
             self._start(task_id, self._finish)
@@ -190,3 +208,11 @@ class Worker:
         except WardgateError as error:
             # The next link begins with everything that the gateway has not acknowledged.
             _log.event(Event.LINK_LOST, error=error)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, WardgateError):
+        _log.event(Event.TASK_POSTPONED, error=error)
+    elif error is not None:
+        _log.event(Event.UNHANDLED_EXCEPTION, error=error)

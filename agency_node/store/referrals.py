@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
@@ -16,7 +16,6 @@ from agency_node.store.tables import Referral, ReferralState, Review
 REFERRAL, REVIEW = core_table(Referral), core_table(Review)
 
 _BY_ID = select(REFERRAL).where(REFERRAL.c.referral_id == bindparam("referral_id"))
-_BY_TASK = select(REFERRAL).where(REFERRAL.c.task_id == bindparam("task_id"))
 _OPEN = (
     select(REFERRAL)
     .where(REFERRAL.c.state == ReferralState.OPEN.value)
@@ -55,6 +54,23 @@ _EXPIRE_SILENT = (
     .where(REFERRAL.c.state == ReferralState.OPEN.value, REFERRAL.c.silent, REFERRAL.c.expires_at <= bindparam("b_now"))
     .values(state=ReferralState.EXPIRED.value, decided_at=bindparam("b_now"))
 )
+
+
+_FORGET_REASONS = (
+    update(REFERRAL)
+    .where(REFERRAL.c.decided_at < bindparam("b_before"), REFERRAL.c.reason.is_not(None))
+    .values(reason=None, reason_salt=None)
+)
+_FORGET_CONTENT = (
+    update(REFERRAL)
+    .where(
+        REFERRAL.c.expires_at < bindparam("b_before"),
+        REFERRAL.c.state != ReferralState.OPEN.value,
+        func.length(REFERRAL.c.content) > 0,
+    )
+    .values(content=b"")
+)
+_FORGET_REVIEWS = delete(REVIEW).where(REVIEW.c.expires_at <= bindparam("b_now"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +154,6 @@ async def find_referral(connection: AsyncConnection, referral_id: str) -> Stored
     return None if row is None else _stored(row)
 
 
-async def referral_of_task(connection: AsyncConnection, task_id: str) -> StoredReferral | None:
-    """The referral of a task."""
-    row = (await connection.execute(_BY_TASK, {"task_id": task_id})).one_or_none()
-    return None if row is None else _stored(row)
-
-
 async def open_referrals(connection: AsyncConnection) -> list[StoredReferral]:
     """Referrals that wait for a human, oldest first."""
     return [_stored(row) for row in (await connection.execute(_OPEN)).all()]
@@ -184,3 +194,18 @@ async def reviews_for(
     """Every review that may hold for a query."""
     values = {"requester": requester, "purpose": purpose, "query_ids": [query_id, ""], "now": now}
     return [HeldReview(row.ref, row.digest, row.decision) for row in (await connection.execute(_REVIEWS, values)).all()]
+
+
+async def forget_reasons(connection: AsyncConnection, before: int) -> int:
+    """Erase reasons, and the salts that tie them to the ledger, of decisions older than that; how many."""
+    return (await connection.execute(_FORGET_REASONS, {"b_before": before})).rowcount
+
+
+async def forget_content(connection: AsyncConnection, before: int) -> int:
+    """Erase the content of ended referrals that expired before then; how many."""
+    return (await connection.execute(_FORGET_CONTENT, {"b_before": before})).rowcount
+
+
+async def forget_reviews(connection: AsyncConnection, now: int) -> int:
+    """Erase human decisions that hold no longer; how many. The ledger keeps that they were made."""
+    return (await connection.execute(_FORGET_REVIEWS, {"b_now": now})).rowcount

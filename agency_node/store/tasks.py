@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
@@ -15,9 +15,16 @@ from agency_node.store.tables import Alert, DecisionInput, Referral, ReferralSta
 
 TASK, DECISION, ALERT, REFERRAL = (core_table(model) for model in (Task, DecisionInput, Alert, Referral))
 
-_BY_ID = select(TASK).where(TASK.c.task_id == bindparam("task_id"))
-_BY_QUERY = select(TASK.c.task_id).where(
-    TASK.c.requester == bindparam("requester"), TASK.c.query_id == bindparam("query_id")
+_BY_ID = (
+    select(TASK, REFERRAL.c.referral_id, REFERRAL.c.state.label("referral_state"))
+    .outerjoin(REFERRAL, REFERRAL.c.task_id == TASK.c.task_id)
+    .where(TASK.c.task_id == bindparam("task_id"))
+)
+_RIVALS = select(TASK.c.task_id, TASK.c.content_sha256, TASK.c.state).where(
+    or_(
+        TASK.c.task_id == bindparam("task_id"),
+        and_(TASK.c.requester == bindparam("requester"), TASK.c.query_id == bindparam("query_id")),
+    )
 )
 _INSERT = insert(TASK)
 _SETTLE = (
@@ -52,7 +59,7 @@ _UNFINISHED = (
     .where(TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value, TaskState.ANSWERED.value]))
     .order_by(TASK.c.arrived_at)
 )
-_DUE = select(TASK.c.task_id).where(
+_DUE = select(TASK.c.task_id, TASK.c.arrived_at, TASK.c.expires_at).where(
     TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
     TASK.c.expires_at <= bindparam("horizon"),
 )
@@ -101,7 +108,12 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class StoredTask:
-    """A task as it stands in the store."""
+    """A task as it stands in the store.
+
+    Attributes:
+        referral_id: Its referral; empty when it has none.
+        is_undecided: The referral waits for a human.
+    """
 
     task_id: str
     query_id: str
@@ -111,6 +123,26 @@ class StoredTask:
     expires_at: int
     task: bytes = field(repr=False)
     answer: bytes | None = field(repr=False)
+    referral_id: str = ""
+    is_undecided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A stored task that has the id or the query of a new one."""
+
+    task_id: str
+    content_sha256: bytes
+    state: TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An unanswered task with its times, seconds since the epoch."""
+
+    task_id: str
+    arrived_at: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +206,16 @@ async def find_task(connection: AsyncConnection, task_id: str) -> StoredTask | N
         expires_at=row.expires_at,
         task=row.task,
         answer=row.answer,
+        referral_id=row.referral_id or "",
+        is_undecided=row.referral_state == ReferralState.OPEN,
     )
 
 
-async def task_of_query(connection: AsyncConnection, requester: str, query_id: str) -> str | None:
-    """The task by which a query reached this agency."""
-    found: str | None = (
-        await connection.execute(_BY_QUERY, {"requester": requester, "query_id": query_id})
-    ).scalar_one_or_none()
-    return found
+async def rivals(connection: AsyncConnection, *, task_id: str, requester: str, query_id: str) -> list[Rival]:
+    """Stored tasks of this id, or by which this query reached this agency."""
+    values = {"task_id": task_id, "requester": requester, "query_id": query_id}
+    rows = (await connection.execute(_RIVALS, values)).all()
+    return [Rival(row.task_id, row.content_sha256, TaskState(row.state)) for row in rows]
 
 
 async def insert_task(connection: AsyncConnection, task: NewTask) -> None:
@@ -220,9 +253,10 @@ async def unfinished_tasks(connection: AsyncConnection) -> list[Unfinished]:
     ]
 
 
-async def due_tasks(connection: AsyncConnection, horizon: int) -> list[str]:
+async def due_tasks(connection: AsyncConnection, horizon: int) -> list[Due]:
     """Unanswered tasks that expire by then."""
-    return list((await connection.execute(_DUE, {"horizon": horizon})).scalars())
+    rows = (await connection.execute(_DUE, {"horizon": horizon})).all()
+    return [Due(row.task_id, row.arrived_at, row.expires_at) for row in rows]
 
 
 async def recent_tasks(connection: AsyncConnection, since: int) -> list[tuple[str, str, bool, int]]:

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 from sqlalchemy import select, text
 
+from agency_node.answering import Reply
 from agency_node.overlay import Overlay
 from agency_node.sources.record import Assertion
 from agency_node.store.tables import ReferralState, TaskState, metadata
@@ -33,6 +34,11 @@ async def answered(node: NodeHouse, put: Put) -> Answer:
 async def held(node: NodeHouse, *records: object, flags: frozenset[str] = frozenset()) -> None:
     node.sources[0].hold(CHILD, *(records or (log_entry(CHILD),)), flags=flags)  # type: ignore[arg-type]
     await node.caseload.update()
+
+
+async def settle(node: NodeHouse) -> list[Reply]:
+    """What a worker's watch does."""
+    return [await node.answering.answer(task_id) for task_id in await node.answering.due()]
 
 
 async def test_a_record_that_policy_releases_reaches_the_requester(node: NodeHouse) -> None:
@@ -516,9 +522,9 @@ async def test_at_the_last_moment_the_answer_goes_without_the_human(node: NodeHo
     await referred(node, put)
 
     node.clock.now += 3600 - 61
-    assert await node.answering.settle_due() == []
+    assert await settle(node) == []
     node.clock.now += 1
-    replies = await node.answering.settle_due()
+    replies = await settle(node)
 
     assert [reply.state for reply in replies] == [TaskState.ANSWERED]
     assert replies[0].answer is not None
@@ -541,7 +547,7 @@ async def test_an_undecided_referral_of_everything_ends_as_refused(node: NodeHou
     await referred(node, put)
     node.clock.now += 3600 - 60
 
-    replies = await node.answering.settle_due()
+    replies = await settle(node)
 
     assert replies[0].answer is not None
     assert put.opened(replies[0].answer).outcome is Outcome.REFUSED
@@ -615,7 +621,7 @@ async def test_a_silent_referral_that_nobody_decides_leaves_the_inbox(node: Node
     await answered(node, node.federation.ask(CHILD, categories=SENSITIVE))
 
     node.clock.now += node.standing_s
-    await node.answering.settle_due()
+    await settle(node)
 
     assert await node.decisions.waiting("dsl") == []
     async with node.engine.connect() as connection:
