@@ -88,7 +88,7 @@ def start_server(programs: Path, *settings: str) -> Server:
     log = (folder / "log").open("wb")
     with log:
         process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", *options],
+            [*_bound_to_us(), programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", *options],
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -101,6 +101,12 @@ def start_server(programs: Path, *settings: str) -> Server:
         server.stop()
         raise
     return server
+
+
+def _bound_to_us() -> list[str]:
+    """Where the system can: end the server when this process is killed and can no longer do so itself."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "INT"] if setpriv else []
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
