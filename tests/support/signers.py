@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from federation.batch import BatchHeader
 from federation.query import Ticket, TicketPoint
 from keys import domains, group
 from keys.digest import sha256
 from keys.signing import SigningKey
-from federation.batch import BatchHeader
 
 NOW = 1_800_000_000
 
