@@ -327,11 +327,11 @@ async def test_a_replica_that_was_slower_raises_no_false_alarm(open_desk: OpenDe
         await gateway.write(EntryKind.SERVICE_STARTED, {})
         slow = await honest(known_version, known_size)
         await gateway.write(EntryKind.SERVICE_STOPPED, {})
-        gateway.directory = honest  # type: ignore[method-assign]
+        gateway.directory = honest  # type: ignore[method-assign]  # back to the honest one
         await one.refresh()
         return slow
 
-    gateway.directory = overtaken  # type: ignore[method-assign]
+    gateway.directory = overtaken  # type: ignore[method-assign]  # an answer that is overtaken on its way
     await two.refresh()
     assert await two.alarms() == []
     assert two.client.failure is not None
