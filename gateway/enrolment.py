@@ -289,6 +289,10 @@ class EnrolmentDesk:
         await self._directory.publish(remaining, change=f"revoked {agency}", entries=[])
         return version
 
+    def is_listed(self, agency: str) -> bool:
+        """Whether the current directory lists an agency: enrolled and not revoked."""
+        return agency in self._directory.current().agencies
+
     async def enrolments(self) -> list[Row[Any]]:
         """Every enrolment, by agency."""
         async with self._engine.connect() as connection:

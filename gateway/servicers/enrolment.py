@@ -152,6 +152,6 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                     absent_until=self._links.absent_until(row.agency),
                 )
                 for row in await self._desk.enrolments()
-                if row.progress == Progress.APPROVED
+                if row.progress == Progress.APPROVED and self._desk.is_listed(row.agency)
             ]
         )

@@ -87,7 +87,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
             session.send(wire.AttachResponse(stored=wire.AnswerStored(task_id=answer.task_id)))
 
     def _not_wanted(self, session: Session, task_id: str, error: WardgateError) -> None:
-        """A refused message ends its task at the node, not the link; a fault of our own ends the link, to be retried."""
+        """A refused message ends its task at the node, not the link; our own fault ends the link, to be retried."""
         if error.spec.family in (Family.OPERATOR, Family.INTERNAL):
             raise error
         _log.event(Event.ANSWER_REFUSED, task_id=task_id, agency=session.agency, code=error.code)

@@ -7,20 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agency_node.question import QuestionDocument
+from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
 from federation.ledger.reader import Criteria, Reader
 from federation.store import open_engine, sqlite_url
+from federation.vocabulary import FamilyInformed
 from sandbox.bringup import start_service
 from sandbox.folder import SandboxFolder
+from sandbox.local_calls import NodeCaller
 from sandbox.processes import Started
 from sandbox.region import Region, parse_region
-from sandbox.running import bring_up, processes_of, take_down
+from sandbox.running import bring_up, processes_of, status_of, take_down
 
 REGION = Path(__file__).parent.parent / "system" / "region.toml"
 
@@ -30,6 +34,8 @@ PROTECTED = "999 000 0026"
 """Held by police under witness protection."""
 NOBODY = "999 000 0042"
 """Held by nobody."""
+
+CATEGORIES = ("police_incident", "police_known", "attendance", "gp_registration", "youth_justice")
 
 FRONT_DOOR = [
     "--purpose", "FRONT_DOOR", "--urgency", "routine", "--family-informed", "unsafe",
@@ -86,19 +92,32 @@ class Box:
             *FRONT_DOOR, *more, "--json",
         ]  # fmt: skip
 
-    def ask(self, child: str, *, agency: str = "small-csc", user: str = "hub", more: Sequence[str] = ()) -> Any:
-        """A front-door question's picture."""
-        done = self.wardgate(*self.asking(child, agency=agency, user=user, more=more))
-        assert done.code == 0, done.err
-        return done.json
+    def ask(self, child: str, *, agency: str = "small-csc", user: str = "hub") -> Any:
+        """A front-door question's picture, asked on the node's local port as its tools do."""
+        question = QuestionDocument(
+            user=user,
+            purpose="FRONT_DOOR",
+            child=child,
+            categories=[f"{name}:T1" for name in CATEGORIES],
+            attestations=["threshold_decision_needed", "partner_most_relevant"],
+            family_informed=FamilyInformed.UNSAFE,
+            justification="A contact that needs a decision.",
+        )
+        return self._call(agency, lambda caller: caller.ask(question))
 
     def picture(self, query_id: str, *, agency: str = "small-csc", user: str = "hub") -> Any:
         """A picture as it stands now."""
-        done = self.wardgate(
-            "node", "picture", query_id, "--dir", str(self.folder.root), "--agency", agency, "--user", user, "--json"
-        )
-        assert done.code == 0, done.err
-        return done.json
+        return self._call(agency, lambda caller: caller.picture(query_id, user))
+
+    def _call(self, agency: str, call: Callable[[NodeCaller], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
+            caller = NodeCaller(NodeSettings.load(self.folder.node_config(agency)))
+            try:
+                return await call(caller)
+            finally:
+                await caller.aclose()
+
+        return asyncio.run(run())
 
     def process(self, service: str) -> Started:
         """The running process of a service."""
@@ -130,10 +149,10 @@ class Box:
         """Wait until services say that they are usable."""
 
         def usable() -> bool:
-            status = self.wardgate("sandbox", "status", "--dir", str(self.folder.root), "--json").json["services"]
+            status = asyncio.run(status_of(self.folder))["services"]
             return all(_is_usable(status[service]) for service in services)
 
-        until(usable, wait_s=wait_s, pause_s=0.5)
+        until(usable, wait_s=wait_s, pause_s=0.3)
 
     def entries(self, service: str, *, kind: EntryKind | None = None, query_id: str | None = None) -> list[Any]:
         """Entries of a service's ledger."""

@@ -35,7 +35,7 @@ def final_picture(region: Box, query_id: str, wait_s: float = 60) -> dict[str, s
         found.update({target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]})
         return all(target["final"] for target in picture["targets"])
 
-    until(settled, wait_s=wait_s, pause_s=0.5)
+    until(settled, wait_s=wait_s, pause_s=0.2)
     return found
 
 
@@ -118,7 +118,7 @@ def test_a_trustee_that_is_away_for_a_while_delays_and_no_more(region: Box) -> N
 
 def test_a_dead_agency_is_unreachable_and_never_nothing_held(region: Box) -> None:
     region.kill("small-yjs")
-    until(lambda: not links(region)["small-yjs"], wait_s=60, pause_s=0.5)
+    until(lambda: not links(region)["small-yjs"], wait_s=60, pause_s=0.2)
 
     picture = region.ask(KNOWN)
 
@@ -155,8 +155,8 @@ def test_a_revoked_agency_is_cut_off_within_a_minute(region: Box) -> None:
         picture = region.ask(KNOWN)
         return "small-health" not in {target["agency"] for target in picture["targets"]}
 
-    until(refused, wait_s=60, pause_s=0.5)
-    until(lambda: "small-health" not in links(region), wait_s=60, pause_s=0.5)
+    until(refused, wait_s=60, pause_s=0.2)
+    until(lambda: "small-health" not in links(region), wait_s=60, pause_s=0.2)
     log = region.folder.log("small-health").read_text()
     assert "CERTIFICATE_REVOKED" in log
 
