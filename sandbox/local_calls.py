@@ -55,6 +55,14 @@ class NodeCaller:
             response: Any = await self._stub.DecideReferral(request)
         return dict(json.loads(response.referral))
 
+    async def index(self) -> JsonObject:
+        """Have the sources read now; the report of the run."""
+        last: JsonObject = {}
+        async with call_errors(self._party):
+            async for response in self._stub.Index(local_pb2.IndexRequest()):
+                last = json.loads(response.progress)
+        return last
+
     async def status(self) -> JsonObject:
         """The node's status."""
         async with call_errors(self._party):

@@ -25,6 +25,7 @@ from sandbox.local_calls import NodeCaller
 from sandbox.processes import Started, stop
 from sandbox.readiness import GatewayProbe, is_ready, until
 from sandbox.region import Region
+from sandbox.sources import break_source
 
 Tell = Callable[[str], None]
 OWN_FOLDERS: Final = ("auditor", "gateway", "logs", "nodes", "policy", "trustee")
@@ -96,13 +97,21 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
     tell("trustee and gateway are up")
     await enrol_all(region, folder, nodes, tell)
     online = [plan.id for plan in region.agencies if not plan.faults.offline]
+    failing = {plan.id for plan in region.agencies if plan.faults.source_failing}
     started = {agency: note(start_service(folder, agency)) for agency in online}
     await asyncio.gather(
-        *(_node_ready(node, started[node.agency], folder, tell) for node in nodes if node.agency in started)
+        *(
+            _node_ready(node, started[node.agency], folder, tell, source_fails=node.agency in failing)
+            for node in nodes
+            if node.agency in started
+        )
     )
 
 
-async def _node_ready(settings: NodeSettings, process: Started, folder: SandboxFolder, tell: Tell) -> None:
+async def _node_ready(
+    settings: NodeSettings, process: Started, folder: SandboxFolder, tell: Tell, *, source_fails: bool
+) -> None:
+    """Wait for a node; then take its first source away, where the region says so: its last caseload stays in force."""
     caller = NodeCaller(settings)
     try:
         await until(
@@ -113,6 +122,9 @@ async def _node_ready(settings: NodeSettings, process: Started, folder: SandboxF
             wait_s=READY_WAIT_S,
         )
         status = await caller.status()
+        if source_fails:
+            break_source(settings.sources[0].location)
+            await caller.index()
     finally:
         await caller.aclose()
     tell(f"{settings.agency}: {status['caseload']['last_run']['children']} children on its caseload, link up")

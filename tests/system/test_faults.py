@@ -167,3 +167,22 @@ def links(region: Box) -> dict[str, bool]:
     )
     assert done.code == 0, done.err
     return {row["agency"]: row["attached"] for row in done.json["links"]}
+
+
+def test_a_failing_source_and_an_absent_agency_read_as_what_they_are(tmp_path_factory: pytest.TempPathFactory) -> None:
+    changes = [
+        ('phone = "01632 960220" }\n', 'phone = "01632 960220" }\nfaults = { source_failing = true }\n'),
+        ('phone = "01632 960230" }\n', 'phone = "01632 960230" }\nfaults = { offline = true }\n'),
+    ]
+    with box(tmp_path_factory.mktemp("broken"), changes=changes) as region:
+        picture = region.ask(KNOWN)
+
+        told = {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
+        assert told == {
+            "small-police": "records",
+            "small-school": "error",
+            "small-health": "unreachable",
+            "small-yjs": "nothing_held",
+        }
+        assert picture["completeness"] == "incomplete"
+        assert picture["missing"] == ["small-health", "small-school"]
