@@ -89,7 +89,8 @@ class WasmEngine:
     ) -> RawDecision:
         if self._closed:
             return self._unavailable(serving.bundle, "closed")
-        until = time.monotonic() + deadline_s
+        started = time.monotonic()
+        until = started + deadline_s
         self._waiting += 1
         try:
             async with asyncio.timeout(deadline_s):
@@ -97,14 +98,14 @@ class WasmEngine:
                     self._run(serving, lambda: serving.evaluate(entry_point, input_json, until))
                 )
         except TimeoutError:
-            return serving.failed(Failure.TIMEOUT, "deadline")
+            return serving.failed(Failure.TIMEOUT, "deadline", started)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             return serving.failed(Failure.UNAVAILABLE, "closed")  # not we were cancelled: `aclose` dropped the job
         except Exception as error:  # noqa: BLE001 - nothing is permitted, and the record says why
-            return serving.failed(Failure.UNAVAILABLE, type(error).__name__)
+            return serving.failed(Failure.UNAVAILABLE, type(error).__name__, started)
         finally:
             self._waiting -= 1
         if raw.failure is not None and not self._closed:

@@ -35,7 +35,7 @@ class WasmLimits:
 
     memory_pages: int = 1024
     evaluation_s: float = 2.0
-    input_bytes: int = 1024 * 1024
+    input_bytes: int = 2 * 1024 * 1024
     result_bytes: int = 2 * 1024 * 1024
 
 

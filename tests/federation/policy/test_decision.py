@@ -197,6 +197,7 @@ GATEWAY: list[tuple[tuple[str | int, ...], object]] = [
     (("targets", 0, "categories", 0, "tier"), ""),
     (("targets", 0, "categories", 0, "name"), "immigration"),
     (("targets", 0, "categories", 1, "name"), "cp_plan"),
+    (("targets", 0, "categories", 1), {"name": "cp_plan", "tier": "T0"}),
     (("targets", 0, "reasons"), [{**NOTE, "code": "NEVER_HEARD_OF"}]),
     (("targets", 0, "surplus"), 1),
     (("effect",), "deny"),
@@ -285,6 +286,13 @@ def test_an_obligation_the_service_cannot_carry_out_is_a_denial(
     value = golden[EntryPoint.REQUESTER]
     assert judge(value, understood=frozenset({"deadline"}))[0].permitted
     assert_denied(judge(value, understood=frozenset({"notice"}))[0], Failure.UNKNOWN_OBLIGATION)
+
+
+def test_an_obligation_given_another_type_than_the_catalogues_is_a_denial(
+    judge: Judge, golden: dict[EntryPoint, JsonObject]
+) -> None:
+    value = {**golden[EntryPoint.REQUESTER], "obligations": [{**DUTY, "type": "notice"}]}
+    assert_denied(judge(value, understood=frozenset({"deadline", "notice"}))[0], Failure.UNKNOWN_OBLIGATION)
 
 
 def test_a_result_that_is_too_large_is_a_denial(judge: Judge, golden: dict[EntryPoint, JsonObject]) -> None:

@@ -88,6 +88,16 @@ async def test_a_rule_that_takes_all_memory_fails_and_the_next_decision_is_well(
     assert (await ask(tight)).failure is None
 
 
+@pytest.mark.parametrize("trick", ["take_time", "take_memory"])
+async def test_a_sandbox_that_failed_is_never_used_again(tight: WasmEngine, trick: str) -> None:
+    assert tight._serving is not None
+    before = tight._serving._idle[0]
+    assert (await ask(tight, trick)).failure is not None
+    assert (await ask(tight)).failure is None
+    (after,) = tight._serving._idle
+    assert after is not before
+
+
 async def test_memory_is_bounded_by_the_limit_alone(bundle: VerifiedBundle) -> None:
     engine = WasmEngine(sandboxes=1, limits=WasmLimits(memory_pages=64, evaluation_s=60))
     try:
