@@ -54,7 +54,7 @@ from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import HeldCertificates, KeyringCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.denylist import NoDenyList
-from federation.transport.health import Health
+from federation.transport.health import Check, Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import local_pb2_grpc
@@ -192,7 +192,9 @@ async def compose(base: Foundation) -> Node:
         clock=clock,
         executor=base.executor,
     )
-    runs = CaseloadRuns(_caseload(base, pseudonyms), every_s=settings.index_every_s, ready=lambda: _until_enrolled(base))
+    runs = CaseloadRuns(
+        _caseload(base, pseudonyms), every_s=settings.index_every_s, ready=lambda: _until_enrolled(base)
+    )
     responder = _responder(base)
     intake = Intake(responder)
     answering = Answering(responder, intake)
@@ -328,7 +330,7 @@ async def _until_enrolled(base: Foundation) -> None:
         await asyncio.sleep(ENROLMENT_POLL_S)
 
 
-def _components(base: Foundation, link: Link) -> dict[str, Callable[[], "asyncio.Future[bool]"]]:
+def _components(base: Foundation, link: Link) -> dict[str, Check]:
     async def ledger() -> bool:
         await base.journal.record([], lambda connection: connection.execute(select(1)))
         return True
@@ -342,7 +344,7 @@ def _components(base: Foundation, link: Link) -> dict[str, Callable[[], "asyncio
     async def attached() -> bool:
         return link.is_up
 
-    return {"ledger": ledger, "policy": policy, "directory": directory, "link": attached}  # type: ignore[dict-item]
+    return {"ledger": ledger, "policy": policy, "directory": directory, "link": attached}
 
 
 async def status_of(node: Node) -> JsonObject:
@@ -405,6 +407,7 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
         "queries": take_up_queries,
         "local-certificate": renew_local,
         "certificate": renew,
+        "channel": base.channel.keep_current,
         "caseload": node.runs.run_forever,
         "link": attach,
         "due": node.worker.watch,

@@ -18,13 +18,14 @@ from federation.directory import Anchors, TrustedDirectory
 from federation.keyfiles import read_audit_key, read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.policy.evaluator import PolicyPoint
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import Credentials, HeldCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.denylist import DenyList
-from federation.transport.health import Health
+from federation.transport.health import Check, Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import (
@@ -62,23 +63,43 @@ RENEWAL_CHECK_S: Final = 30.0
 
 
 @dataclass(slots=True)
-class Gateway:
-    """A running gateway."""
+class Foundation:
+    """What every part of the gateway stands on."""
 
     settings: GatewaySettings
-    main: TransportServer
-    enrolment: TransportServer
-    health: Health
+    keychain: GatewayKeychain
+    engine: AsyncEngine
     journal: Journal
+    executor: ThreadPoolExecutor
+    policy: PolicyPoint
+    deny_list: DenyList
+    directory: DirectoryAuthority
+    certificates: HeldCertificates
+    channel: RotatingChannel
+    trustee: GrpcTrustee
+    clock: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway's parts."""
+
+    foundation: Foundation
     links: Links
     exchange: Exchange
+    answers: Answers
+    evaluation: Evaluation
+    desk: EnrolmentDesk
+    health: Health
+    main: TransportServer
+    enrolment: TransportServer
 
 
 @asynccontextmanager
-async def build(
-    settings: GatewaySettings, *, supervisor: Supervisor, clock: Callable[[], float] = time.time
-) -> AsyncIterator[Gateway]:
-    """Build a gateway, ready to start serving; takes it down at the end of the block.
+async def lay_foundation(
+    settings: GatewaySettings, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Foundation]:
+    """Open keys, store, ledger, policy, directory and the channel to the trustee; close them at the end of the block.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED`, `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
@@ -88,46 +109,60 @@ async def build(
         await migrate(settings.store_url, "gateway.store")
         engine = open_engine(settings.store_url)
         stack.push_async_callback(engine.dispose)
-        journal = Journal(
-            engine, origin=f"wardgate/gateway/{settings.id}", signing_key=keychain.signing_key, clock=clock
-        )
+        journal = Journal(engine, f"wardgate/gateway/{settings.id}", keychain.signing_key, clock)
         await journal.open()
-        write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
         stack.push_async_callback(journal.aclose)
-        yield await _compose(settings, keychain, engine, journal, stack, supervisor, clock)
+        write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
+        executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="group")
+        stack.callback(executor.shutdown, wait=False)
+        opened = await open_policy(
+            PolicyChoice(
+                engine=settings.policy.engine,
+                server_url=settings.policy.server_url,
+                bundle_dir=settings.policy.bundle_dir,
+                bundle_key=read_verify_key(settings.policy.bundle_key_file),
+                archive=settings.data_dir / "bundles",
+                cache_dir=settings.data_dir / "policy-cache",
+            ),
+            journal=journal,
+            actor="gateway",
+            stack=stack,
+            clock=clock,
+        )
+        deny_list = DenyList(keychain.verify_key)
+        directory = _directory(settings, keychain, reading(engine), journal, deny_list, clock=clock)
+        await directory.load()
+        certificates = HeldCertificates(_own(settings, keychain, clock))
+        channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
+        stack.push_async_callback(channel.close)
+        yield Foundation(
+            settings=settings,
+            keychain=keychain,
+            engine=reading(engine),
+            journal=journal,
+            executor=executor,
+            policy=opened.point(),
+            deny_list=deny_list,
+            directory=directory,
+            certificates=certificates,
+            channel=channel,
+            trustee=GrpcTrustee(channel),
+            clock=clock,
+        )
 
 
-async def _compose(
+def _directory(
     settings: GatewaySettings,
     keychain: GatewayKeychain,
     engine: AsyncEngine,
     journal: Journal,
-    stack: AsyncExitStack,
-    supervisor: Supervisor,
+    deny_list: DenyList,
+    *,
     clock: Callable[[], float],
-) -> Gateway:
-    executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="group")
-    stack.callback(executor.shutdown, wait=False)
-    reader = reading(engine)
-    opened = await open_policy(
-        PolicyChoice(
-            engine=settings.policy.engine,
-            server_url=settings.policy.server_url,
-            bundle_dir=settings.policy.bundle_dir,
-            bundle_key=read_verify_key(settings.policy.bundle_key_file),
-            archive=settings.data_dir / "bundles",
-            cache_dir=settings.data_dir / "policy-cache",
-        ),
-        journal=journal,
-        actor="gateway",
-        stack=stack,
-        clock=clock,
-    )
-    policy = opened.point()
-    deny_list = DenyList(keychain.verify_key)
+) -> DirectoryAuthority:
     anchors = Anchors(keychain.verify_key, read_verify_key(settings.trustee.verify_key_file))
-    directory = DirectoryAuthority(
-        engine=reader,
+    return DirectoryAuthority(
+        engine=engine,
         journal=journal,
         key=keychain.signing_key,
         audit_key=read_audit_key(settings.audit_key_file),
@@ -135,108 +170,133 @@ async def _compose(
         deny_list=deny_list,
         clock=clock,
     )
-    await directory.load()
-    certificates = HeldCertificates(_own(settings, keychain, clock))
-    supervisor.start(
-        "certificate-renewal", lambda: _renew(settings, keychain, certificates, clock), on_crash=OnCrash.RESTART
-    )
-    channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
-    stack.push_async_callback(channel.close)
-    trustee = GrpcTrustee(channel)
-    translator = Translator(keys=keychain.holder_keys, trustee=trustee, executor=executor)
-    queries = Queries(reader)
+
+
+async def compose(base: Foundation) -> Gateway:
+    """Build the gateway on its foundation, with every open query taken up again.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID` when a port cannot be listened on, `STORE_UNAVAILABLE`.
+    """
+    directory, clock = base.directory, base.clock
+    translator = Translator(keys=base.keychain.holder_keys, trustee=base.trustee, executor=base.executor)
+    queries = Queries(base.engine)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
     links.offer(await queries.restore(clock()))
-    exchange = Exchange(
-        queries=queries,
-        journal=journal,
-        policy=policy,
-        translator=translator,
+    gateway = Gateway(
+        foundation=base,
         links=links,
-        counters=Counters(clock=clock, seed=await recent_queries(reader, int(clock()) - DAY_S)),
-        directory=directory.current,
-        key=keychain.signing_key,
-        cipher=keychain.cipher,
-        clock=clock,
+        exchange=Exchange(
+            queries=queries,
+            journal=base.journal,
+            policy=base.policy,
+            translator=translator,
+            links=links,
+            counters=Counters(clock=clock, seed=await recent_queries(base.engine, int(clock()) - DAY_S)),
+            directory=directory.current,
+            key=base.keychain.signing_key,
+            cipher=base.keychain.cipher,
+            clock=clock,
+        ),
+        answers=Answers(
+            queries=queries,
+            journal=base.journal,
+            links=links,
+            directory=directory.current,
+            is_denied=directory.is_denied,
+            clock=clock,
+        ),
+        evaluation=Evaluation(
+            translator=translator, journal=base.journal, queries=queries, directory=directory.current, clock=clock
+        ),
+        desk=_desk(base),
+        health=Health(_components(base)),
+        main=_server(base, ServerRole.GATEWAY, base.settings.listen.port),
+        enrolment=_server(base, ServerRole.ENROLMENT, base.settings.listen.enrolment_port),
     )
-    answers = Answers(
-        queries=queries,
-        journal=journal,
-        links=links,
-        directory=directory.current,
-        is_denied=directory.is_denied,
-        clock=clock,
-    )
-    evaluation = Evaluation(
-        translator=translator, journal=journal, queries=queries, directory=directory.current, clock=clock
-    )
-    desk = EnrolmentDesk(
-        engine=reader,
-        journal=journal,
-        directory=directory,
-        authority=keychain.authority,
-        keys=keychain.holder_keys,
-        trustee=trustee,
-        signing_key=keychain.signing_key,
-        certificate_life=settings.certificate_life,
-        clock=clock,
+    _register(gateway)
+    return gateway
+
+
+def _desk(base: Foundation) -> EnrolmentDesk:
+    return EnrolmentDesk(
+        engine=base.engine,
+        journal=base.journal,
+        directory=base.directory,
+        authority=base.keychain.authority,
+        keys=base.keychain.holder_keys,
+        trustee=base.trustee,
+        signing_key=base.keychain.signing_key,
+        certificate_life=base.settings.certificate_life,
+        clock=base.clock,
     )
 
-    async def ledger_usable() -> bool:
-        await journal.record([], lambda connection: connection.execute(select(1)))
+
+def _components(base: Foundation) -> dict[str, Check]:
+    async def ledger() -> bool:
+        await base.journal.record([], lambda connection: connection.execute(select(1)))
         return True
 
-    async def policy_usable() -> bool:
-        return (await policy.health()).ready
+    async def policy() -> bool:
+        return (await base.policy.health()).ready
 
-    async def trustee_usable() -> bool:
-        return await trustee.is_serving()
+    return {"ledger": ledger, "policy": policy, "trustee": base.trustee.is_serving}
 
-    health = Health({"ledger": ledger_usable, "policy": policy_usable, "trustee": trustee_usable})
-    listen = settings.listen
-    main = build_server(
-        role=ServerRole.GATEWAY,
-        address=f"{listen.host}:{listen.port}",
-        certificates=certificates,
-        denials=deny_list,
-        clock=clock,
+
+def _server(base: Foundation, role: ServerRole, port: int) -> TransportServer:
+    return build_server(
+        role=role,
+        address=f"{base.settings.listen.host}:{port}",
+        certificates=base.certificates,
+        denials=base.deny_list,
+        clock=base.clock,
     )
-    server = main.grpc
-    query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(exchange), server)
-    link_pb2_grpc.add_LinkServiceServicer_to_server(LinkServicer(links=links, answers=answers), server)
-    pseudonym_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymServicer(evaluation), server)
-    directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryServicer(directory), server)
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(Witnesses(journal, directory.current)), server)
-    enrolment_pb2_grpc.add_CertificateServiceServicer_to_server(
-        CertificateServicer(desk, keychain.authority.pem), server
-    )
-    admin_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(desk, links, settings.operators), server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    enrolment = build_server(
-        role=ServerRole.ENROLMENT,
-        address=f"{listen.host}:{listen.enrolment_port}",
-        certificates=certificates,
-        denials=deny_list,
-        clock=clock,
-    )
+
+
+def _register(gateway: Gateway) -> None:
+    """Put every servicer on its port."""
+    base, server = gateway.foundation, gateway.main.grpc
+    roots = base.keychain.authority.pem
+    link = LinkServicer(links=gateway.links, answers=gateway.answers)
+    admin = AdminServicer(gateway.desk, gateway.links, base.settings.operators)
+    ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
+    query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
+    link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)
+    pseudonym_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymServicer(gateway.evaluation), server)
+    directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryServicer(base.directory), server)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server)
+    enrolment_pb2_grpc.add_CertificateServiceServicer_to_server(CertificateServicer(gateway.desk, roots), server)
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+    health_pb2_grpc.add_HealthServicer_to_server(gateway.health, server)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
-        EnrolmentServicer(desk, keychain.authority.pem), enrolment.grpc
+        EnrolmentServicer(gateway.desk, roots), gateway.enrolment.grpc
     )
-    supervisor.start("expiry", lambda: _expire(exchange, settings.expiry_check_s), on_crash=OnCrash.RESTART)
-    supervisor.start("links", lambda: _tend(links), on_crash=OnCrash.RESTART)
-    return Gateway(settings, main, enrolment, health, journal, links, exchange)
 
 
 async def serve(settings: GatewaySettings, supervisor: Supervisor) -> None:
     """Run a gateway until it is asked to stop."""
-    async with build(settings, supervisor=supervisor) as gateway:
+    async with lay_foundation(settings) as base:
+        gateway = await compose(base)
         await gateway.main.start()
         await gateway.enrolment.start()
+        _start_work(gateway, supervisor)
         try:
             await supervisor.until_stopped()
         finally:
             gateway.health.drain()
             await asyncio.gather(gateway.main.stop(STOP_GRACE_S), gateway.enrolment.stop(STOP_GRACE_S))
+            await supervisor.aclose()  # whatever still writes must end before the store is closed
+
+
+def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
+    base = gateway.foundation
+    for name, work in {
+        "certificate": lambda: _renew(base.settings, base.keychain, base.certificates, base.clock),
+        "channel": base.channel.keep_current,
+        "expiry": lambda: _expire(gateway.exchange, base.settings.expiry_check_s),
+        "links": lambda: _tend(gateway.links),
+    }.items():
+        supervisor.start(name, work, on_crash=OnCrash.RESTART)
 
 
 def _own(settings: GatewaySettings, keychain: GatewayKeychain, clock: Callable[[], float]) -> Credentials:

@@ -1,4 +1,4 @@
-"""A sandbox's life: up, status, down. What runs is written to its folder after every step, so `down` always finds it."""
+"""A sandbox's life: up, status, down. What runs is written to its folder at every step, so `down` always finds it."""
 
 import asyncio
 import shutil

@@ -56,6 +56,7 @@ _AT_TRUSTEE: Final[_Rows] = {
         "GetPoints",
         "GetCounters",
     ),
+    (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY, PartyKind.OPERATOR})): ("GetCheckpoint", "Cosign"),
 }
 _AT_NODE: Final[_Rows] = {
     (f"{WIRE}.LocalService", frozenset({PartyKind.LOCAL})): (
