@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -127,7 +128,9 @@ def check_config(config: Config = None, directory: Dir = None, agency: Agency = 
 def ask(
     user: User,
     purpose: Annotated[str, typer.Option("--purpose", help="Purpose code, such as S47_ENQ.")],
-    child: Annotated[str, typer.Option("--child", help="The child's NHS number.")],
+    child: Annotated[
+        str, typer.Option("--child", help="The child's NHS number; - reads it from standard input, unseen by others.")
+    ],
     config: Config = None,
     directory: Dir = None,
     agency: Agency = "",
@@ -144,7 +147,8 @@ def ask(
     urgency: Annotated[Urgency | None, typer.Option("--urgency", help="Default routine.")] = None,
     break_glass: Annotated[str, typer.Option("--break-glass", help="Reason code of a break-glass request.")] = "",
     approval: Annotated[
-        list[str] | None, typer.Option("--approval", help="USER:KIND of a colleague's approval, such as p.sayle:manager.")
+        list[str] | None,
+        typer.Option("--approval", help="USER:KIND of a colleague's approval, such as p.sayle:manager."),
     ] = None,
     area: Annotated[str, typer.Option("--area", help="Area asked in; default: the agency's first.")] = "",
     as_json: Json = False,
@@ -156,7 +160,7 @@ def ask(
             {
                 "user": user,
                 "purpose": purpose,
-                "child": child,
+                "child": sys.stdin.readline().strip() if child == "-" else child,
                 "categories": category or [],
                 "start": start,
                 "end": end,

@@ -16,6 +16,7 @@ from sandbox.region import SHIPPED_REGION, load_region
 sandbox_app = typer.Typer(no_args_is_help=True, help="A whole synthetic region on this machine.")
 
 RegionFile = Annotated[Path, typer.Option("--region", help="Region file (docs/region-file.md).")]
+DEFAULT_DIR = Path("sandbox-run")
 Dir = Annotated[Path, typer.Option("--dir", help="The sandbox's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -27,7 +28,7 @@ def _tell(text: str) -> None:
 @sandbox_app.command()
 @fail_with_code
 def up(
-    directory: Dir,
+    directory: Dir = DEFAULT_DIR,
     region: RegionFile = SHIPPED_REGION,
     detach: Annotated[bool, typer.Option("--detach", help="Return once everything is up.")] = False,
 ) -> None:
@@ -50,7 +51,7 @@ def up(
 
 @sandbox_app.command()
 @fail_with_code
-def down(directory: Dir) -> None:
+def down(directory: Dir = DEFAULT_DIR) -> None:
     """End everything that `up` started in this folder; data and ledgers stay."""
     from sandbox.running import take_down
 
@@ -60,7 +61,7 @@ def down(directory: Dir) -> None:
 
 @sandbox_app.command()
 @fail_with_code
-def status(directory: Dir, as_json: Json = False) -> None:
+def status(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
     """What runs and how it is, each service by its own word."""
     from sandbox.running import status_of
 
