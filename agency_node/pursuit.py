@@ -73,6 +73,7 @@ class Pursuit:
     request: wire.AskRequest
     reply_key: SealingKey
     answered: dict[str, str] = field(default_factory=dict)
+    states: dict[str, TargetState] = field(default_factory=dict)
     admitted: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     last_error: WardgateError | None = None
@@ -208,6 +209,9 @@ class Pursuits:
                 await self._answer(pursuit, event.answer)
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty query event")
+        if not pursuit.ready.is_set() and _waits_for_people_alone(pursuit):
+            await self._acknowledge(pursuit, close=False)
+            pursuit.ready.set()
 
     async def _admission(self, pursuit: Pursuit, admission: wire.Admission) -> None:
         record = verify_admission(
@@ -239,6 +243,12 @@ class Pursuits:
 
         await self._journal.record([], apply)
         pursuit.admitted = True
+        pursuit.states.update(
+            {
+                responder: TargetState.NOT_PERMITTED if decision.effect == "deny" else TargetState.WAITING
+                for responder, decision in decisions.items()
+            }
+        )
 
     async def _target(self, pursuit: Pursuit, update: wire.TargetUpdate) -> None:
         state = _WIRE_STATE.get(update.state)
@@ -246,6 +256,7 @@ class Pursuits:
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "target update")
         if update.responder in pursuit.answered or state is TargetState.ANSWERED:
             return  # An answer counts when it has been opened here, not when the gateway says there is one.
+        pursuit.states[update.responder] = state
 
         async def apply(connection: AsyncConnection) -> None:
             await store.change_target(
@@ -301,6 +312,7 @@ class Pursuits:
 
         await self._journal.record([entry], apply)
         pursuit.answered[sealed.responder] = sealed.task_id
+        pursuit.states[sealed.responder] = TargetState.ANSWERED
 
     async def _reject(self, pursuit: Pursuit, sealed: wire.SealedAnswer, error: WardgateError) -> None:
         """An answer that does not verify is no answer: it is kept out of the picture and said so."""
@@ -350,6 +362,12 @@ class Pursuits:
             query_id=pursuit.query_id,
             body={"query_sha256": sha256(pursuit.header_bytes).hex(), **body},
         )
+
+
+def _waits_for_people_alone(pursuit: Pursuit) -> bool:
+    """Whether all that is still open is with a human at a responder: no deadline is worth waiting for."""
+    states = set(pursuit.states.values())
+    return TargetState.REFERRED in states and states <= _SETTLED | {TargetState.REFERRED}
 
 
 def _is_transient(error: WardgateError) -> bool:

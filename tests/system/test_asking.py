@@ -95,6 +95,7 @@ def test_two_queries_about_one_child_share_no_value_at_the_gateway(region: Box) 
             entry["body"]["user_ref"],
             entry["body"]["decision"]["bundle"]["digest"],
             entry["body"]["decision"]["data_sha256"],
+            entry["body"]["decision"]["result_sha256"],
         )
     }
     assert digests(first) & digests(second) <= by_choice
