@@ -173,7 +173,9 @@ class Standing:
         head = self._follower.checkpoint
         if head is None or head.size <= self._cosigned:
             return
-        line = cosign_checkpoint(head, name=str(Party(PartyKind.NODE, self._agency)), key=self._key, at=int(self._clock()))
+        line = cosign_checkpoint(
+            head, name=str(Party(PartyKind.NODE, self._agency)), key=self._key, at=int(self._clock())
+        )
         await self._gateway.cosign(with_cosignatures(head.note, line))
         self._cosigned = head.size
 

@@ -1,0 +1,124 @@
+"""What every part of a node stands on: keys, store, ledger, policy, people, the channel to the gateway."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agency_node.gateway_client import GrpcDirectory
+from agency_node.keychain import NodeKeychain, load_keychain
+from agency_node.settings import NodeSettings
+from agency_node.standing import Standing
+from agency_node.users import UsersFile
+from agency_node.vault import Vault
+from federation.directory import Agency, Anchors
+from federation.following import Follower
+from federation.keyfiles import read_verify_key, write_public
+from federation.ledger.export import KEY_FILE
+from federation.ledger.journal import Journal
+from federation.policy.setup import OpenPolicy, PolicyChoice, open_policy
+from federation.store import migrate, open_engine, reading
+from federation.transport.certificates import KeyringCertificates
+from federation.transport.channel import RotatingChannel
+from keys.keyring import Keyring
+
+
+@dataclass(slots=True)
+class Foundation:
+    """What every part of a node stands on."""
+
+    settings: NodeSettings
+    keyring: Keyring
+    keychain: NodeKeychain
+    engine: AsyncEngine
+    journal: Journal
+    executor: ThreadPoolExecutor
+    policy: OpenPolicy
+    vault: Vault
+    users: UsersFile
+    channel: RotatingChannel
+    standing: Standing
+    clock: Callable[[], float]
+
+    def own_agency(self) -> Agency:
+        """This agency as the trusted directory has it."""
+        return self.standing.directory().agency(self.settings.agency)
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether the trusted directory lists this agency."""
+        return self.settings.agency in self.standing.directory().agencies
+
+    async def refresh(self) -> None:
+        """Fetch a newer directory, if there is one."""
+        await self.standing.refresh()
+
+
+@asynccontextmanager
+async def lay_foundation(
+    settings: NodeSettings, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Foundation]:
+    """Open keys, store, ledger, policy and the channel to the gateway; close them at the end of the block.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED`, `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
+    """
+    async with AsyncExitStack() as stack:
+        keyring = Keyring(settings.keys_dir)
+        keychain = load_keychain(keyring)
+        await migrate(settings.store_url, "agency_node.store")
+        engine = open_engine(settings.store_url)
+        stack.push_async_callback(engine.dispose)
+        journal = Journal(engine, f"wardgate/node/{settings.agency}", keychain.signing_key, clock)
+        await journal.open()
+        write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
+        stack.push_async_callback(journal.aclose)
+        executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="work")
+        stack.callback(executor.shutdown, wait=False)
+        policy = await open_policy(
+            PolicyChoice(
+                engine=settings.policy.engine,
+                server_url=settings.policy.server_url,
+                bundle_dir=settings.policy.bundle_dir,
+                bundle_key=read_verify_key(settings.policy.bundle_key_file),
+                archive=settings.data_dir / "bundles",
+                cache_dir=settings.data_dir / "policy-cache",
+            ),
+            journal=journal,
+            actor="node",
+            stack=stack,
+            clock=clock,
+        )
+        channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
+        stack.push_async_callback(channel.close, None)
+        anchors = Anchors(
+            gateway_key=read_verify_key(settings.gateway.verify_key_file),
+            trustee_key=read_verify_key(settings.gateway.trustee_verify_key_file),
+        )
+        standing = Standing(
+            agency=settings.agency,
+            follower=Follower(anchors, settings.gateway.origin, keychain.statement),
+            gateway=GrpcDirectory(channel),
+            engine=reading(engine),
+            journal=journal,
+            key=keychain.signing_key,
+            clock=clock,
+        )
+        await standing.load()
+        yield Foundation(
+            settings=settings,
+            keyring=keyring,
+            keychain=keychain,
+            engine=engine,
+            journal=journal,
+            executor=executor,
+            policy=policy,
+            vault=Vault(keychain.data_key),
+            users=UsersFile(settings.users_file),
+            channel=channel,
+            standing=standing,
+            clock=clock,
+        )

@@ -1,0 +1,64 @@
+"""What a node does by itself for as long as it runs. Each is supervised: one that fails is started again."""
+
+import asyncio
+from typing import Final
+
+from agency_node.enrolment import keep_certificate
+from agency_node.foundation import Foundation
+from agency_node.link import Link
+from agency_node.pursuit import Pursuits
+from agency_node.retention import Retention
+from federation.transport.certificates import HeldCertificates
+
+DIRECTORY_REFRESH_S: Final = 2.0
+"""How soon a newly enrolled or revoked agency is known here."""
+
+ENROLMENT_POLL_S: Final = 0.1
+LOCAL_RENEWAL_S: Final = 6 * 3600.0
+RETENTION_EVERY_S: Final = 24 * 3600.0
+
+
+async def until_enrolled(base: Foundation) -> None:
+    """Wait until the directory lists this agency."""
+    while not base.is_enrolled:  # noqa: ASYNC110 - the directory is followed elsewhere and gives no event
+        await asyncio.sleep(ENROLMENT_POLL_S)
+
+
+async def follow_directory(base: Foundation) -> None:
+    """Keep the trusted directory and the gateway's checkpoint current; cosign."""
+    while True:
+        await base.standing.refresh()
+        await asyncio.sleep(DIRECTORY_REFRESH_S)
+
+
+async def take_up_queries(base: Foundation, pursuits: Pursuits) -> None:
+    """After a start, go on with every query that was open."""
+    await until_enrolled(base)
+    await pursuits.resume_all()
+
+
+async def hold_link(base: Foundation, link: Link) -> None:
+    """Keep the link to the gateway up."""
+    await until_enrolled(base)
+    await link.run()
+
+
+async def renew_certificate(base: Foundation) -> None:
+    """Keep this node's certificate in the federation fresh."""
+    await keep_certificate(base.settings, base.keyring, base.keychain, base.channel, clock=base.clock)
+
+
+async def renew_local_certificate(base: Foundation, certificates: HeldCertificates) -> None:
+    """Keep the local port's certificate fresh."""
+    while True:
+        await asyncio.sleep(LOCAL_RENEWAL_S)
+        party = base.settings.local_party
+        certificates.replace(base.keychain.local_credentials(party, serves=True, now=base.clock()))
+
+
+async def erase_overdue(base: Foundation) -> None:
+    """Erase what has served its time, once a day."""
+    retention = Retention(base.journal, clock=base.clock)
+    while True:
+        await retention.apply()
+        await asyncio.sleep(RETENTION_EVERY_S)
