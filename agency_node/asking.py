@@ -120,7 +120,9 @@ class Asking:
                 await self._refuse(question, query_id, evaluated)
                 return await self.picture(query_id, user.id)
             pseudonym = await self._pseudonyms.pseudonym_of(question.child)
-            composed = self._compose(question, user, query_id, evaluated, pseudonym, targets)
+            composed = self._compose(
+                question, user, query_id=query_id, evaluated=evaluated, pseudonym=pseudonym, targets=targets
+            )
             await self._store(question, composed, evaluated)
             await self._await_picture(await self._pursuits.start(query_id), composed.header.deadline_at)
             return await self.picture(query_id, user.id)
@@ -180,6 +182,7 @@ class Asking:
         self,
         question: CheckedQuestion,
         user: User,
+        *,
         query_id: str,
         evaluated: Evaluated[RequesterDecision],
         pseudonym: Pseudonym,
@@ -236,23 +239,23 @@ class Asking:
             "targets": sorted(header.targets),
             "decision": evaluated.record.body(),
         }
-        await self._record(EntryKind.QUERY_ASKED, header.query_id, body, row, targets, evaluated)
+        await self._record(EntryKind.QUERY_ASKED, body=body, row=row, targets=targets, evaluated=evaluated)
 
     async def _refuse(self, question: CheckedQuestion, query_id: str, evaluated: Evaluated[RequesterDecision]) -> None:
         row = self._row(question, query_id, evaluated, AskedState.REFUSED)
         body = {"purpose": question.purpose, "decision": evaluated.record.body()}
-        await self._record(EntryKind.QUERY_REFUSED, query_id, body, row, [], evaluated)
+        await self._record(EntryKind.QUERY_REFUSED, body=body, row=row, targets=[], evaluated=evaluated)
 
     async def _record(
         self,
         kind: EntryKind,
-        query_id: str,
+        *,
         body: JsonObject,
         row: dict[str, Any],
         targets: list[dict[str, Any]],
         evaluated: Evaluated[RequesterDecision],
     ) -> None:
-        now = int(self._clock())
+        now, query_id = int(self._clock()), str(row["query_id"])
         entry = Entry(kind=kind, at=now, actor=self._agency, correlation_id=query_id, query_id=query_id, body=body)
         decision_input = {
             "decision_id": evaluated.record.id,

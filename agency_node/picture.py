@@ -162,7 +162,7 @@ def _obligation(obligation: ObligationGiven) -> JsonObject:
 
 
 def chronology(targets: Sequence[TargetView]) -> list[JsonObject]:
-    """Every dated record of every answer in one order, oldest first, each with who says so and what kind of claim it is."""
+    """Every dated record of every answer, oldest first, each with who says so and what kind of claim it is."""
     dated = [
         (record.date, target.agency, record)
         for target in targets

@@ -21,7 +21,7 @@ from keys.errors import NhsNumberRejected
 from keys.nhs_number import NhsNumber
 
 DEFAULT_PERIOD_YEARS: Final = 5
-"""How far back a question looks when it names no start: what a strategy discussion usually covers. Policy may narrow it."""
+"""How far back a question looks when it names no start: what a strategy discussion usually covers."""
 
 
 @dataclass(frozen=True, slots=True)

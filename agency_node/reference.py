@@ -1,4 +1,4 @@
-"""The short reference that people say on the phone: eight characters, no look-alikes, the last one a check character."""
+"""The short reference that people say on the phone: eight characters, no look-alikes, the last a check character."""
 
 from typing import Final
 

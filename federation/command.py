@@ -23,8 +23,8 @@ R = TypeVar("R")
 def fail_with_code(command: Callable[P, R]) -> Callable[P, R]:
     """Turn the catalogue's errors into one line on standard error and a documented exit code.
 
-    With `--json` among the arguments the line is a JSON object. Nothing but the catalogue's public text and, for what an
-    operator must mend, identifiers are printed: never what a user typed.
+    With `--json` among the arguments the line is a JSON object. Nothing but the catalogue's public text and, for what
+    an operator must mend, identifiers are printed: never what a user typed.
     """
 
     @functools.wraps(command)

@@ -1,8 +1,8 @@
 """What a party believes of the gateway: directory and ledger head, each only ever moving forward. No I/O.
 
-A `Follower` is a state machine: bytes in, a verified state out, or an error. Every checkpoint must extend the one before
-(consistency proof), every directory must stand in the ledger (inclusion proof), so a gateway that swaps a key, shows two
-parties two directories or rewrites its history is caught by whoever follows it.
+A `Follower` is a state machine: bytes in, a verified state out, or an error. Every checkpoint must extend the one
+before (consistency proof), every directory must stand in the ledger (inclusion proof), so a gateway that swaps a key,
+shows two parties two directories or rewrites its history is caught by whoever follows it.
 """
 
 from federation.directory import Anchors, KeyStatement, TrustedDirectory

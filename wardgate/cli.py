@@ -24,7 +24,11 @@ SUB_COMMANDS: Final = {
 
 def build(arguments: Sequence[str]) -> typer.Typer:
     """The command with the sub-command that `arguments` begins with, or with all of them for help."""
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Wardgate: information sharing for child safeguarding in England.")
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        help="Wardgate: information sharing for child safeguarding in England.",
+    )
     app.callback()(_root)
     wanted = arguments[0] if arguments else ""
     for name in [wanted] if wanted in SUB_COMMANDS else SUB_COMMANDS:

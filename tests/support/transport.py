@@ -40,7 +40,11 @@ class Unary(enrolment_pb2_grpc.CertificateServiceServicer):
 
     behaviour: Renew = echo
 
-    async def Renew(self, request: enrolment_pb2.RenewRequest, context: Any) -> enrolment_pb2.RenewResponse:
+    async def Renew(  # noqa: N802 - gRPC dictates the name
+        self,
+        request: enrolment_pb2.RenewRequest,
+        context: Any,  # noqa: ARG002 - gRPC dictates the argument
+    ) -> enrolment_pb2.RenewResponse:
         return await self.behaviour(request)
 
 
