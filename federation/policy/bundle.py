@@ -8,11 +8,9 @@ service's data and signs the copy; nothing is ever loaded unsigned.
 A bundle is read once into memory; what was verified is what is used, whatever happens to the directory later.
 """
 
-import os
-import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +20,7 @@ from pydantic import Field
 
 from federation.document import Document, Hex32, Hex64, Instant
 from federation.errors import ErrorCode, WardgateError
+from federation.policy.bundle_files import MAX_FILES, read_tree, write_atomically, write_tree
 from keys import domains
 from keys.digest import sha256
 from keys.errors import SignatureRejected
@@ -32,11 +31,6 @@ SIGNATURE: Final = "manifest.sig"
 WASM: Final = "policy.wasm"
 DATA: Final = "data.json"
 OPA_BUNDLE: Final = "bundle.tar.gz"
-
-MAX_FILES: Final = 256
-"""The built bundle has about twenty."""
-MAX_FILE_BYTES: Final = 32 * 1024 * 1024
-"""A module is about 1 MiB, reference data well under that."""
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
@@ -156,7 +150,7 @@ def sign_bundle(directory: Path, signing_key: SigningKey, *, clock: Callable[[],
         signed_at=signed_at,
         signature=signing_key.sign(domains.BUNDLE, str(signed_at).encode(), manifest_bytes),
     )
-    _write_atomically(directory / SIGNATURE, signed.canonical())
+    write_atomically(directory / SIGNATURE, signed.canonical())
 
 
 def install_bundle(
@@ -198,64 +192,6 @@ def keep_bundle(directory: Path, archive: Path, verify_key: VerifyKey) -> Path:
             write_tree(Path(scratch) / "copy", read_tree(directory))
             (Path(scratch) / "copy").rename(kept)
     return kept
-
-
-def read_tree(directory: Path) -> dict[str, bytes]:
-    """Every file under a directory by its relative path.
-
-    Raises:
-        WardgateError: `BUNDLE_REJECTED`: nothing there, too many or too large files, or anything but plain files.
-    """
-    if not directory.is_dir():
-        raise WardgateError(ErrorCode.BUNDLE_REJECTED, "no bundle directory")
-    found: dict[str, bytes] = {}
-    for path in _walk(directory):
-        if len(found) >= MAX_FILES + 2:
-            raise WardgateError(ErrorCode.BUNDLE_REJECTED, f"more than {MAX_FILES} files")
-        found[path.relative_to(directory).as_posix()] = _read_plain(path)
-    return found
-
-
-def write_tree(directory: Path, content: Mapping[str, bytes]) -> None:
-    """Write files, each made durable, under a new directory."""
-    for name, data in content.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(path, data)
-
-
-def _walk(directory: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(directory, followlinks=False):
-        for folder in folders:
-            if (Path(base) / folder).is_symlink():
-                raise WardgateError(ErrorCode.BUNDLE_REJECTED, "symbolic link in the bundle")
-        yield from (Path(base) / name for name in sorted(names))
-
-
-def _read_plain(path: Path) -> bytes:
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise WardgateError(ErrorCode.BUNDLE_REJECTED, "not a plain file")
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise WardgateError(ErrorCode.BUNDLE_REJECTED, f"unreadable file: {error.strerror}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise WardgateError(ErrorCode.BUNDLE_REJECTED, f"file over {MAX_FILE_BYTES} bytes")
-    return content
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)  # nothing in a bundle is secret, and installer and service may be two users
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def _pop(content: dict[str, bytes], name: str) -> bytes:

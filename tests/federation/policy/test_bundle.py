@@ -7,7 +7,6 @@ import pytest
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.bundle import (
     MANIFEST,
-    MAX_FILE_BYTES,
     SIGNATURE,
     BundleId,
     VerifiedBundle,
@@ -15,6 +14,7 @@ from federation.policy.bundle import (
     keep_bundle,
     sign_bundle,
 )
+from federation.policy.bundle_files import MAX_FILE_BYTES
 from keys.signing import SigningKey
 from tests.support.policy import NOW, fixture_bundle, write_dist
 
