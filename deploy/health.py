@@ -7,6 +7,7 @@ keyring, so it runs as the service's user.
 
 import argparse
 import asyncio
+import json
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from federation.transport.certificates import CertificateSource, HeldCertificate
 from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors
 from federation.transport.identity import Party
+from federation.wire.v1 import local_pb2, local_pb2_grpc
 from gateway import keychain as gateway_keys
 from gateway.settings import GatewaySettings
 from keys.errors import KeysError
@@ -49,16 +51,21 @@ def find(service: str, config: Path) -> tuple[str, Party, CertificateSource]:
 
 
 async def components(service: str, config: Path) -> dict[str, bool]:
-    """Whether each component can be used, by name; the service as a whole under the empty name.
+    """Whether each component can be used, by name.
 
     Raises:
         WardgateError: `PEER_UNAVAILABLE`: nobody answers.
     """
     address, party, certificates = find(service, config)
     async with RotatingChannel(address, party, certificates) as channel, call_errors(party):
+        if service == "node":
+            status = await local_pb2_grpc.LocalServiceStub(channel).GetStatus(
+                local_pb2.GetStatusRequest(), timeout=CALL_S
+            )
+            return dict(json.loads(status.status)["components"])
         response = await health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest(), timeout=CALL_S)
     serving = health_pb2.HealthCheckResponse.SERVING
-    return {name: status.status == serving for name, status in response.statuses.items()}
+    return {name or "service": status.status == serving for name, status in response.statuses.items()}
 
 
 def main() -> int:
@@ -72,7 +79,7 @@ def main() -> int:
     except (WardgateError, KeysError) as error:
         typer.echo(f"{options.service}: {error}", err=True)
         return 1
-    failing = sorted(name or "service" for name, usable in found.items() if not usable)
+    failing = sorted(name for name, usable in found.items() if not usable)
     done(f"{options.service}: " + (f"cannot use {', '.join(failing)}" if failing else "serving"))
     return 1 if failing else 0
 

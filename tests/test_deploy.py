@@ -1,0 +1,341 @@
+"""What stands in `deploy/` works: the compose file's settings and the commands of `docs/operations.md`, for real.
+
+Containers cannot be started by a test. Everything inside them can: the same settings files, the same commands in the
+same order, the same health check; only paths, ports and the database are this machine's.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agency_node.settings import NodeSettings
+from federation.settings import ServiceSettings
+from gateway.settings import GatewaySettings
+from sandbox.processes import free_ports
+from tests.support.opa import opa_command, run_opa
+from trustee.settings import TrusteeSettings
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = ROOT / "deploy" / "compose"
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "gateway": GatewaySettings,
+    "trustee": TrusteeSettings,
+    "node-csc": NodeSettings,
+    "node-school": NodeSettings,
+}
+PATIENCE_S = 60.0
+CHILD = "999 000 0018"
+RECORD = {
+    "nhs_number": CHILD,
+    "ref": "e-1",
+    "category": "enrolment",
+    "type": "enrolment",
+    "date": "2026-09-01",
+    "fields": {"school_name": "Testshire Academy"},
+}
+
+
+class Federation:
+    """Trustee, gateway and two nodes on loopback, brought up by command."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.introductions = root / "introductions"
+        self.introductions.mkdir()
+        self.ports = dict(
+            zip(("gateway", "enrolment", "trustee", "node-csc", "node-school"), free_ports(5), strict=True)
+        )
+        self._sources()
+
+    def _sources(self) -> None:
+        for name in ("node-csc", "node-school"):
+            (self.root / f"{name}-source").mkdir()
+            child = {"nhs_number": CHILD, "flags": []}
+            records = [RECORD] if name == "node-school" else []
+            (self.root / f"{name}-source" / "children.jsonl").write_text(json.dumps(child) + "\n")
+            (self.root / f"{name}-source" / "records.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
+
+    def settings(self, name: str) -> dict[str, str]:
+        """What this machine has elsewhere than a container."""
+        data, known = str(self.root / name), str(self.introductions)
+        policy = {
+            "POLICY__ENGINE": "embedded",
+            "POLICY__SERVER_URL": "",
+            "POLICY__BUNDLE_DIR": str(self.root / "bundle"),
+            "POLICY__BUNDLE_KEY_FILE": f"{known}/authority.pub",
+        }
+        gateway_keys = {"GATEWAY__VERIFY_KEY_FILE": f"{known}/gateway.pub"}
+        address = {"GATEWAY__ADDRESS": f"localhost:{self.ports['gateway']}"}
+        chosen = {
+            "gateway": {
+                "DATABASE_URL": "",
+                "AUDIT_KEY_FILE": f"{known}/audit.pub",
+                "LISTEN__HOST": "127.0.0.1",
+                "LISTEN__PORT": str(self.ports["gateway"]),
+                "LISTEN__ENROLMENT_PORT": str(self.ports["enrolment"]),
+                "TRUSTEE__ADDRESS": f"localhost:{self.ports['trustee']}",
+                "TRUSTEE__VERIFY_KEY_FILE": f"{known}/trustee.pub",
+                **policy,
+            },
+            "trustee": {
+                "LISTEN__HOST": "127.0.0.1",
+                "LISTEN__PORT": str(self.ports["trustee"]),
+                "DIRECTORY_INTERVAL_S": "1",
+                **gateway_keys,
+                **address,
+            },
+        }
+        node = {
+            "USERS_FILE": str(COMPOSE / f"users-{name.removeprefix('node-')}.toml"),
+            "GATEWAY__ENROLMENT_ADDRESS": f"localhost:{self.ports['enrolment']}",
+            "GATEWAY__ROOTS_FILE": f"{known}/roots.pem",
+            "GATEWAY__TRUSTEE_VERIFY_KEY_FILE": f"{known}/trustee.pub",
+            "LOCAL__PORT": str(self.ports.get(name, 0)),
+            "SOURCES": json.dumps(
+                [{"name": "records", "mapping": "wardgate-records", "location": str(self.root / f"{name}-source")}]
+            ),
+            **gateway_keys,
+            **address,
+            **policy,
+        }
+        prefix = f"WARDGATE_{name.partition('-')[0].upper()}_"
+        return {prefix + key: value for key, value in {"DATA_DIR": data, **chosen.get(name, node)}.items()}
+
+    def environment(self, name: str) -> dict[str, str]:
+        return {**os.environ, "GRPC_VERBOSITY": "NONE", **self.settings(name)}
+
+    def command(self, name: str, *arguments: str) -> str:
+        """One `wardgate` command as the operator of a service gives it; its output."""
+        done = self.attempt(name, sys.executable, "-m", "wardgate", *arguments)
+        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def attempt(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=self.environment(name), cwd=self.root, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def service(self, name: str, verb: str, *arguments: str) -> str:
+        """A command of one service, its settings file named."""
+        return self.command(name, name.partition("-")[0], verb, "--config", str(COMPOSE / f"{name}.toml"), *arguments)
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """The service as its unit or container runs it."""
+        kind, config = name.partition("-")[0], str(COMPOSE / f"{name}.toml")
+        with (self.root / f"{name}.out").open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "wardgate", kind, "serve", "--config", config],
+                env=self.environment(name),
+                cwd=self.root,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                ended = process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                ended = process.wait()
+        assert ended == 0, (self.root / f"{name}.out").read_text()
+
+    def health(self, name: str) -> subprocess.CompletedProcess[str]:
+        script = str(ROOT / "deploy" / "health.py")
+        kind = name.partition("-")[0]
+        return self.attempt(name, sys.executable, script, kind, "--config", str(COMPOSE / f"{name}.toml"))
+
+    def until_healthy(self, name: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while (found := self.health(name)).returncode != 0:
+            log = self.root / f"{name}.out"
+            assert time.monotonic() < end, f"{found.stdout}{found.stderr}{log.read_text()[-2_000:]}"
+            time.sleep(0.5)
+
+    def introduce(self) -> None:
+        """Keys of everybody, and their public halves handed round: docs/operations.md, "The centre, once"."""
+        script, keys = str(ROOT / "deploy" / "ceremony.py"), self.introductions
+        for arguments in (
+            ["policy", "--keyring", "authority", "--public", str(keys / "authority.pub"), "--bundle", "bundle"],
+            ["audit", "--keyring", "auditors", "--public", str(keys / "audit.pub")],
+        ):
+            done = self.attempt("gateway", sys.executable, script, *arguments)
+            assert done.returncode == 0, done.stderr
+        self.service("trustee", "keys-init", "--yes")
+        self.service("gateway", "keys-init", "--yes")
+        for name, files in {"gateway": ("gateway.pub", "roots.pem"), "trustee": ("trustee.pub",)}.items():
+            for file in files:
+                (keys / file).write_bytes((self.root / name / file).read_bytes())
+        request = str(self.root / "trustee" / "trustee-request.pem")
+        self.service("gateway", "certify-trustee", "--request", request, "--out", "trustee.pem")
+        installed = ("--chain", "trustee.pem", "--roots", str(keys / "roots.pem"), "--yes")
+        self.service("trustee", "certificate-install", *installed)
+        self.service("trustee", "check-config")
+        self.service("gateway", "check-config")
+
+    def enrol(self, name: str) -> None:
+        """Invited, applied, approved by fingerprint, certified: docs/operations.md, "A node beside your systems"."""
+        self.service(name, "keys-init", "--yes")
+        self.service(name, "check-config")
+        agency = str(COMPOSE / f"agency-{name.removeprefix('node-')}.json")
+        invited = json.loads(self.service("gateway", "invite", "--operator", "alice", "--agency", agency, "--json"))
+        token = self.root / f"{name}.token"
+        token.write_text(invited["token"])
+        applied = json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))
+        assert applied["enrolled"] is False
+        listed = json.loads(self.service("gateway", "enrolments", "--operator", "alice", "--json"))["enrolments"]
+        mine = next(row for row in listed if row["agency"] == invited["agency"])
+        assert mine == {**mine, "progress": "awaiting_approval", "key_fingerprint": applied["key_fingerprint"]}
+        fingerprint = ("--agency", invited["agency"], "--fingerprint", applied["key_fingerprint"])
+        self.service("gateway", "approve", "--operator", "bashir", *fingerprint)
+        assert json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))["enrolled"] is True
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # some forty commands, each a process of its own
+def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Path) -> None:
+    federation = Federation(tmp_path)
+    federation.introduce()
+    with ExitStack() as stack:
+        for name in ("trustee", "gateway"):
+            stack.enter_context(federation.running(name))
+        for name in ("gateway", "trustee"):
+            federation.until_healthy(name)
+        for name in ("node-csc", "node-school"):
+            federation.enrol(name)
+            stack.enter_context(federation.running(name))
+        for name in ("node-csc", "node-school"):
+            federation.until_healthy(name)
+        federation.service("node-school", "index")
+        question = ("--user", "m.example", "--purpose", "FRONT_DOOR", "--child", CHILD, "--json")
+        attested = ("--attest", "threshold_decision_needed", "--justification", "A contact about bruising.")
+        picture = json.loads(federation.service("node-csc", "ask", *question, *attested))
+        links = json.loads(federation.service("gateway", "links", "--operator", "alice", "--json"))["links"]
+        status = json.loads(federation.service("node-school", "status", "--json"))
+
+    assert {target["agency"]: target["outcome"] for target in picture["targets"]} == {"testshire-academy": "records"}
+    assert picture["completeness"] == "complete"
+    assert {row["agency"] for row in links if row["attached"]} == {"testshire-csc", "testshire-academy"}
+    assert all(status["components"].values())
+    for name in ("gateway", "trustee", "node-csc", "node-school"):
+        verified = federation.command(name, "ledger", "verify", str(tmp_path / name))
+        assert "entries hold" in verified
+    export = str(tmp_path / "export")
+    federation.command("gateway", "ledger", "export", str(tmp_path / "gateway"), export)
+    assert "entries hold" in federation.command("gateway", "ledger", "verify", export)
+
+
+def test_a_service_that_does_not_run_is_not_healthy(tmp_path: Path) -> None:
+    federation = Federation(tmp_path)
+    federation.service("node-csc", "keys-init", "--yes")
+    found = federation.health("node-csc")
+
+    assert found.returncode == 1
+    assert "PEER_UNAVAILABLE" in found.stderr
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_the_settings_of_the_compose_file_are_valid(name: str) -> None:
+    SETTINGS[name].load(COMPOSE / f"{name}.toml")
+
+
+# -- the compose file, the image, the units ----------------------------------------------------------------------------
+
+
+def compose_file() -> dict[str, Any]:
+    """The compose file as a YAML reader sees it; there is none among the requirements, and OPA has a strict one."""
+    found = json.loads(run_opa(opa_command(), "eval", "--format", "json", "--data", "docker-compose.yml", "data"))
+    document: dict[str, Any] = found["result"][0]["expressions"][0]["value"]
+    return document
+
+
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    return {target: source for source, target, *_ in (volume.split(":") for volume in service.get("volumes", []))}
+
+
+@pytest.mark.opa
+def test_every_service_is_hardened_and_has_a_health_check() -> None:
+    services = compose_file()["services"]
+
+    assert set(services) == {"postgres", "opa", "gateway", "trustee", "node-csc", "node-school"}
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service["user"].startswith(("0", "root")), name
+        assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+@pytest.mark.opa
+def test_what_the_compose_file_names_is_declared_and_exists() -> None:
+    document = compose_file()
+    for name, service in document["services"].items():
+        assert set(service.get("networks", [])) <= set(document["networks"]), name
+        assert set(service.get("secrets", [])) <= set(document["secrets"]), name
+        for target, source in mounts(service).items():
+            if source.startswith("./") and source.endswith((".toml", ".yaml")):
+                assert (ROOT / source).is_file(), f"{name}: {target}"
+            elif not source.startswith("./deploy/compose/"):
+                assert source in document["volumes"], f"{name}: {target}"
+
+
+@pytest.mark.opa
+def test_services_find_in_their_containers_what_their_settings_name() -> None:
+    services = compose_file()["services"]
+    for name, kind in SETTINGS.items():
+        places = mounts(services[name])
+        assert services[name]["command"] == [name.partition("-")[0], "serve", "--config", "/etc/wardgate/settings.toml"]
+        assert places["/etc/wardgate/settings.toml"] == f"./deploy/compose/{name}.toml"
+        text = (COMPOSE / f"{name}.toml").read_text()
+        paths = re.findall(r'"(?:sqlite:///)?(/[a-z][^"]*)"', text)
+        assert paths, kind
+        assert [path for path in paths if not any(path.startswith(place) for place in places)] == [], name
+
+
+@pytest.mark.opa
+def test_no_secret_stands_in_the_compose_file() -> None:
+    document = compose_file()
+    environments = [service.get("environment", {}) for service in document["services"].values()]
+    values = [f"{key}={value}" for environment in environments for key, value in environment.items()]
+
+    assert [value for value in values if re.search(r"(?i)(password|secret|token|key)=", value)] == []
+    assert all(set(secret) == {"file"} for secret in document["secrets"].values())
+
+
+def test_the_image_is_locked_unprivileged_and_healthy_by_its_own_word() -> None:
+    lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
+    text = "\n".join(lines)
+
+    assert [line.split()[1] for line in lines if line.startswith("FROM")] == ["python:3.11-slim-bookworm"] * 2
+    assert "--require-hashes -r requirements/run.txt" in text
+    assert "libsodium23" in text
+    assert "USER 10001:10001" in text
+    assert "HEALTHCHECK" in text
+    copied = {line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages <= copied
+
+
+@pytest.mark.parametrize("service", ["gateway", "trustee", "node"])
+def test_a_unit_checks_its_settings_and_then_serves(service: str) -> None:
+    unit = (ROOT / "deploy" / "systemd" / f"wardgate-{service}.service").read_text()
+    command = f"/opt/wardgate/bin/wardgate {service}"
+
+    assert f"ExecStartPre={command} check-config --config /etc/wardgate/{service}.toml" in unit
+    assert f"ExecStart={command} serve --config /etc/wardgate/{service}.toml" in unit
+    assert "ProtectSystem=strict" in unit
+    assert f"User=wardgate-{service}" in unit
