@@ -60,6 +60,7 @@ class Event(StrEnum):
     ANSWER_CONFLICT = "ANSWER_CONFLICT"
     ANSWER_REJECTED = "ANSWER_REJECTED"
     PURSUIT_BROKEN = "PURSUIT_BROKEN"
+    CASELOAD_FAILED = "CASELOAD_FAILED"
     GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
     # the ledger
     ALARM_RAISED = "ALARM_RAISED"
@@ -125,6 +126,9 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.ANSWER_CONFLICT: EventSpec(Level.ALARM, "A responder gave a second, different answer to one task."),
     Event.ANSWER_REJECTED: EventSpec(
         Level.ALARM, "An answer does not verify or does not open: it was altered, forged or sealed to another key."
+    ),
+    Event.CASELOAD_FAILED: EventSpec(
+        Level.ERROR, "Bringing the caseload up to date failed; it is tried again at the next turn."
     ),
     Event.PURSUIT_BROKEN: EventSpec(
         Level.ERROR, "Following a query ended by a defect; it is taken up at the next start."

@@ -43,6 +43,19 @@ class PolicyChoice:
     cache_dir: Path
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPolicy:
+    """A bundle in force on an engine."""
+
+    engine: PolicyEngine
+    bundle: VerifiedBundle
+    clock: Callable[[], float]
+
+    def point(self, *, understood: frozenset[str] | None = None) -> PolicyPoint:
+        """A decision point for a service that can carry out these types of obligation; None for every type."""
+        return PolicyPoint(self.engine, self.bundle, self.clock, understood=understood)
+
+
 async def open_policy(
     choice: PolicyChoice,
     *,
@@ -50,8 +63,8 @@ async def open_policy(
     actor: str,
     stack: AsyncExitStack,
     clock: Callable[[], float] = time.time,
-) -> PolicyPoint:
-    """Open the decision point; it is closed with `stack`.
+) -> OpenPolicy:
+    """Put the bundle in force; the engine is closed with `stack`.
 
     Raises:
         WardgateError: `BUNDLE_REJECTED`, `POLICY_UNAVAILABLE`, `SETTINGS_INVALID`, `LEDGER_UNAVAILABLE`.
@@ -61,11 +74,10 @@ async def open_policy(
     keep_bundle(choice.bundle_dir, choice.archive, choice.bundle_key)
     engine = _engine(choice)
     stack.push_async_callback(engine.aclose)
-    point = PolicyPoint(engine, bundle, clock)
-    await point.activate()
+    await engine.activate(bundle)
     if bundle.id != activated:
         await journal.record([_entry(bundle, actor=actor, now=clock())], None)
-    return point
+    return OpenPolicy(engine, bundle, clock)
 
 
 async def last_activated(journal: Journal) -> BundleId | None:
