@@ -71,6 +71,7 @@ def test_only_enrolment_is_open_to_the_anonymous() -> None:
         (ServerRole.GATEWAY, "CertificateService", {"node", "trustee"}),
         (ServerRole.GATEWAY, "DirectoryService", {"node", "trustee", "operator"}),
         (ServerRole.GATEWAY, "LedgerService", {"node", "trustee", "operator"}),
+        (ServerRole.TRUSTEE, "LedgerService", {"gateway", "operator"}),
         (ServerRole.GATEWAY, "AdminService", {"operator"}),
         (ServerRole.TRUSTEE, "TrusteeService", {"gateway"}),
         (ServerRole.LOCAL, "LocalService", {"local"}),
