@@ -8,6 +8,7 @@ import grpc
 from agency_node.asking import Asking
 from agency_node.question import QuestionDocument
 from federation.canonical import JsonObject, to_canonical
+from federation.finishing import to_the_end
 from federation.wire.v1 import local_pb2 as wire
 from federation.wire.v1 import local_pb2_grpc
 
@@ -60,7 +61,8 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self, request: wire.DecideReferralRequest, context: Context
     ) -> wire.DecideReferralResponse:
         """Release or withhold."""
-        decided = await self._inbox.decide(request.user, request.referral_id, request.decision, request.reason)
+        deciding = self._inbox.decide(request.user, request.referral_id, request.decision, request.reason)
+        decided = await to_the_end(deciding)  # what a human has decided is acted on, whoever hangs up
         return wire.DecideReferralResponse(referral=to_canonical(decided))
 
     async def Index(self, request: wire.IndexRequest, context: Context) -> AsyncIterator[wire.IndexResponse]:

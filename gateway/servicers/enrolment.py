@@ -1,5 +1,6 @@
 """EnrolmentService (its own port), CertificateService, AdminService."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import grpc
 
 from federation.directory import AgencyDescriptor
 from federation.errors import ErrorCode, WardgateError
+from federation.finishing import to_the_end
 from federation.transport.correlation import current_correlation_id
 from federation.transport.identity import current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
@@ -17,6 +19,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 MAX_REQUEST_BYTES: Final = 16 * 1024
 """A certificate request or key statement is under 4 KiB."""
 MAX_REASON_CHARS: Final = 64
+CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""A reason code, as `federation.document.Code` has it."""
+
 MAX_TOKEN_LIFE_S: Final = 30 * 24 * 3600
 
 _STATE: Final = {
@@ -118,8 +123,8 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     async def Approve(self, request: admin_pb2.ApproveRequest, context: Context) -> admin_pb2.ApproveResponse:
         """Approve the key that was presented."""
-        version = await self._desk.approve(
-            request.agency, key_fingerprint=request.key_fingerprint, operator=self._operator()
+        version = await to_the_end(
+            self._desk.approve(request.agency, key_fingerprint=request.key_fingerprint, operator=self._operator())
         )
         return admin_pb2.ApproveResponse(directory_version=version)
 
@@ -132,12 +137,15 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     async def Revoke(self, request: admin_pb2.RevokeRequest, context: Context) -> admin_pb2.RevokeResponse:
         """Revoke an agency at once."""
-        version = await self._desk.revoke(
+        if CODE.fullmatch(request.reason) is None:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "reason code")
+        revoking = self._desk.revoke(
             request.agency,
             reason_code=request.reason,
             operator=self._operator(),
             correlation_id=current_correlation_id(),
         )
+        version = await to_the_end(revoking)  # an operator who hangs up does not leave it half in force
         return admin_pb2.RevokeResponse(deny_list_version=version)
 
     async def GetLinks(self, request: admin_pb2.GetLinksRequest, context: Context) -> admin_pb2.GetLinksResponse:

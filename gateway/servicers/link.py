@@ -8,6 +8,7 @@ import grpc
 
 from federation.errors import ErrorCode, Family, WardgateError
 from federation.events import Event
+from federation.finishing import to_the_end
 from federation.telemetry import EventLog
 from federation.transport.identity import current_peer
 from federation.wire.v1 import link_pb2 as wire
@@ -17,6 +18,9 @@ from gateway.dispatch import MAX_IN_FLIGHT, Links, Session
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _log = EventLog(__name__)
+
+MAX_INSTANT = 2**40
+"""The bound of every time in a signed document (`federation.document.Instant`)."""
 
 MAX_WAIT_S = 20
 """Proxies that kill idle requests do so after 30 s or more."""
@@ -53,7 +57,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
     async def _read(self, session: Session, messages: AsyncIterator[wire.AttachRequest]) -> None:
         try:
             async for message in messages:
-                await self._handle(session, message)
+                await to_the_end(self._handle(session, message))  # a stream that is cut must not undo half of it
         finally:
             session.close()
 
@@ -68,7 +72,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
             case "probe_reply":
                 session.probe_answered = min(message.probe_reply.nonce, session.probe_sent)
             case "hello":
-                self._links.renew(session, absent_until=message.hello.absent_until)
+                self._links.renew(session, absent_until=_instant(message.hello.absent_until))
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty link message")
 
@@ -104,7 +108,10 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
 
     async def Submit(self, request: wire.SubmitRequest, context: Context) -> wire.SubmitResponse:
         """The unary fallback for what a responder says."""
-        agency = current_peer().id
+        await to_the_end(self._submit(current_peer().id, request))
+        return wire.SubmitResponse()
+
+    async def _submit(self, agency: str, request: wire.SubmitRequest) -> None:
         match request.WhichOneof("message"):
             case "accepted":
                 await self._answers.accepted(agency, request.accepted.task_id)
@@ -114,10 +121,20 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
                 await self._answers.answered(agency, request.answer)
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty submission")
-        return wire.SubmitResponse()
 
 
 def _session(agency: str, capacity: int, absent_until: int) -> Session:
     if not 1 <= capacity <= MAX_IN_FLIGHT:
         raise WardgateError(ErrorCode.MESSAGE_MALFORMED, f"tasks in flight must be 1 to {MAX_IN_FLIGHT}")
-    return Session(agency=agency, capacity=capacity, absent_until=absent_until)
+    return Session(agency=agency, capacity=capacity, absent_until=_instant(absent_until))
+
+
+def _instant(at: int) -> int:
+    """A time that every requester's store can hold: it is relayed to whoever asks this agency.
+
+    Raises:
+        WardgateError: `MESSAGE_MALFORMED`.
+    """
+    if at > MAX_INSTANT:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "planned absence")
+    return at

@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 
+from federation.finishing import to_the_end
 from federation.transport.correlation import current_correlation_id
 from federation.transport.identity import current_peer
 from federation.wire.v1 import query_pb2 as wire
@@ -32,16 +33,18 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
 
     async def Acknowledge(self, request: wire.AcknowledgeRequest, context: Context) -> wire.AcknowledgeResponse:
         """Delete answers that are safe with the requester; give the receipt."""
-        receipt = await self._exchange.acknowledge(
-            current_peer().id,
-            request.query_id,
-            list(request.task_ids),
-            close=request.close,
-            known_size=request.known_size,
+        receipt = await to_the_end(
+            self._exchange.acknowledge(
+                current_peer().id,
+                request.query_id,
+                list(request.task_ids),
+                close=request.close,
+                known_size=request.known_size,
+            )
         )
         return wire.AcknowledgeResponse(receipt=receipt)
 
     async def Cancel(self, request: wire.CancelRequest, context: Context) -> wire.CancelResponse:
         """Withdraw a query."""
-        await self._exchange.cancel(current_peer().id, request.query_id)
+        await to_the_end(self._exchange.cancel(current_peer().id, request.query_id))
         return wire.CancelResponse()
