@@ -35,6 +35,12 @@ from keys.digest import sha256
 from keys.envelope import SealingKey
 from keys.secret import Secret
 
+MAX_INSTANT: Final = 2**40
+"""The bound of every time in a signed document (`federation.document.Instant`); the store holds no larger one."""
+
+RESUME_PAUSE_S: Final = 0.25
+"""Between two streams of one query: a gateway whose clock is ahead, or that ends streams at once, costs little."""
+
 EXPIRY_GRACE_S: Final = 300
 """How long after its expiry a query is still asked for, so that a node that was down learns the final states."""
 
@@ -117,6 +123,8 @@ class Pursuits:
         if known is not None:
             return known
         pursuit = await self._load(query_id)
+        if (known := self._pursuits.get(query_id)) is not None:
+            return known  # somebody else was quicker: two followers would do everything twice
         self._pursuits[query_id] = pursuit
         task = asyncio.create_task(self._run(pursuit), name=f"pursuit-{query_id}")
         self._tasks[query_id] = task
@@ -168,6 +176,7 @@ class Pursuits:
                         await self._close(pursuit)
                         return
                     backoff.reset()
+                    await asyncio.sleep(RESUME_PAUSE_S)
                 except WardgateError as error:
                     pursuit.last_error = error
                     if not _is_transient(error):
@@ -252,8 +261,11 @@ class Pursuits:
 
     async def _target(self, pursuit: Pursuit, update: wire.TargetUpdate) -> None:
         state = _WIRE_STATE.get(update.state)
-        if state is None or update.responder not in pursuit.header.targets:
+        if state is None or update.responder not in pursuit.header.targets or update.absent_until > MAX_INSTANT:
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "target update")
+        if state is TargetState.NOT_PERMITTED:
+            # Only the signed admission says so. A bare word would take an agency out of what the picture waits for.
+            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "a target was withdrawn without the gateway's signature")
         if update.responder in pursuit.answered or state is TargetState.ANSWERED:
             return  # An answer counts when it has been opened here, not when the gateway says there is one.
         pursuit.states[update.responder] = state
