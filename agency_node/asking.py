@@ -5,7 +5,6 @@ This node's own policy speaks first. What it refuses is recorded here and goes n
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -18,7 +17,7 @@ from agency_node.pursuit import Pursuit, Pursuits
 from agency_node.question import CheckedQuestion, QuestionDocument, Times, check_question
 from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
-from agency_node.users import User, UsersFile
+from agency_node.users import User, UsersFile, date_in_england
 from agency_node.vault import Kind, Vault
 from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
 from federation.answer import Answer
@@ -26,13 +25,14 @@ from federation.canonical import JsonObject, from_json, to_canonical
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
+from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.policy.decision import RequesterDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Obligation, Reason
-from federation.policy_input import ENGLAND, agency_input, date_parts, policy_time
+from federation.policy_input import agency_input, date_parts, policy_time
 from federation.query import Approval, QueryHeader, parse_query
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
@@ -107,25 +107,32 @@ class Asking:
             approvals=self._approvals(document, user),
             catalogue=self._policy.catalogue,
             home_area=own.descriptor.areas[0],
-            today=datetime.fromtimestamp(self._clock(), UTC).astimezone(ENGLAND).date(),
+            today=date_in_england(self._clock()),
         )
         query_id = str(uuid4())
         with correlated(query_id):
             evaluated = await self._decide(question, user, own, query_id)
             if not evaluated.decision.permitted:
                 await self._refuse(question, query_id, evaluated)
-                return await self.picture(query_id, user.id)
+                return await self._picture(query_id, user.id)
             targets = self._targets(question.area)
             if not targets:
                 await self._refuse(question, query_id, evaluated)
-                return await self.picture(query_id, user.id)
+                return await self._picture(query_id, user.id)
             pseudonym = await self._pseudonyms.pseudonym_of(question.child)
             composed = self._compose(
                 question, user, query_id=query_id, evaluated=evaluated, pseudonym=pseudonym, targets=targets
             )
-            await self._store(question, composed, evaluated)
-            await self._await_picture(await self._pursuits.start(query_id), composed.header.deadline_at)
-            return await self.picture(query_id, user.id)
+            # Whoever hangs up after this leaves a query that is followed to its end, not one that waits for a restart.
+            pursuit = await to_the_end(self._begin(question, composed, evaluated))
+            await self._await_picture(pursuit, composed.header.deadline_at)
+            return await self._picture(query_id, user.id)
+
+    async def _begin(
+        self, question: CheckedQuestion, composed: Composed, evaluated: Evaluated[RequesterDecision]
+    ) -> Pursuit:
+        await self._store(question, composed, evaluated)
+        return await self._pursuits.start(composed.header.query_id)
 
     def _approvals(self, document: QuestionDocument, asker: User) -> list[Approval]:
         """The colleagues named as having approved, with the role each has here. Nobody approves their own question.
@@ -133,8 +140,10 @@ class Asking:
         Raises:
             WardgateError: `USER_UNKNOWN`.
         """
-        users = self._users.current()
-        approvers = [(users.get(named.user), named.kind) for named in document.approvals if named.user != asker.id]
+        users, today = self._users.current(), date_in_england(self._clock())
+        approvers = [
+            (users.employed(named.user, today), named.kind) for named in document.approvals if named.user != asker.id
+        ]
         return [
             Approval(role=approver.role, kind=kind, user_ref=self._vault.user_ref(approver.id))
             for approver, kind in approvers
@@ -166,9 +175,9 @@ class Asking:
             "user": user.policy_input(ref),
             "counters": self._counters.view(self._agency, ref).as_input(),
         }
-        evaluated = await self._policy.decide(EntryPoint.REQUESTER, document, POLICY_DEADLINE_S)
+        # Counted before policy is waited for: questions put side by side must see one another.
         self._counters.add(self._agency, ref, broke_glass=bool(question.break_glass))
-        return evaluated
+        return await self._policy.decide(EntryPoint.REQUESTER, document, POLICY_DEADLINE_S)
 
     def _targets(self, area: str) -> dict[str, Agency]:
         """Every agency of the area that the signed directory lists: none can be left out by choice."""
@@ -317,10 +326,13 @@ class Asking:
         Raises:
             WardgateError: `USER_UNKNOWN`, or `QUERY_UNKNOWN`: also for a colleague's query.
         """
-        self._users.current().get(user_id)
+        self._users.current().employed(user_id, date_in_england(self._clock()))
+        return await self._picture(query_id, user_id)
+
+    async def _picture(self, query_id: str, user_id: str) -> JsonObject:
         found = await store.load_asked(self._engine, query_id)
         if found is None or found[0].user_id != user_id:
-            raise WardgateError(ErrorCode.QUERY_UNKNOWN, query_id)
+            raise WardgateError(ErrorCode.QUERY_UNKNOWN, "not a query of this user")  # what was typed is not repeated
         row, targets = found
         return build_picture(
             self._query_view(row), [self._target_view(row, target) for target in targets], self._policy.catalogue
