@@ -242,6 +242,8 @@ def verify_query(
 def _check_parts(header: QueryHeader, parts: Sequence[Part]) -> None:
     if len(parts) != len(header.targets):
         raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "parts and targets differ in number")
+    if len({part.responder for part in parts}) != len(parts):
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a responder has two parts")
     for part in parts:
         if len(part.sealed) > limits.MAX_SEALED_PART_BYTES:
             raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "sealed part")

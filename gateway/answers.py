@@ -33,6 +33,10 @@ class DenyCheck(Protocol):
         ...
 
 
+class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
+    """The task was settled while this answer was on its way into the store."""
+
+
 class Answers:
     """The responders' side of the exchange."""
 
@@ -115,13 +119,20 @@ class Answers:
         content = answer.SerializeToString()
         entry = self._task_entry(EntryKind.ANSWER_RECEIVED, task, {"answer_sha256": digest.hex()})
 
-        async def apply(connection: AsyncConnection) -> bool:
-            return await store.insert_answer(connection, task, content, digest)
+        async def apply(connection: AsyncConnection) -> None:
+            if not await store.insert_answer(connection, task, content, digest):
+                raise _Overtaken
 
-        recorded = await self._journal.record([entry], apply)
-        if recorded.result:
-            task.state, task.answer_digest = TargetState.ANSWERED, digest
-            task.query.publish(wire.QueryEvent(answer=answer))
+        try:
+            await self._journal.record([entry], apply)
+        except _Overtaken:
+            settled = self._queries.task(task.task_id)
+            if settled is None or settled.state is not TargetState.ANSWERED:
+                raise WardgateError(ErrorCode.TASK_UNKNOWN, task.task_id) from None
+            self._check_repeated(settled, digest)
+            return
+        task.state, task.answer_digest = TargetState.ANSWERED, digest
+        task.query.publish(wire.QueryEvent(answer=answer))
         self._links.release(task)
 
     def _check_repeated(self, task: LiveTask, digest: bytes) -> None:

@@ -118,6 +118,8 @@ class Links:
         held = self._of(session.agency)
         if held.session is session:
             held.session = None
+        _give_back(session)
+        held.changed.set()
 
     def offer(self, tasks: Iterable[LiveTask]) -> None:
         """Send durable tasks to their links; those without one wait."""
@@ -140,6 +142,7 @@ class Links:
         held = self._of(agency)
         if held.session is None:
             held.cancelled.append(task_id)
+            held.changed.set()
             return
         held.session.send(wire.AttachResponse(cancelled=wire.TaskCancelled(task_id=task_id)))
         if held.session.held.pop(task_id, None) is not None:
@@ -190,7 +193,7 @@ class Links:
                 continue
             if session.probe_sent - session.probe_answered >= DEAF_AFTER_PROBES:
                 session.close()
-                held.session = None
+                self.detach(session)
                 continue
             _probe(session)
 
@@ -219,6 +222,13 @@ class Links:
             session.held[task.task_id] = task
             taken.append(task_message(task, lease_id=session.session_id, lease_expires_at=until))
         return taken
+
+
+def _give_back(session: Session) -> None:
+    """Nobody holds what a link that is gone held: the next holder need not wait for its leases to run out."""
+    for task in session.held.values():
+        if task.lease_id == session.session_id:
+            task.lease_id, task.lease_until = "", 0
 
 
 def _probe(session: Session) -> None:

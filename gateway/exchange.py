@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +22,7 @@ from federation.ledger.journal import Journal
 from federation.policy.decision import GatewayDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.query import Part, VerifiedQuery, parse_query, verify_query
+from federation.query import Part, Ticket, VerifiedQuery, parse_query, verify_query
 from federation.vocabulary import TargetState
 from federation.wire.v1 import ledger_pb2
 from federation.wire.v1 import query_pb2 as wire
@@ -67,7 +68,7 @@ class Exchange:
         self._key = key
         self._cipher = cipher
         self._clock = clock
-        self._asking: dict[str, asyncio.Lock] = {}
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -78,22 +79,18 @@ class Exchange:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `QUERY_CONFLICT`, `TARGET_UNKNOWN`,
-                `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee refused.
+                `EPOCH_UNKNOWN`, `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee refused.
         """
         header = parse_query(request.header)
         if header.requester != requester:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "query of another agency")
-        lock = self._asking.setdefault(header.query_id, asyncio.Lock())
-        try:
-            async with lock:
-                query = await self._queries.find(header.query_id)
-                if query is None:
-                    query = await self._admit(request, correlation_id)
-                elif query.header_bytes != request.header:
-                    raise WardgateError(ErrorCode.QUERY_CONFLICT, header.query_id)
-        finally:
-            if not lock.locked():
-                self._asking.pop(header.query_id, None)
+        lock = self._asking.setdefault(header.query_id, asyncio.Lock())  # lives as long as anybody waits for it
+        async with lock:
+            query = await self._queries.find(header.query_id)
+            if query is None:
+                query = await self._admit(request, correlation_id)
+            elif query.header_bytes != request.header:
+                raise WardgateError(ErrorCode.QUERY_CONFLICT, header.query_id)
         async for event in self._follow(query, until=header.deadline_at):
             yield event
 
@@ -114,6 +111,7 @@ class Exchange:
         agency = directory.agency(header.requester)
         query = self._verify(request, agency, now)
         evaluated, targets = await self._decide(query, agency, directory, now)
+        _check_epochs(Ticket.parse(request.ticket), agency, targets)
         admitted = admit(
             query,
             evaluated.decision,
@@ -278,9 +276,11 @@ class Exchange:
         own = {task.task_id for task in query.tasks.values()}
         if not own.issuperset(task_ids):
             raise WardgateError(ErrorCode.TASK_UNKNOWN, "a task of another query")
-        over = close or not query.open_tasks()
+        if await self._queries.is_closed(query_id):
+            return await self._receipt(query_id, known_size)  # closed, or nothing was asked: all is done already
+        over = close or not (query.open_tasks() or await self._queries.has_other_answers(query_id, task_ids))
         now = int(self._clock())
-        entries = [self._close_entry(query, task_ids)] if over and query.tasks else []
+        entries = [self._close_entry(query, task_ids)] if over else []
 
         async def apply(connection: AsyncConnection) -> None:
             await store.delete_answers(connection, task_ids)
@@ -316,6 +316,8 @@ class Exchange:
             WardgateError: `QUERY_UNKNOWN`, `LEDGER_UNAVAILABLE`.
         """
         query = await self._queries.own(requester, query_id)
+        if not query.open_tasks():
+            return
         entry = Entry(
             kind=EntryKind.QUERY_CANCELLED,
             at=int(self._clock()),
@@ -339,6 +341,8 @@ class Exchange:
         for task in query.open_tasks():
             task.state = TargetState.CANCELLED
             self._links.cancel(task.responder, task.task_id)
+            query.publish(self._target_event(task))
+        query.closed = True
         self._queries.drop(query.query_id)
 
     async def _receipt(self, query_id: str, known_size: int) -> ledger_pb2.InclusionProof:
@@ -380,7 +384,17 @@ class Exchange:
             task.state = state
             self._links.cancel(task.responder, task.task_id)
             query.publish(self._target_event(task))
+        query.closed = True
         self._queries.drop(query.query_id)
+
+
+def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:
+    """Both holders must multiply for the same epochs: if they did not, a child would silently not be found."""
+    if ticket.epoch != requester.epoch:
+        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{ticket.requester} epoch {ticket.epoch}")
+    for point in ticket.points:
+        if point.epoch != targets[point.responder].epoch:
+            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{point.responder} epoch {point.epoch}")
 
 
 def _live_query(

@@ -60,6 +60,7 @@ class LiveQuery:
     decisions: list[tuple[str, bytes]]
     tasks: dict[str, LiveTask] = field(default_factory=dict)
     watchers: set["asyncio.Queue[wire.QueryEvent]"] = field(default_factory=set)
+    closed: bool = False
 
     @property
     def query_id(self) -> str:
@@ -67,8 +68,8 @@ class LiveQuery:
         return self.header.query_id
 
     def open_tasks(self) -> list[LiveTask]:
-        """Tasks from which an answer can still come."""
-        return [task for task in self.tasks.values() if task.state in OPEN]
+        """Tasks from which an answer can still come; none once the query is closed or expired."""
+        return [] if self.closed else [task for task in self.tasks.values() if task.state in OPEN]
 
     def publish(self, event: wire.QueryEvent) -> None:
         """Hand an event to every watcher."""

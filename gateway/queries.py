@@ -1,5 +1,7 @@
 """Finds queries: in flight here, or in the store."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.errors import ErrorCode, WardgateError
@@ -16,11 +18,15 @@ class Queries:
         self._registry = Registry()
 
     async def restore(self, now: float) -> list[LiveTask]:
-        """Take up every open query after a start; returns the tasks from which an answer can still come."""
+        """Take up every open query after a start; returns the tasks from which an answer can still come.
+
+        What expired in the meantime is taken up too, so that it is settled and forgotten like any other.
+        """
         tasks: list[LiveTask] = []
-        for query in await store.load_open_queries(self._engine, int(now)):
+        for query in await store.load_open_queries(self._engine):
             self.add(query)
-            tasks.extend(query.open_tasks())
+            if query.header.expires_at > now:
+                tasks.extend(query.open_tasks())
         return tasks
 
     def add(self, query: LiveQuery) -> None:
@@ -47,6 +53,10 @@ class Queries:
         """Whether the query is in flight."""
         return self._registry.query(query_id) is not None
 
+    async def is_closed(self, query_id: str) -> bool:
+        """Whether the query is known and closed."""
+        return await store.is_closed(self._engine, query_id)
+
     def task(self, task_id: str) -> LiveTask | None:
         """A task in flight."""
         return self._registry.task(task_id)
@@ -66,6 +76,10 @@ class Queries:
     async def stored_answers(self, query_id: str) -> list[wire.SealedAnswer]:
         """Sealed answers that were not acknowledged yet."""
         return await store.load_answers(self._engine, query_id)
+
+    async def has_other_answers(self, query_id: str, task_ids: Sequence[str]) -> bool:
+        """Whether answers besides these still wait for their requester."""
+        return await store.has_other_answers(self._engine, query_id, task_ids)
 
     async def ticket(self, query_id: str) -> tuple[bytes, bytes]:
         """The signed ticket of an open query.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from federation.query import Part, parse_query
@@ -20,21 +20,27 @@ _INSERT_TASK = insert(TASK)
 _INSERT_ANSWER = insert(ANSWER)
 _INSERT_DECISION = insert(DECISION)
 _SELECT_QUERY = select(QUERY).where(QUERY.c.query_id == bindparam("query_id"))
-_SELECT_OPEN = select(QUERY).where(QUERY.c.closed_at == 0, QUERY.c.expires_at > bindparam("now"))
+_SELECT_OPEN = select(QUERY).where(QUERY.c.closed_at == 0)
 _SELECT_TASKS = select(TASK).where(TASK.c.query_id == bindparam("query_id"))
 _SELECT_ANSWERS = select(ANSWER).where(ANSWER.c.query_id == bindparam("query_id"))
-_SET_STATE = (
-    update(TASK)
-    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state.in_([state.value for state in OPEN]))
-    .values(state=bindparam("b_state"))
-)
+_IS_OPEN = or_(*(TASK.c.state == state.value for state in sorted(OPEN)))
+"""Spelt out: a statement with an IN list cannot be executed for many rows at once."""
+_SET_STATE = update(TASK).where(TASK.c.task_id == bindparam("b_task_id"), _IS_OPEN).values(state=bindparam("b_state"))
 _SET_ANSWERED = (
     update(TASK)
-    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state.in_([state.value for state in OPEN]))
+    .where(TASK.c.task_id == bindparam("b_task_id"), _IS_OPEN)
     .values(state=TargetState.ANSWERED.value, answer_digest=bindparam("b_digest"))
 )
 _CLOSE = update(QUERY).where(QUERY.c.query_id == bindparam("b_query_id")).values(closed_at=bindparam("b_now"))
 _DELETE_ANSWER = delete(ANSWER).where(ANSWER.c.task_id == bindparam("b_task_id"))
+_FORGET_ANSWERS = delete(ANSWER).where(ANSWER.c.query_id == bindparam("b_query_id"))
+_LEFT_ANSWERS = (
+    select(ANSWER.c.task_id)
+    .where(
+        ANSWER.c.query_id == bindparam("b_query_id"), ANSWER.c.task_id.not_in(bindparam("b_task_ids", expanding=True))
+    )
+    .limit(1)
+)
 _FORGET_TASKS = (
     update(TASK).where(TASK.c.query_id == bindparam("b_query_id")).values(part=b"", trustee_element=b"", translated=b"")
 )
@@ -73,8 +79,9 @@ async def insert_query(connection: AsyncConnection, query: LiveQuery, submission
             "header": query.header_bytes,
             "signature": query.signature,
             "digest": query.digest,
-            "ticket": submission.ticket,
-            "ticket_signature": submission.ticket_signature,
+            # A query that nobody is asked is closed from the start: its points are nobody's business.
+            "ticket": submission.ticket if query.tasks else b"",
+            "ticket_signature": submission.ticket_signature if query.tasks else b"",
             "audit_envelope": submission.audit_envelope,
             "admission": query.admission,
             "admission_signature": query.admission_signature,
@@ -143,9 +150,17 @@ async def delete_answers(connection: AsyncConnection, task_ids: Sequence[str]) -
         await connection.execute(_DELETE_ANSWER, [{"b_task_id": task_id} for task_id in task_ids])
 
 
+async def has_other_answers(engine: AsyncEngine, query_id: str, task_ids: Sequence[str]) -> bool:
+    """Whether answers besides these still wait for their requester."""
+    async with engine.connect() as connection:
+        key = {"b_query_id": query_id, "b_task_ids": list(task_ids)}
+        return (await connection.execute(_LEFT_ANSWERS, key)).first() is not None
+
+
 async def close_query(connection: AsyncConnection, query_id: str, now: int) -> None:
-    """Close a query: points, sealed parts and ticket are forgotten; ids, decision and audit envelope stay."""
+    """Close a query: points, sealed parts, answers and ticket are forgotten; ids, decision and audit envelope stay."""
     await connection.execute(_CLOSE, {"b_query_id": query_id, "b_now": now})
+    await connection.execute(_FORGET_ANSWERS, {"b_query_id": query_id})
     await connection.execute(_FORGET_TASKS, {"b_query_id": query_id})
     await connection.execute(_FORGET_QUERY, {"b_query_id": query_id})
 
@@ -157,10 +172,10 @@ async def load_query(engine: AsyncEngine, query_id: str) -> LiveQuery | None:
         return None if row is None else await _revive(connection, row)
 
 
-async def load_open_queries(engine: AsyncEngine, now: int) -> list[LiveQuery]:
-    """Every query that is neither closed nor expired."""
+async def load_open_queries(engine: AsyncEngine) -> list[LiveQuery]:
+    """Every query that is not closed, those included that expired while nobody was here to settle them."""
     async with engine.connect() as connection:
-        rows = (await connection.execute(_SELECT_OPEN, {"now": now})).all()
+        rows = (await connection.execute(_SELECT_OPEN)).all()
         return [await _revive(connection, row) for row in rows]
 
 
@@ -174,6 +189,7 @@ async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
         admission=row.admission,
         admission_signature=row.admission_signature,
         decisions=[(item.responder, item.decision) for item in decisions],
+        closed=row.closed_at > 0,
     )
     by_responder = dict(query.decisions)
     for found in (await connection.execute(_SELECT_TASKS, {"query_id": row.query_id})).all():
@@ -187,6 +203,7 @@ async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
             decision=by_responder[found.responder],
             state=TargetState(found.state),
             answer_digest=found.answer_digest,
+            connected=TargetState(found.state) in (TargetState.DELIVERED, TargetState.REFERRED),
         )
     return query
 

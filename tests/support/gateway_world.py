@@ -1,0 +1,585 @@
+"""A gateway in one process: real store, ledger, policy, keys and directory; a trustee's half without its network.
+
+Agencies get in through the enrolment desk, ask with queries composed as a node composes them, and answer with answers
+sealed and signed as a node's are. Opening a second world over the same store and secrets is a restart.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+from uuid import uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agency_node.composing import Asker, Composed, compose
+from agency_node.question import CheckedQuestion, Times
+from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
+from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
+from federation.batch import BatchHeader, verify_batch
+from federation.counters import DAY_S, Counters
+from federation.directory import (
+    AgencyDescriptor,
+    Anchors,
+    PointsStatement,
+    PublicPoint,
+    TrustedDirectory,
+)
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.policy.evaluator import PolicyPoint
+from federation.query import CategoryAsked, Period, verify_ticket
+from federation.store import migrate, open_engine, reading
+from federation.transport.denylist import DenyList
+from federation.vocabulary import FamilyInformed, IdentifierState, Outcome, Tier, Urgency, UserRef
+from federation.wire.v1 import link_pb2
+from federation.wire.v1 import query_pb2 as wire
+from gateway.answers import Answers
+from gateway.directory import DirectoryAuthority
+from gateway.dispatch import Links, Session
+from gateway.enrolment import EnrolmentDesk
+from gateway.evaluation import Evaluation
+from gateway.exchange import Exchange
+from gateway.queries import Queries
+from gateway.store.exchange import recent_queries
+from gateway.translation import Translator
+from keys import domains
+from keys.authority import CertificateAuthority
+from keys.digest import sha256
+from keys.envelope import SealingKey
+from keys.nhs_number import NhsNumber
+from keys.pseudonym import HolderKeys, Pseudonym, ScopeEpoch, blind_identifiers, unblind
+from keys.record_cipher import RecordCipher
+from keys.secret import Secret
+from keys.signing import SigningKey, VerifyKey
+from keys.tls_key import PrivateKey, make_request
+from tests.support.two_agencies import Clock, Party
+
+CSC, SCHOOL, POLICE, FARAWAY = "testshire-csc", "testshire-school", "testshire-police", "farshire-school"
+"""Policy lets the first ask the next two; the last works in another area than the one asked in."""
+
+ASKED = (("safeguarding_log", "T2"), ("attendance", "T2"), ("police_known", "T1"))
+ATTESTED = ("strategy_discussion_held", "reasonable_cause_significant_harm")
+CHILD, OTHER_CHILD = NhsNumber.parse("9990000018"), NhsNumber.parse("9990000026")
+ORIGIN = "wardgate/gateway/main"
+
+
+def _parties() -> dict[str, Party]:
+    return {
+        CSC: Party(CSC, "childrens_services"),
+        SCHOOL: Party(SCHOOL, "school", "S16E_EDU"),
+        POLICE: Party(POLICE, "police"),
+        FARAWAY: Party(FARAWAY, "school", "S16E_EDU"),
+    }
+
+
+@dataclass
+class Secrets:
+    """What survives a restart beside the store."""
+
+    parties: dict[str, Party] = field(default_factory=_parties)
+    signing: SigningKey = field(default_factory=SigningKey.generate)
+    trustee_signing: SigningKey = field(default_factory=SigningKey.generate)
+    holder: HolderKeys = field(default_factory=lambda: HolderKeys("gateway", {1: Secret.random(), 2: Secret.random()}))
+    trustee_holder: HolderKeys = field(
+        default_factory=lambda: HolderKeys("trustee", {1: Secret.random(), 2: Secret.random()})
+    )
+    authority: CertificateAuthority = field(default_factory=lambda: CertificateAuthority.create("Test federation"))
+    data: Secret = field(default_factory=Secret.random)
+    audit: SealingKey = field(default_factory=SealingKey.generate)
+
+    @property
+    def anchors(self) -> Anchors:
+        return Anchors(self.signing.verify_key, self.trustee_signing.verify_key)
+
+
+@dataclass
+class Trustee:
+    """The trustee's half, in memory: verifies what nodes signed, multiplies, proves. It can be away."""
+
+    keys: HolderKeys
+    signing: SigningKey
+    parties: dict[str, Party]
+    clock: Clock
+    down: bool = False
+    asked: list[list[str]] = field(default_factory=list)
+    seen: list[bytes] = field(default_factory=list)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise WardgateError(ErrorCode.TRUSTEE_UNAVAILABLE, "test")
+
+    def _translated(self, ticket: bytes, signature: bytes, responder: str) -> tuple[bytes, bytes, bytes]:
+        requester = self._requester(ticket)
+        found = verify_ticket(ticket, signature, key=requester, now=self.clock())
+        point = {item.responder: item for item in found.points}[responder]
+        ratio = self.keys.translation(ScopeEpoch(found.requester, found.epoch), ScopeEpoch(responder, point.epoch))
+        result = ratio.apply(point.element)
+        return point.element, result, ratio.prove(point.element, result)
+
+    def _requester(self, ticket: bytes) -> VerifyKey:
+        from federation.query import Ticket
+
+        return self.parties[Ticket.parse(ticket).requester].signing.verify_key
+
+    async def translate(self, ticket: bytes, signature: bytes, responders: Sequence[str]) -> list[bytes]:
+        self._reach()
+        self.asked.append(list(responders))
+        self.seen.append(ticket)
+        return [self._translated(ticket, signature, responder)[1] for responder in responders]
+
+    async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
+        self._reach()
+        batch = verify_batch(
+            header,
+            signature,
+            elements,
+            key=self.parties[BatchHeader.parse(header).agency].signing.verify_key,
+            now=self.clock(),
+        )
+        return self.keys.key(batch.agency, batch.epoch).evaluate(elements)
+
+    async def prove(self, ticket: bytes, signature: bytes, responder: str) -> tuple[bytes, bytes]:
+        self._reach()
+        _, element, proof = self._translated(ticket, signature, responder)
+        return element, proof
+
+    async def points(self, scope: str) -> tuple[bytes, bytes]:
+        self._reach()
+        statement = PointsStatement(
+            holder="trustee",
+            scope=scope,
+            epochs=[PublicPoint(epoch=1, public=self.keys.key(scope, 1).public)],
+            issued_at=int(self.clock()),
+        ).canonical()
+        return statement, self.signing.sign(domains.POINTS, statement)
+
+
+@dataclass
+class Stream:
+    """What a requester reads of one query."""
+
+    events: AsyncIterator[wire.QueryEvent]
+    read: list[wire.QueryEvent] = field(default_factory=list)
+
+    async def take(self) -> wire.QueryEvent:
+        event = await anext(self.events)
+        self.read.append(event)
+        return event
+
+    async def opening(self) -> AdmissionRecord:
+        """Read the admission and the first state of every task."""
+        record = AdmissionRecord.parse((await self.take()).admission.admission)
+        for item in list(self.read[0].admission.decisions):
+            if TargetDecision.parse(item.decision).effect == "permit":
+                assert (await self.take()).WhichOneof("event") == "target"
+        return record
+
+    async def rest(self) -> list[wire.QueryEvent]:
+        """Read to the end."""
+        return [event async for event in self.events]
+
+    async def aclose(self) -> None:
+        await cast("Any", self.events).aclose()
+
+    def states(self) -> dict[str, str]:
+        """The last state read of each target."""
+        targets = [event.target for event in self.read if event.WhichOneof("event") == "target"]
+        return {item.responder: wire.TargetState.Name(item.state).removeprefix("TARGET_STATE_") for item in targets}
+
+    def answers(self) -> list[wire.SealedAnswer]:
+        return [event.answer for event in self.read if event.WhichOneof("event") == "answer"]
+
+
+@dataclass
+class World:
+    """One running gateway."""
+
+    secrets: Secrets
+    clock: Clock
+    engine: AsyncEngine
+    journal: Journal
+    trustee: Trustee
+    directory: DirectoryAuthority
+    desk: EnrolmentDesk
+    queries: Queries
+    links: Links
+    exchange: Exchange
+    answers: Answers
+    evaluation: Evaluation
+
+    # -- agencies -----------------------------------------------------------------------------------------------
+
+    def descriptor(self, agency: str) -> AgencyDescriptor:
+        party = self.secrets.parties[agency]
+        return AgencyDescriptor(
+            id=agency,
+            name=agency.replace("-", " ").title(),
+            kind=party.kind,
+            legal_class=party.legal_class,  # type: ignore[arg-type]  # the document checks it
+            areas=["farshire" if agency == FARAWAY else "testshire"],
+            agreements=["mash"],
+            declared_caseload=1_000,
+        )
+
+    async def enrol(self, agency: str) -> None:
+        """Invite, apply, approve."""
+        party = self.secrets.parties[agency]
+        token = await self.desk.invite(self.descriptor(agency), valid_s=3600, operator="olga")
+        await self.apply(token, party)
+        await self.desk.approve(agency, key_fingerprint=party.signing.verify_key.fingerprint, operator="olga")
+
+    async def apply(self, token: str, party: Party, *, identity: str = "") -> Any:
+        request = make_request(PrivateKey.generate(), identity or f"wardgate://node/{party.agency}")
+        signed = party.signed()
+        return await self.desk.enrol(
+            token=token, certificate_request=request, statement=signed.statement, signature=signed.signature
+        )
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def pseudonym(self, agency: str, number: NhsNumber) -> Pseudonym:
+        blinds, blinded = blind_identifiers([number.identifier_input()])
+        halfway = self.secrets.trustee_holder.key(agency, 1).multiply(blinded)
+        return unblind(blinds, self.secrets.holder.key(agency, 1).multiply(halfway))[0]
+
+    def composed(
+        self,
+        *,
+        child: NhsNumber = CHILD,
+        requester: str = CSC,
+        targets: Iterable[str] = (SCHOOL, POLICE, FARAWAY),
+        purpose: str = "S47_ENQ",
+        expiry_s: int = 24 * 3600,
+        now: int | None = None,
+        query_id: str = "",
+        key: SigningKey | None = None,
+        directory: TrustedDirectory | None = None,
+    ) -> Composed:
+        """A query as a node composes it."""
+        directory = directory or self.directory.current()
+        question = CheckedQuestion(
+            user_id="a.khan",
+            child=child,
+            purpose=purpose,
+            categories=tuple(CategoryAsked(name=name, tier=Tier(tier)) for name, tier in ASKED),
+            period=Period(start="2021-11-22", end="2026-11-22"),
+            attestations=ATTESTED,
+            approvals=(),
+            justification="Bruises seen by the class teacher.",
+            family_informed=FamilyInformed.UNSAFE,
+            identifier_state=IdentifierState.PRESENT,
+            urgency=Urgency.ROUTINE,
+            break_glass="",
+            area="testshire",
+        )
+        return compose(
+            question,
+            query_id=query_id or str(uuid4()),
+            decision_id=str(uuid4()),
+            asker=Asker(directory.agency(requester), UserRef("a" * 32), "a.khan", "Amina Khan", "team_manager"),
+            pseudonym=self.pseudonym(requester, child),
+            targets={name: directory.agency(name) for name in targets},
+            directory=directory,
+            times=Times(deadline_s=10, expiry_s=expiry_s),
+            now=int(self.clock()) if now is None else now,
+            key=key or self.secrets.parties[requester].signing,
+        )
+
+    def stream(self, composed: Composed, *, requester: str = CSC) -> Stream:
+        """Put a query; nothing happens until the stream is read."""
+        return Stream(self.exchange.ask(requester, composed.request, "test-correlation"))
+
+    def resumed(self, composed: Composed, *, requester: str = CSC) -> Stream:
+        return Stream(self.exchange.resume(requester, composed.header.query_id))
+
+    async def put(self, composed: Composed) -> AdmissionRecord:
+        """Put a query and stop following it."""
+        stream = self.stream(composed)
+        try:
+            return await stream.opening()
+        finally:
+            await stream.aclose()
+
+    async def refusal(self, request: wire.AskRequest, *, requester: str = CSC) -> ErrorCode:
+        """The code a query is refused with."""
+        try:
+            await anext(self.exchange.ask(requester, request, "test-correlation"))
+        except WardgateError as error:
+            return error.code
+        raise AssertionError("the query was taken")
+
+    # -- responding ---------------------------------------------------------------------------------------------
+
+    def attach(self, agency: str, *, capacity: int = 16) -> Session:
+        session = Session(agency=agency, capacity=capacity)
+        self.links.attach(session, self.answers.tasks_for(agency))
+        return session
+
+    async def task_of(self, composed: Composed, responder: str = SCHOOL) -> link_pb2.Task:
+        """The task as the responder's link is given it."""
+        session = self.attach(responder)
+        found = [task for task in tasks_in(session) if task.header == composed.request.header]
+        assert len(found) == 1
+        return found[0]
+
+    def sealed(
+        self,
+        composed: Composed,
+        task_id: str,
+        responder: str = SCHOOL,
+        *,
+        key: SigningKey | None = None,
+        reply_key: bytes | None = None,
+        outcome: Outcome = Outcome.NOTHING_HELD,
+        note: str = "",
+        changes: dict[str, Any] | None = None,
+    ) -> wire.SealedAnswer:
+        """An answer as a node seals and signs it; `changes` falsify its header."""
+        header = composed.header
+        answer = Answer(
+            query_id=header.query_id,
+            outcome=outcome,
+            records=[],
+            reasons=[],
+            obligations=[],
+            contact=None,
+            period_covered=header.period,
+            context_note=note,
+            identifier_state=IdentifierState.PRESENT,
+            answered_at=int(self.clock()),
+        )
+        answer_header = AnswerHeader(
+            query_id=header.query_id,
+            task_id=task_id,
+            requester=header.requester,
+            responder=responder,
+            responder_key_version=1,
+            purpose=header.purpose,
+            issued_at=int(self.clock()),
+            expires_at=header.expires_at,
+            decision_id=str(uuid4()),
+            bundle_digest=sha256(b"bundle"),
+            query_sha256=sha256(composed.request.header),
+            part=1,
+            total=1,
+        ).model_copy(update=changes or {})
+        parts = seal_answer(
+            answer,
+            answer_header,
+            reply_key=reply_key or header.reply_key,
+            key=key or self.secrets.parties[responder].signing,
+        )
+        return sealed_answer(task_id, responder, parts)
+
+    async def answer_refusal(self, responder: str, answer: wire.SealedAnswer) -> ErrorCode:
+        """The code an answer is refused with."""
+        try:
+            await self.answers.answered(responder, answer)
+        except WardgateError as error:
+            return error.code
+        raise AssertionError("the answer was taken")
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    async def count(self, table: str, where: str = "1 = 1") -> int:
+        async with self.engine.connect() as connection:
+            return int((await connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}"))).scalar_one())
+
+    async def column(self, table: str, column: str) -> list[Any]:
+        async with self.engine.connect() as connection:
+            return list((await connection.execute(text(f"SELECT {column} FROM {table}"))).scalars())
+
+    async def entries(self, *kinds: EntryKind) -> list[Entry]:
+        found = [Entry.parse(item.content) for item in await self.journal.entries(0, 10_000)]
+        return [entry for entry in found if not kinds or entry.kind in kinds]
+
+    async def break_ledger(self) -> None:
+        """Take the ledger's table away: every write fails."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE ledger_entry RENAME TO ledger_entry_away"))
+
+    async def mend_ledger(self) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE ledger_entry_away RENAME TO ledger_entry"))
+
+
+def tasks_in(session: Session) -> list[link_pb2.Task]:
+    """The tasks that wait in a link's outbox, which is emptied."""
+    return [message.task for message in messages_in(session) if message is not None and message.HasField("task")]
+
+
+def messages_in(session: Session) -> list[link_pb2.AttachResponse | None]:
+    """All that waits in a link's outbox; None is its end."""
+    found = []
+    while not session.outbox.empty():
+        found.append(session.outbox.get_nowait())
+    return found
+
+
+def sealed_answer(task_id: str, responder: str, parts: Sequence[SealedPart]) -> wire.SealedAnswer:
+    """Parts as they travel."""
+    return wire.SealedAnswer(
+        task_id=task_id,
+        responder=responder,
+        parts=[
+            wire.AnswerPart(header=part.header, ciphertext=part.ciphertext, signature=part.signature) for part in parts
+        ],
+    )
+
+
+def altered(composed: Composed, **changes: Any) -> wire.AskRequest:
+    """The request with fields replaced."""
+    request = wire.AskRequest.FromString(composed.request.SerializeToString())
+    for name, value in changes.items():
+        if name == "parts":
+            del request.parts[:]
+            request.parts.extend(value)
+        else:
+            setattr(request, name, value)
+    return request
+
+
+def resigned(composed: Composed, key: SigningKey, **changes: Any) -> wire.AskRequest:
+    """The query with header fields replaced, and header and ticket signed anew: a requester's own mistake or malice."""
+    from federation.query import Ticket
+
+    header = composed.header.model_copy(update=changes).canonical()
+    ticket = (
+        Ticket.parse(composed.request.ticket)
+        .model_copy(
+            update={
+                "query_sha256": sha256(header),
+                **{name: changes[name] for name in ("issued_at", "expires_at") if name in changes},
+            }
+        )
+        .canonical()
+    )
+    return altered(
+        composed,
+        header=header,
+        signature=key.sign(domains.QUERY, header),
+        ticket=ticket,
+        ticket_signature=key.sign(domains.TICKET, ticket),
+    )
+
+
+def checked_admission(world: World, composed: Composed, event: wire.QueryEvent) -> dict[str, TargetDecision]:
+    """The decisions of an admission, verified as a node does."""
+    record = verify_admission(
+        event.admission.admission,
+        event.admission.signature,
+        query_sha256=sha256(composed.request.header),
+        gateway_key=world.secrets.signing.verify_key,
+    )
+    return {
+        item.responder: verify_decision(record, item.responder, item.decision) for item in event.admission.decisions
+    }
+
+
+@asynccontextmanager
+async def a_world(
+    url: str,
+    policy: PolicyPoint,
+    *,
+    secrets: Secrets | None = None,
+    clock: Clock | None = None,
+    enrol: Sequence[str] = (CSC, SCHOOL, POLICE, FARAWAY),
+) -> AsyncIterator[World]:
+    """A gateway on a migrated store, composed as `gateway.app` does; the same URL and secrets again are a restart."""
+    secrets, clock = secrets or Secrets(), clock or Clock()
+    await migrate(url, "gateway.store")
+    engine = open_engine(url)
+    executor = ThreadPoolExecutor(max_workers=2)
+    journal = Journal(engine, origin=ORIGIN, signing_key=secrets.signing, clock=clock)
+    try:
+        await journal.open()
+        world = await _compose(engine, journal, policy=policy, secrets=secrets, clock=clock, executor=executor)
+        for agency in enrol:
+            if not world.desk.is_listed(agency):
+                await world.enrol(agency)
+        yield world
+    finally:
+        await journal.aclose()
+        await engine.dispose()
+        executor.shutdown()
+
+
+async def _compose(
+    engine: AsyncEngine,
+    journal: Journal,
+    *,
+    policy: PolicyPoint,
+    secrets: Secrets,
+    clock: Clock,
+    executor: ThreadPoolExecutor,
+) -> World:
+    reader = reading(engine)
+    deny_list = DenyList(secrets.signing.verify_key)
+    directory = DirectoryAuthority(
+        engine=reader,
+        journal=journal,
+        key=secrets.signing,
+        audit_key=secrets.audit.public,
+        trusted=TrustedDirectory.empty(secrets.anchors),
+        deny_list=deny_list,
+        clock=clock,
+    )
+    await directory.load()
+    trustee = Trustee(secrets.trustee_holder, secrets.trustee_signing, secrets.parties, clock)
+    translator = Translator(keys=secrets.holder, trustee=trustee, executor=executor)
+    queries = Queries(reader)
+    links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
+    links.offer(await queries.restore(clock()))
+    exchange = Exchange(
+        queries=queries,
+        journal=journal,
+        policy=policy,
+        translator=translator,
+        links=links,
+        counters=Counters(clock=clock, seed=await recent_queries(reader, int(clock()) - DAY_S)),
+        directory=directory.current,
+        key=secrets.signing,
+        cipher=RecordCipher(secrets.data),
+        clock=clock,
+    )
+    answers = Answers(
+        queries=queries,
+        journal=journal,
+        links=links,
+        directory=directory.current,
+        is_denied=directory.is_denied,
+        clock=clock,
+    )
+    evaluation = Evaluation(
+        translator=translator, journal=journal, queries=queries, directory=directory.current, clock=clock
+    )
+    desk = EnrolmentDesk(
+        engine=reader,
+        journal=journal,
+        directory=directory,
+        authority=secrets.authority,
+        keys=secrets.holder,
+        trustee=trustee,
+        signing_key=secrets.signing,
+        certificate_life=timedelta(hours=24),
+        clock=clock,
+    )
+    return World(
+        secrets=secrets,
+        clock=clock,
+        engine=reader,
+        journal=journal,
+        trustee=trustee,
+        directory=directory,
+        desk=desk,
+        queries=queries,
+        links=links,
+        exchange=exchange,
+        answers=answers,
+        evaluation=evaluation,
+    )
