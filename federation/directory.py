@@ -136,12 +136,19 @@ class Agency:
 
 @dataclass(frozen=True, slots=True)
 class TrustedDirectory:
-    """A verified directory. `TrustedDirectory.empty(anchors)` starts; `advance` is the only way forward."""
+    """A verified directory. `TrustedDirectory.empty(anchors)` starts; `advance` is the only way forward.
+
+    Attributes:
+        digest: SHA-256 of the directory's bytes; empty before the first.
+        departed: Key chains of agencies that were listed once: one that comes back must go on with its own.
+    """
 
     anchors: Anchors
     version: int = 0
     audit_key: bytes = b""
     agencies: Mapping[str, Agency] = field(default_factory=dict)
+    digest: bytes = b""
+    departed: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, anchors: Anchors) -> Self:
@@ -171,14 +178,19 @@ class TrustedDirectory:
         _verify(self.anchors.gateway_key, signature, domains.DIRECTORY, content)
         if document.version < self.version:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version went back to {document.version}")
-        if entry.get("directory_sha256") != sha256(content).hex() or entry.get("version") != document.version:
+        digest = sha256(content)
+        if document.version == self.version and digest != self.digest:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"two directories of version {document.version}")
+        if entry.get("directory_sha256") != digest.hex() or entry.get("version") != document.version:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the ledger entry publishes another directory")
         agencies = {item.agency.id: self._agency(item) for item in document.agencies}
         if len(agencies) != len(document.agencies):
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "an agency stands twice")
         if own is not None:
             _check_own(agencies, own)
-        return TrustedDirectory(self.anchors, document.version, document.audit_key, agencies)
+        seen = {**self.departed, **{agency_id: agency.chain for agency_id, agency in self.agencies.items()}}
+        departed = {agency_id: chain for agency_id, chain in seen.items() if agency_id not in agencies}
+        return TrustedDirectory(self.anchors, document.version, document.audit_key, agencies, digest, departed)
 
     def agency(self, agency_id: str) -> Agency:
         """One agency.
@@ -194,7 +206,8 @@ class TrustedDirectory:
     def _agency(self, entry: AgencyEntry) -> Agency:
         known = self.agencies.get(entry.agency.id)
         chain = tuple(sha256(item.statement) for item in entry.statements)
-        if known is not None and chain[: len(known.chain)] != known.chain:
+        before = known.chain if known is not None else self.departed.get(entry.agency.id, ())
+        if chain[: len(before)] != before:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"keys of {entry.agency.id} were replaced")
         keys = _verify_chain(entry)
         return Agency(
