@@ -13,7 +13,7 @@ from federation.policy.bundle import BundleId, VerifiedBundle
 
 
 class EntryPoint(StrEnum):
-    """The decision points of a bundle (`docs/policy.md`); the value is the rule's path."""
+    """The decision points of a bundle (`docs/policy-guide.md`); the value is the rule's path."""
 
     REQUESTER = "wardgate/requester/decision"
     GATEWAY = "wardgate/gateway/decision"
