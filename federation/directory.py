@@ -21,7 +21,7 @@ from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64
 from federation.errors import ErrorCode, WardgateError
 from keys import domains
 from keys.digest import sha256
-from keys.errors import SignatureRejected
+from keys.errors import EncodingRejected, SignatureRejected
 from keys.signing import VerifyKey
 
 Positive = Annotated[int, Field(ge=1)]
@@ -210,12 +210,16 @@ class TrustedDirectory:
         if chain[: len(before)] != before:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"keys of {entry.agency.id} were replaced")
         keys = _verify_chain(entry)
+        gateway_points = _points(entry.gateway_points, "gateway", entry.agency.id, self.anchors.gateway_key)
+        trustee_points = _points(entry.trustee_points, "trustee", entry.agency.id, self.anchors.trustee_key)
+        if not gateway_points.keys() & trustee_points.keys():
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"no epoch of {entry.agency.id} has both points")
         return Agency(
             descriptor=entry.agency,
             keys=keys,
-            verify_key=VerifyKey(keys.signing_key),
-            gateway_points=_points(entry.gateway_points, "gateway", entry.agency.id, self.anchors.gateway_key),
-            trustee_points=_points(entry.trustee_points, "trustee", entry.agency.id, self.anchors.trustee_key),
+            verify_key=_key(keys),
+            gateway_points=gateway_points,
+            trustee_points=trustee_points,
             chain=chain,
         )
 
@@ -225,6 +229,13 @@ def _verify(key: VerifyKey, signature: bytes, domain: str, content: bytes) -> No
         key.verify(signature, domain, content)
     except SignatureRejected as error:
         raise WardgateError(ErrorCode.DIRECTORY_REJECTED, domain) from error
+
+
+def _key(statement: KeyStatement) -> VerifyKey:
+    try:
+        return VerifyKey(statement.signing_key)
+    except EncodingRejected as error:
+        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"the signing key of {statement.agency} is none") from error
 
 
 def verify_statement(signed: SignedStatement, *, agency: str, previous: KeyStatement | None) -> KeyStatement:
@@ -237,11 +248,11 @@ def verify_statement(signed: SignedStatement, *, agency: str, previous: KeyState
     expected = (agency, 1 if previous is None else previous.version + 1, previous.signing_key if previous else "")
     if (statement.agency, statement.version, statement.predecessor) != expected:
         raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"key statement of {agency} is out of sequence")
-    _verify(VerifyKey(statement.signing_key), signed.signature, domains.KEY_STATEMENT, signed.statement)
+    _verify(_key(statement), signed.signature, domains.KEY_STATEMENT, signed.statement)
     if previous is not None:
         if isinstance(signed.predecessor_signature, str):
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"keys of {agency} changed without the old key")
-        _verify(VerifyKey(previous.signing_key), signed.predecessor_signature, domains.KEY_STATEMENT, signed.statement)
+        _verify(_key(previous), signed.predecessor_signature, domains.KEY_STATEMENT, signed.statement)
     return statement
 
 

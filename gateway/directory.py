@@ -4,6 +4,7 @@ A version becomes current only after the transaction that holds its ledger entry
 own verification (`TrustedDirectory.advance`) accepts it as any node would.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy import delete, insert, select
@@ -23,6 +24,8 @@ from keys.signing import SigningKey
 AGENCY, DIRECTORY, DENY = table(AgencyRow), table(DirectoryVersion), table(DenyListVersion)
 
 Write = Callable[[AsyncConnection], Awaitable[None]]
+Change = Callable[[list[AgencyEntry]], Sequence[AgencyEntry]]
+"""From the agencies of the version in force to those of the next."""
 
 
 class DirectoryAuthority:
@@ -51,6 +54,7 @@ class DirectoryAuthority:
         self._index = 0
         self._entries: list[AgencyEntry] = []
         self._denied: frozenset[str] = frozenset()
+        self._changing = asyncio.Lock()
 
     def current(self) -> TrustedDirectory:
         """The directory in force."""
@@ -83,7 +87,7 @@ class DirectoryAuthority:
         if deny is not None:
             self._adopt_denials(SignedDenyList(deny.content, deny.signature))
         if directory is None:
-            await self.publish([], change="first", entries=[])
+            await self.publish(lambda _: [], change="first", entries=[])
         else:
             indexes = await self._journal.find(kind=EntryKind.DIRECTORY_PUBLISHED)
             self._adopt(directory.content, directory.signature, index=indexes[-1])
@@ -97,23 +101,25 @@ class DirectoryAuthority:
         self._content, self._signature, self._index = content, signature, index
         self._entries = list(document.agencies)
 
-    def entries(self) -> list[AgencyEntry]:
-        """Every agency as it stands in the current version."""
-        return list(self._entries)
-
     async def publish(
         self,
-        agencies: Sequence[AgencyEntry],
+        to_next: Change,
         *,
         change: str,
         entries: Sequence[Entry],
         write: Write | None = None,
     ) -> int:
-        """Publish a new version with these agencies; other entries and writes go into the same transaction.
+        """Publish a new version; other entries and writes go into the same transaction. One change at a time.
 
         Raises:
             WardgateError: `DIRECTORY_REJECTED` when it would not verify, `LEDGER_UNAVAILABLE`.
         """
+        async with self._changing:
+            return await self._publish(to_next(list(self._entries)), change, entries, write)
+
+    async def _publish(
+        self, agencies: Sequence[AgencyEntry], change: str, entries: Sequence[Entry], write: Write | None
+    ) -> int:
         now = int(self._clock())
         version = self._trusted.version + 1
         content = DirectoryDocument(
@@ -150,7 +156,13 @@ class DirectoryAuthority:
     async def deny(
         self, added: Sequence[DenyEntry], *, entries: Sequence[Entry], actor: str, correlation_id: str
     ) -> int:
-        """Publish a new deny list with further entries."""
+        """Publish a new deny list with further entries. One change at a time."""
+        async with self._changing:
+            return await self._deny(added, entries, actor=actor, correlation_id=correlation_id)
+
+    async def _deny(
+        self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: str, correlation_id: str
+    ) -> int:
         signed = SignedDenyList.issue(
             self._key,
             version=self._deny_list.version + 1,

@@ -4,7 +4,7 @@ The certificate names what the invitation says, never what the certificate reque
 fingerprint, heard over the phone, with the one presented here; approval of another key is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from secrets import token_urlsafe
@@ -65,6 +65,10 @@ def fingerprint_of(statement: bytes) -> str:
     if not statement:
         return ""
     return VerifyKey(KeyStatement.parse(statement).signing_key).fingerprint
+
+
+def _without(entries: Sequence[AgencyEntry], agency: str) -> list[AgencyEntry]:
+    return [item for item in entries if item.agency.id != agency]
 
 
 class EnrolmentDesk:
@@ -198,18 +202,18 @@ class EnrolmentDesk:
             gateway_points=self._own_points(agency),
             trustee_points=await self._trustee_points(agency),
         )
-        agencies = [*(item for item in self._directory.entries() if item.agency.id != agency), entry]
         decided = (
             update(ENROLMENT)
-            .where(ENROLMENT.c.agency == agency)
+            .where(ENROLMENT.c.agency == agency, ENROLMENT.c.progress == Progress.AWAITING_APPROVAL.value)
             .values(progress=Progress.APPROVED.value, certificate=certificate, decided_by=operator)
         )
 
         async def write(connection: AsyncConnection) -> None:
-            await connection.execute(decided)
+            if (await connection.execute(decided)).rowcount != 1:
+                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is decided already")
 
         return await self._directory.publish(
-            agencies,
+            lambda current: [*_without(current, agency), entry],
             change=f"enrolled {agency}",
             entries=[
                 self._entry(
@@ -285,8 +289,7 @@ class EnrolmentDesk:
             actor=operator,
             correlation_id=correlation_id,
         )
-        remaining = [item for item in self._directory.entries() if item.agency.id != agency]
-        await self._directory.publish(remaining, change=f"revoked {agency}", entries=[])
+        await self._directory.publish(lambda current: _without(current, agency), change=f"revoked {agency}", entries=[])
         return version
 
     def is_listed(self, agency: str) -> bool:

@@ -1,0 +1,223 @@
+"""How agencies get in and out: token, keys, approval, certificate, renewal, revocation."""
+
+import asyncio
+
+import pytest
+
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import EntryKind
+from federation.policy.evaluator import PolicyPoint
+from federation.transport.identity import Party as Identity
+from federation.transport.identity import PartyKind
+from gateway.enrolment import Progress
+from keys.certificates import identity_of
+from keys.tls_key import PrivateKey, make_request
+from tests.support.gateway_world import FARAWAY, POLICE, SCHOOL, Secrets, World, a_world
+from tests.support.two_agencies import Clock, Party
+
+NEW = "testshire-clinic"
+
+
+def newcomer() -> Party:
+    return Party(NEW, "community_health")
+
+
+@pytest.fixture
+def party(world: World) -> Party:
+    world.secrets.parties[NEW] = newcomer()
+    return world.secrets.parties[NEW]
+
+
+async def invited(world: World) -> str:
+    return await world.desk.invite(world.descriptor(NEW), valid_s=3_600, operator="olga")
+
+
+async def refused(call: object, code: ErrorCode = ErrorCode.ENROLMENT_REFUSED) -> None:
+    with pytest.raises(WardgateError) as caught:
+        await call  # type: ignore[misc]  # a coroutine
+    assert caught.value.code is code
+
+
+def fingerprint(party: Party) -> str:
+    return party.signing.verify_key.fingerprint
+
+
+async def test_token_and_approval_together_let_an_agency_in(world: World, party: Party) -> None:
+    before = world.directory.current().version
+    token = await invited(world)
+    assert (await world.apply(token, party)).progress is Progress.AWAITING_APPROVAL
+    assert not world.desk.is_listed(NEW)
+    version = await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga")
+
+    enrolled = await world.apply(token, party)
+    assert enrolled.progress is Progress.APPROVED
+    assert identity_of(enrolled.certificate) == f"wardgate://node/{NEW}"
+    assert version == world.directory.current().version == before + 1
+    kinds = [entry.kind for entry in (await world.entries())[-5:]]
+    assert kinds == [
+        EntryKind.AGENCY_INVITED,
+        EntryKind.ENROLMENT_REQUESTED,
+        EntryKind.AGENCY_ENROLLED,
+        EntryKind.CERTIFICATE_ISSUED,
+        EntryKind.DIRECTORY_PUBLISHED,
+    ]
+
+
+async def test_of_the_token_only_a_hash_is_kept(world: World, party: Party) -> None:
+    token = await invited(world)
+    await world.apply(token, party)
+    for column in ("token_sha256", "descriptor", "invited_by"):
+        assert token not in str(await world.column("enrolment", column))
+    assert not any(token in entry.content.decode() for entry in await world.entries())
+
+
+async def test_a_token_is_used_once(world: World, party: Party) -> None:
+    token = await invited(world)
+    results = await asyncio.gather(*(world.apply(token, party), world.apply(token, newcomer())), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Enrolled", "WardgateError"]
+    assert len(await world.entries(EntryKind.ENROLMENT_REQUESTED)) == 5
+
+
+async def test_other_keys_under_the_same_token_are_refused(world: World, party: Party) -> None:
+    token = await invited(world)
+    await world.apply(token, party)
+    await refused(world.apply(token, newcomer()))
+    await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga")
+    await refused(world.apply(token, newcomer()))
+
+
+async def test_an_unknown_token_is_refused(world: World, party: Party) -> None:
+    await invited(world)
+    for token in ("", "x", "y" * 200, "y" * 201):
+        await refused(world.apply(token, party))
+
+
+async def test_an_expired_token_is_refused(world: World, party: Party) -> None:
+    token = await invited(world)
+    world.clock.now += 3_600
+    await refused(world.apply(token, party))
+    world.clock.now -= 1
+    assert (await world.apply(token, party)).progress is Progress.AWAITING_APPROVAL
+
+
+async def test_a_key_statement_of_another_agency_is_refused(world: World, party: Party) -> None:
+    token = await invited(world)
+    await refused(world.apply(token, Party(SCHOOL, "school")), ErrorCode.DIRECTORY_REJECTED)
+    forged = newcomer()
+    signed = forged.signed()
+    request = make_request(PrivateKey.generate(), f"wardgate://node/{NEW}")
+    signature = party.signing.sign("key-statement", signed.statement)
+    await refused(
+        world.desk.enrol(token=token, certificate_request=request, statement=signed.statement, signature=signature),
+        ErrorCode.DIRECTORY_REJECTED,
+    )
+
+
+async def test_another_fingerprint_is_not_approved(world: World, party: Party) -> None:
+    token = await invited(world)
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"))
+    await refused(world.desk.approve(NEW, key_fingerprint="", operator="olga"))
+    await world.apply(token, party)
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(newcomer()), operator="olga"))
+    assert not world.desk.is_listed(NEW)
+    await refused(world.desk.approve("nobody-here", key_fingerprint="", operator="olga"), ErrorCode.AGENCY_UNKNOWN)
+
+
+async def test_without_the_trustees_points_nobody_is_approved(world: World, party: Party) -> None:
+    token = await invited(world)
+    await world.apply(token, party)
+    world.trustee.down = True
+    await refused(
+        world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"), ErrorCode.TRUSTEE_UNAVAILABLE
+    )
+    assert not world.desk.is_listed(NEW)
+    world.trustee.down = False
+    await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga")
+
+
+@pytest.mark.parametrize("asked", [f"wardgate://node/{POLICE}", "wardgate://gateway/main", "wardgate://operator/olga"])
+async def test_a_request_for_another_identity_is_never_certified(world: World, party: Party, asked: str) -> None:
+    token = await invited(world)
+    await world.apply(token, party, identity=asked)
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"))
+    assert not world.desk.is_listed(NEW)
+
+
+async def test_approving_twice_or_at_once_issues_one_certificate(world: World, party: Party) -> None:
+    token = await invited(world)
+    await world.apply(token, party)
+    calls = [world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga") for _ in range(2)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [result.code for result in results if isinstance(result, WardgateError)] == [ErrorCode.ENROLMENT_REFUSED]
+    enrolled = [entry for entry in await world.entries(EntryKind.AGENCY_ENROLLED) if entry.body["agency"] == NEW]
+    assert len(enrolled) == 1
+
+
+async def test_changes_of_the_directory_at_once_lose_none(world: World, party: Party) -> None:
+    token = await invited(world)
+    await world.apply(token, party)
+    before = world.directory.current().version
+    await asyncio.gather(
+        world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"),
+        world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c"),
+        world.desk.revoke(POLICE, reason_code="LEFT", operator="olga", correlation_id="c"),
+    )
+    assert world.directory.current().version == before + 3
+    assert world.desk.is_listed(NEW)
+    assert not world.desk.is_listed(FARAWAY)
+    assert not world.desk.is_listed(POLICE)
+    assert world.directory.is_denied(FARAWAY)
+    assert world.directory.is_denied(POLICE)
+
+
+async def test_a_rejected_application_stays_rejected_until_invited_anew(world: World, party: Party) -> None:
+    token = await invited(world)
+    await world.apply(token, party)
+    await world.desk.reject(NEW, reason="wrong person on the phone", operator="olga")
+    assert (await world.apply(token, party)).progress is Progress.REJECTED
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"))
+    await refused(world.desk.reject(NEW, reason="", operator="olga"))
+    assert (await world.apply(await invited(world), newcomer())).progress is Progress.AWAITING_APPROVAL
+    await refused(world.apply(token, party))
+    await refused(world.desk.reject("nobody-here", reason="", operator="olga"), ErrorCode.AGENCY_UNKNOWN)
+
+
+async def test_an_enrolled_agency_is_not_invited_again(world: World) -> None:
+    await refused(world.desk.invite(world.descriptor(SCHOOL), valid_s=3_600, operator="olga"))
+
+
+async def test_renewal_keeps_the_identity_and_is_for_the_listed_alone(world: World) -> None:
+    school = Identity(PartyKind.NODE, SCHOOL)
+    request = make_request(PrivateKey.generate(), f"wardgate://node/{SCHOOL}")
+    certificate = world.desk.renew(school, request)
+    assert identity_of(certificate) == f"wardgate://node/{SCHOOL}"
+    await world.desk.record_renewal(school, certificate)
+    assert (await world.entries())[-1].kind is EntryKind.CERTIFICATE_ISSUED
+    with pytest.raises(WardgateError) as caught:
+        world.desk.renew(school, make_request(PrivateKey.generate(), f"wardgate://node/{POLICE}"))
+    assert caught.value.code is ErrorCode.ENROLMENT_REFUSED
+    with pytest.raises(WardgateError) as caught:
+        world.desk.renew(school, b"no request")
+    assert caught.value.code is ErrorCode.ENROLMENT_REFUSED
+    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
+    with pytest.raises(WardgateError) as caught:
+        world.desk.renew(school, request)
+    assert caught.value.code is ErrorCode.AGENCY_UNKNOWN
+
+
+async def test_revocation_denies_and_delists_and_survives_a_restart(store_url: str, policy: PolicyPoint) -> None:
+    secrets, clock = Secrets(), Clock()
+    async with a_world(store_url, policy, secrets=secrets, clock=clock) as before:
+        version = await before.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
+        assert before.directory.deny_list_response(version - 1).deny_list
+        assert not before.directory.deny_list_response(version).deny_list
+        await refused(
+            before.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c"),
+            ErrorCode.AGENCY_UNKNOWN,
+        )
+    async with a_world(store_url, policy, secrets=secrets, clock=clock, enrol=[]) as after:
+        assert after.directory.is_denied(SCHOOL)
+        assert not after.directory.is_denied(POLICE)
+        assert not after.desk.is_listed(SCHOOL)
+        (entry,) = await after.entries(EntryKind.AGENCY_REVOKED)
+        assert entry.body == {"agency": SCHOOL, "reason": "KEY_COMPROMISE"}
