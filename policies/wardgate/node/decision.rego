@@ -192,15 +192,18 @@ _results := [_result(record) | some record in input.records]
 default effect_on(_) := "withhold"
 
 effect_on(ref) := "refer" if {
-	tier_rank[ref] >= tiers.rank.T0
-	count(_withheld_codes(ref)) == 0
+	_open(ref)
 	count(_referred_codes(ref)) > 0
 }
 
 effect_on(ref) := "permit" if {
+	_open(ref)
+	count(_referred_codes(ref)) == 0
+}
+
+_open(ref) if {
 	tier_rank[ref] >= tiers.rank.T0
 	count(_withheld_codes(ref)) == 0
-	count(_referred_codes(ref)) == 0
 }
 
 _result(record) := _withheld_result(record.ref, _withheld_codes(record.ref)) if effect_on(record.ref) == "withhold"

@@ -135,6 +135,14 @@ test_a_flag_that_does_not_refer_shields_nothing if {
 	flags := _flags({"refer": {"applies": true, "except_purposes": ["S47_ENQ"], "shields": true}})
 	shown := node.decision with input as _flagged with data.reference.flags as flags
 	shown.existence == "visible"
+	shown.records[0].obligations == []
+}
+
+test_a_referring_flag_that_does_not_shield_shows_existence if {
+	shown := node.decision with input as _flagged with data.reference.flags as _flags({"refer": {"applies": true}})
+	_effects(shown) == ["refer"]
+	shown.existence == "visible"
+	shown.records[0].obligations == []
 }
 
 test_a_capping_flag_lowers_the_tier_and_says_so if {
@@ -168,6 +176,35 @@ test_a_redacting_flag_takes_out_fields_by_tag if {
 	redacted := _first(address, _flags({"redact": {"tags": ["location"]}}))
 	redacted.fields == ["addr_address_start_date"]
 	redacted.redactions == ["addr_address_postcode"]
+}
+
+test_a_redacting_flag_takes_out_its_own_tags_only if {
+	involved := fixtures.changed(fixtures.node, {
+		"query": {"categories": [{"name": "involvement", "tier": "T2"}]},
+		"gateway": {"categories": [{"name": "involvement", "tier": "T2"}]},
+		"records": [object.union(
+			fixtures.record("r1", "involvement", ["prof_professional_name"]),
+			{"flags": ["INVENTED"]},
+		)],
+	})
+	_first(involved, _flags({"redact": {"tags": ["location"]}})).fields == ["prof_professional_name"]
+	_first(involved, _flags({"redact": {"tags": ["worker"]}})).fields == []
+}
+
+test_a_redacting_flag_takes_nothing_out_of_another_record if {
+	contact := object.union(
+		fixtures.record("r1", "contacts", ["cont_contact_date", "cont_contact_source_desc"]),
+		{"flags": ["INVENTED"]},
+	)
+	two := fixtures.changed(fixtures.node, {
+		"query": {"categories": [{"name": "contacts", "tier": "T2"}]},
+		"gateway": {"categories": [{"name": "contacts", "tier": "T2"}]},
+		"records": [contact, object.union(contact, {"ref": "r2", "flags": []})],
+	})
+	every redact in [{"tags": ["source_identity"]}, {"fields": ["cont_contact_source_desc"]}] {
+		decision := node.decision with input as two with data.reference.flags as _flags({"redact": redact})
+		[record.redactions | some record in decision.records] == [["cont_contact_source_desc"], []]
+	}
 }
 
 test_a_field_beyond_the_tier_is_no_redaction if {

@@ -155,7 +155,6 @@ withheld[entry.ref] contains "DETRIMENT_WITHHELD" if {
 referred[record.ref] contains "HUMAN_DECISION" if {
 	some record in input.records
 	not _released(record)
-	purpose.row.human_decision_from != ""
 	scope.granted[record.category] >= tiers.rank[purpose.row.human_decision_from]
 }
 
@@ -328,10 +327,7 @@ _within_tier(record, field) if {
 
 _unprotected(definition, _) if not definition.protected
 
-_unprotected(definition, field) if {
-	definition.protected
-	field in purpose.row.protected_fields
-}
+_unprotected(_, field) if field in purpose.row.protected_fields
 
 _tags_redacted := {flag: {tag | some tag in _rows[flag].redact.tags} | some flag in redacting_flags}
 

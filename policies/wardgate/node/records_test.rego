@@ -50,6 +50,11 @@ test_the_nodes_own_grant_is_never_exceeded if {
 	_record_decision(modest).tier == "T1"
 }
 
+test_the_categorys_highest_tier_is_never_exceeded if {
+	decision := node.decision with input as fixtures.node with data.reference.categories.s47.highest_tier as "T1"
+	decision.records[0].tier == "T1"
+}
+
 test_the_lowest_of_the_overlays_caps_holds if {
 	capped := _node({"overlay": {"tier_caps": [
 		{"category": "s47", "tier": "T2"},
@@ -296,6 +301,8 @@ test_an_adults_record_travels_with_its_context if {
 	released := fixtures.changed(related, {"review": [{"ref": "r1", "decision": "release"}]})
 	_record_decision(released).fields == ["service_contact"]
 	_record_decision(released).tier == "T1"
+	considered := fixtures.changed(held, {"review": [{"ref": "r1", "decision": "release"}]})
+	_record_decision(considered).effect == "permit"
 }
 
 test_the_overlay_refers_purposes_and_categories if {
