@@ -22,6 +22,9 @@ LEASE_S: Final = 60
 MAX_IN_FLIGHT: Final = 64
 """Most unaccepted or unanswered tasks a node may ask for at once."""
 
+MOST_CANCELLED: Final = 1_000
+"""So many ended tasks an agency without a stream is told of when it asks; of others it hears when it speaks of them."""
+
 PROBE_INTERVAL_S: Final = 15.0
 DEAF_AFTER_PROBES: Final = 2
 
@@ -172,9 +175,14 @@ class Links:
                 return taken, cancelled
 
     def redeliver_overdue(self) -> None:
-        """Offer again what a stream was sent but has not accepted within its lease."""
+        """Offer again what a stream was sent but has not accepted within its lease.
+
+        What has ended meanwhile is let go of: an agency that never comes must not keep every query in memory.
+        """
         now = self._clock()
         for held in self._agencies.values():
+            held.waiting = deque(task for task in held.waiting if task.state in _SENDABLE)
+            del held.cancelled[:-MOST_CANCELLED]
             if held.session is None:
                 continue
             overdue = [

@@ -17,6 +17,7 @@ from federation import limits
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
+from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.policy.decision import GatewayDecision
@@ -84,15 +85,20 @@ class Exchange:
         header = parse_query(request.header)
         if header.requester != requester:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "query of another agency")
-        lock = self._asking.setdefault(header.query_id, asyncio.Lock())  # lives as long as anybody waits for it
-        async with lock:
-            query = await self._queries.find(header.query_id)
-            if query is None:
-                query = await self._admit(request, correlation_id)
-            elif query.header_bytes != request.header:
-                raise WardgateError(ErrorCode.QUERY_CONFLICT, header.query_id)
+        # A requester that hangs up while its query is committed must not leave one that nobody is ever handed.
+        query = await to_the_end(self._find_or_admit(header.query_id, request, correlation_id))
         async for event in self._follow(query, until=header.deadline_at):
             yield event
+
+    async def _find_or_admit(self, query_id: str, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+        lock = self._asking.setdefault(query_id, asyncio.Lock())  # lives as long as anybody waits for it
+        async with lock:
+            query = await self._queries.find(query_id)
+            if query is None:
+                return await self._admit(request, correlation_id)
+            if query.header_bytes != request.header:
+                raise WardgateError(ErrorCode.QUERY_CONFLICT, query_id)
+            return query
 
     async def resume(self, requester: str, query_id: str) -> AsyncIterator[wire.QueryEvent]:
         """Replay what is not acknowledged, then follow until settled or expired.
@@ -150,6 +156,9 @@ class Exchange:
         )
         if query.header.requester_key_version != agency.keys.version:
             raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "signed with a key of another version")
+        if query.header.directory_version > self._directory().version:
+            # Every responder would wait for a directory that does not exist, and hold a place for this query.
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"no version {query.header.directory_version} yet")
         return query
 
     async def _decide(
