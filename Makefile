@@ -17,11 +17,17 @@ export GRPC_VERBOSITY ?= NONE
 help: ## Show this help
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
+# Tests of whole regions wait more than they compute: they run beside the others, and their report comes last.
+REGION_TESTS := tests/system tests/test_quick_start.py tests/test_deploy.py
+PYTEST := $(PY) -m pytest -q -p no:cacheprovider
+
 test: ready ## Set up, check everything and run every test (what CI runs)
 	@$(MAKE) --no-print-directory checks; checked=$$?; \
-	$(PY) -m pytest -q -p no:cacheprovider; tested=$$?; \
+	mkdir -p build; $(PYTEST) $(REGION_TESTS) >build/region-tests.log 2>&1 & regions=$$!; \
+	$(PYTEST) tests $(REGION_TESTS:%=--ignore=%); tested=$$?; \
+	wait $$regions; regions=$$?; cat build/region-tests.log; \
 	test $$checked = 0 || echo '*** The checks before the tests failed: see above ***'; \
-	exit $$((checked + tested))
+	exit $$((checked + tested + regions))
 
 check: ready checks ## Lint, types, layers, wire contract, and whether generated files are current
 
