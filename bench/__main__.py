@@ -1,0 +1,27 @@
+"""`python -m bench`: measure everything beside its floor, in one run, and print and write what was found."""
+
+import os
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# gRPC's C core would write lines of its own between the tables; it reads this before its first import.
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from bench.plan import FULL, QUICK
+
+
+def main() -> None:
+    """Measure."""
+    from bench.run import run
+
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure beside the floor, in one run.")
+    parser.add_argument("--quick", action="store_true", help="a little of everything, within a minute")
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"), help="where the figures are written")
+    options = parser.parse_args()
+    asyncio.run(run(QUICK if options.quick else FULL, options.out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+package wardgate.audit
+
+import data.wardgate.everything
+
+decision := object.union(everything.permission, {"parts": []})

@@ -1,0 +1,5 @@
+package wardgate.requester
+
+import data.wardgate.everything
+
+decision := everything.permission

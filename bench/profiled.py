@@ -1,0 +1,26 @@
+"""Runs a service under the profiler, to see where its event loop spends its time.
+
+    python -m bench.profiled PROFILE gateway serve --config ...
+
+The profile is written when the service ends; `python -m pstats PROFILE` reads it. Other threads are not in it.
+"""
+
+import cProfile
+import sys
+
+from wardgate.cli import build
+
+
+def main() -> None:
+    """Run `wardgate` with the arguments after the first."""
+    target, *arguments = sys.argv[1:]
+    sys.argv = ["wardgate", *arguments]
+    profile = cProfile.Profile()
+    try:
+        profile.runcall(build(arguments))
+    finally:
+        profile.dump_stats(target)
+
+
+if __name__ == "__main__":
+    main()

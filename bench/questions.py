@@ -1,0 +1,25 @@
+"""The questions that are put, and what must come back."""
+
+from agency_node.question import QuestionDocument
+from bench.region import QUESTION, area_of, children, user
+from federation.canonical import JsonObject, to_canonical
+from federation.vocabulary import Completeness
+
+
+def next_question(serial: int, targets: int) -> QuestionDocument:
+    """The question of this number."""
+    known = children()
+    return QuestionDocument.parse(
+        to_canonical({**QUESTION, "user": user(serial), "child": known[serial % len(known)], "area": area_of(targets)})
+    )
+
+
+def check_picture(picture: JsonObject, targets: int) -> None:
+    """See that every agency answered.
+
+    Raises:
+        AssertionError: One did not.
+    """
+    found = (picture["completeness"], len(picture["targets"]))
+    if found != (Completeness.COMPLETE.value, targets):
+        raise AssertionError(f"{found[0]} with {found[1]} targets; missing {picture['missing']}")
