@@ -31,7 +31,7 @@ test_categories_keep_the_order_in_which_they_were_asked if {
 }
 
 test_an_incomplete_question_is_malformed if {
-	every path in ["/time", "/query", "/requester", "/counters", "/targets", "/targets/0/areas"] {
+	every path in ["/time", "/query", "/query/id", "/requester", "/counters", "/targets", "/targets/0/areas"] {
 		decision := gateway.decision with input as fixtures.without(fixtures.gateway, path)
 		decision.effect == "deny"
 		_codes(decision) == ["INPUT_MALFORMED"]

@@ -36,7 +36,7 @@ test_records_are_decided_in_the_order_of_the_input if {
 
 test_an_incomplete_question_is_malformed if {
 	every path in [
-		"/time", "/query", "/requester", "/counters", "/responder", "/gateway", "/overlay", "/records", "/review",
+		"/time", "/query", "/query/id", "/requester", "/counters", "/responder", "/gateway", "/overlay", "/records", "/review",
 		"/records/0/flags",
 	] {
 		decision := node.decision with input as fixtures.without(fixtures.node, path)

@@ -31,7 +31,7 @@ test_what_will_be_trimmed_is_said if {
 }
 
 test_an_incomplete_question_is_malformed if {
-	every path in ["/time", "/query", "/requester", "/counters", "/user", "/user/grants"] {
+	every path in ["/time", "/query", "/query/id", "/requester", "/counters", "/user", "/user/grants"] {
 		decision := requester.decision with input as fixtures.without(fixtures.requester, path)
 		decision.effect == "deny"
 		_codes(decision) == ["INPUT_MALFORMED"]
