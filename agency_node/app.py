@@ -41,6 +41,7 @@ from agency_node.settings import NodeSettings
 from agency_node.sources.opening import open_source
 from agency_node.store.asked import asked_since
 from agency_node.store.tasks import recent_tasks
+from agency_node.translation_audit import TranslationAudit
 from agency_node.worker import Worker
 from federation.answer import Contact
 from federation.canonical import JsonObject
@@ -69,6 +70,7 @@ class Node:
     pursuits: Pursuits
     decisions: Decisions
     worker: Worker
+    audit: TranslationAudit
     link: Link
     runs: CaseloadRuns
     health: Health
@@ -95,11 +97,20 @@ async def compose(base: Foundation) -> Node:
     responder = await _responder(base)
     intake = Intake(responder)
     answering = Answering(responder, intake)
+    audit = TranslationAudit(
+        agency=settings.agency,
+        percent=settings.translation_audit_percent,
+        prover=evaluator,
+        directory=base.standing.directory,
+        journal=base.journal,
+        clock=clock,
+    )
     worker = Worker(
         intake=intake,
         answering=answering,
         departure=_departure(settings),
         max_in_flight=settings.max_in_flight,
+        on_accepted=audit.sample,
     )
     link = Link(GrpcLinkGateway(base.channel), worker, max_in_flight=settings.max_in_flight)
 
@@ -119,7 +130,7 @@ async def compose(base: Foundation) -> Node:
         denials=NoDenyList(),
         clock=clock,
     )
-    node = Node(base, asking, pursuits, decisions, worker, link, runs, health, server, local_certificates)
+    node = Node(base, asking, pursuits, decisions, worker, audit, link, runs, health, server, local_certificates)
     local_pb2_grpc.add_LocalServiceServicer_to_server(
         LocalServicer(asking=asking, inbox=JsonInbox(decisions), index=runs.watch, status=lambda: status_of(node)),
         server.grpc,
@@ -263,6 +274,7 @@ async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:
             await node.server.stop(STOP_GRACE_S)
             await node.pursuits.aclose()
             await supervisor.aclose()
+            await node.audit.aclose()
 
 
 def _start_work(node: Node, supervisor: Supervisor) -> None:

@@ -45,6 +45,7 @@ class Worker:
         answering: Makes answers.
         departure: When they leave.
         max_in_flight: Most tasks worked on at once; what comes beyond waits.
+        on_accepted: Is shown every task that was accepted, and must return at once.
         sleep: Waits so many seconds.
     """
 
@@ -55,12 +56,14 @@ class Worker:
         answering: Answering,
         departure: Departure,
         max_in_flight: int,
+        on_accepted: Callable[[wire.Task], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._intake = intake
         self._answering = answering
         self._departure = departure
         self._places = asyncio.Semaphore(max_in_flight)
+        self._on_accepted = on_accepted
         self._sleep = sleep
         self._outlet: Outlet | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -165,6 +168,7 @@ class Worker:
                 if state is TaskState.ACCEPTED:
                     accepted = wire.TaskAccepted(task_id=task.task_id, lease_id=task.lease_id)
                     await self._say(self._outlet, wire.AttachRequest(accepted=accepted))
+                    self._on_accepted(task)
                 await self._answer(task.task_id, arrived_s)
 
     async def _finish(self, task_id: str) -> None:

@@ -4,14 +4,17 @@ Agencies get in through the enrolment desk, ask with queries composed as a node 
 sealed and signed as a node's are. Opening a second world over the same store and secrets is a restart.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -31,9 +34,11 @@ from federation.directory import (
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.policy.bundle import install_bundle
 from federation.policy.evaluator import PolicyPoint
-from federation.query import CategoryAsked, Period, verify_ticket
-from federation.store import migrate, open_engine, reading
+from federation.policy.wasm_engine import WasmEngine
+from federation.query import CategoryAsked, Period, Ticket, verify_ticket
+from federation.store import migrate, open_engine, reading, sqlite_url
 from federation.transport.denylist import DenyList
 from federation.vocabulary import FamilyInformed, IdentifierState, Outcome, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2
@@ -57,7 +62,7 @@ from keys.record_cipher import RecordCipher
 from keys.secret import Secret
 from keys.signing import SigningKey, VerifyKey
 from keys.tls_key import PrivateKey, make_request
-from tests.support.two_agencies import Clock, Party
+from tests.support.two_agencies import NOW, Clock, Party
 
 CSC, SCHOOL, POLICE, FARAWAY = "testshire-csc", "testshire-school", "testshire-police", "farshire-school"
 """Policy lets the first ask the next two; the last works in another area than the one asked in."""
@@ -66,6 +71,7 @@ ASKED = (("safeguarding_log", "T2"), ("attendance", "T2"), ("police_known", "T1"
 ATTESTED = ("strategy_discussion_held", "reasonable_cause_significant_harm")
 CHILD, OTHER_CHILD = NhsNumber.parse("9990000018"), NhsNumber.parse("9990000026")
 ORIGIN = "wardgate/gateway/main"
+DIST = Path(__file__).parents[2] / "policies" / "dist"
 
 
 def _parties() -> dict[str, Party]:
@@ -122,8 +128,6 @@ class Trustee:
         return point.element, result, ratio.prove(point.element, result)
 
     def _requester(self, ticket: bytes) -> VerifyKey:
-        from federation.query import Ticket
-
         return self.parties[Ticket.parse(ticket).requester].signing.verify_key
 
     async def translate(self, ticket: bytes, signature: bytes, responders: Sequence[str]) -> list[bytes]:
@@ -446,8 +450,6 @@ def altered(composed: Composed, **changes: Any) -> wire.AskRequest:
 
 def resigned(composed: Composed, key: SigningKey, **changes: Any) -> wire.AskRequest:
     """The query with header fields replaced, and header and ticket signed anew: a requester's own mistake or malice."""
-    from federation.query import Ticket
-
     header = composed.header.model_copy(update=changes).canonical()
     ticket = (
         Ticket.parse(composed.request.ticket)
@@ -583,3 +585,37 @@ async def _compose(
         answers=answers,
         evaluation=evaluation,
     )
+
+
+@pytest.fixture(scope="session")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PolicyPoint]:
+    """The real bundle on the embedded engine, as the gateway has it."""
+    folder = tmp_path_factory.mktemp("bundle")
+    bundle = install_bundle(DIST, folder / "bundle", SigningKey.generate(), clock=lambda: NOW)
+    engine = WasmEngine(sandboxes=2)
+    point = PolicyPoint(engine, bundle, lambda: NOW)
+    asyncio.run(point.activate())
+    yield point
+    asyncio.run(engine.aclose())
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same tests on both kinds of store."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "gateway.db")
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def world(tmp_path: Path, policy: PolicyPoint) -> AsyncIterator[World]:
+    """A gateway on SQLite with four agencies enrolled."""
+    async with a_world(sqlite_url(tmp_path / "gateway.db"), policy) as world:
+        yield world
+
+
+@pytest.fixture
+async def stored_world(store_url: str, policy: PolicyPoint) -> AsyncIterator[World]:
+    """The same on each kind of store."""
+    async with a_world(store_url, policy) as world:
+        yield world

@@ -1,0 +1,3 @@
+from tests.support.gateway_world import policy, world
+
+__all__ = ["policy", "world"]
