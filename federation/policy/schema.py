@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, Self
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
@@ -41,15 +40,13 @@ class InputSchemas:
         if validator.is_valid(document):
             return None
         error = next(validator.iter_errors(document))
-        steps = (step for step in error.absolute_path if isinstance(step, int) or step.isidentifier())
+        steps = (step for step in error.instance_path if isinstance(step, int) or step.isidentifier())
         place = ".".join(str(step) for step in steps)
-        return f"{place or 'input'}: {error.validator}"
+        return f"{place or 'input'}: {error.schema_path[-1]}"
 
 
 def _validator(content: bytes, path: str) -> Draft202012Validator:
     try:
-        schema = json.loads(content)
-        Draft202012Validator.check_schema(schema)
-    except (ValueError, SchemaError) as error:
+        return Draft202012Validator(json.loads(content))
+    except (ValueError, ValidationError) as error:
         raise WardgateError(ErrorCode.BUNDLE_REJECTED, f"{path} is not a JSON Schema") from error
-    return Draft202012Validator(schema)
