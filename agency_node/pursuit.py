@@ -7,7 +7,7 @@ what was answered.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -99,6 +99,7 @@ class Pursuits:
         gateway: QueryGateway,
         directory: Callable[[], TrustedDirectory],
         clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._agency = agency
         self._engine = engine
@@ -107,6 +108,7 @@ class Pursuits:
         self._gateway = gateway
         self._directory = directory
         self._clock = clock
+        self._sleep = sleep
         self._pursuits: dict[str, Pursuit] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -176,13 +178,13 @@ class Pursuits:
                         await self._close(pursuit)
                         return
                     backoff.reset()
-                    await asyncio.sleep(RESUME_PAUSE_S)
+                    await self._sleep(RESUME_PAUSE_S)
                 except WardgateError as error:
                     pursuit.last_error = error
                     if not _is_transient(error):
                         await self._give_up(pursuit, error)
                         return
-                    await asyncio.sleep(backoff.next_s())
+                    await self._sleep(backoff.next_s())
             await self._end(pursuit, AskedState.CLOSED, error="")
 
     async def _give_up(self, pursuit: Pursuit, error: WardgateError) -> None:

@@ -159,11 +159,12 @@ def _period(start: str, end: str, today: date) -> Period:
     try:
         last = date.fromisoformat(end) if end else today
         first = date.fromisoformat(start) if start else years_before(today, DEFAULT_PERIOD_YEARS)
-    except ValueError as error:
-        raise WardgateError(ErrorCode.PERIOD_INVALID) from error
+        period = Period(start=first.isoformat(), end=last.isoformat())  # which takes the years from 1000 to 2999 alone
+    except ValueError:
+        raise WardgateError(ErrorCode.PERIOD_INVALID) from None
     if first > last:
         raise WardgateError(ErrorCode.PERIOD_INVALID)
-    return Period(start=first.isoformat(), end=last.isoformat())
+    return period
 
 
 def years_before(day: date, years: int) -> date:

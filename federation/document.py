@@ -5,7 +5,16 @@ import binascii
 from datetime import date
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+)
 
 from federation.canonical import from_json, to_canonical
 from federation.errors import ErrorCode, WardgateError
@@ -92,6 +101,14 @@ class Document(BaseModel):
 
     MAX_BYTES: ClassVar[int] = 64 * 1024
     """Limit checked before any parsing."""
+
+    @field_validator("v", mode="before", check_fields=False)
+    @classmethod
+    def _version_is_a_number(cls, value: object) -> object:
+        """In Python `True` equals 1, so that a literal 1 would take it."""
+        if isinstance(value, bool):
+            raise ValueError("not a number")  # noqa: TRY004 - what pydantic expects of a validator
+        return value
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
