@@ -100,6 +100,16 @@ class Asking:
                 `PERIOD_INVALID`, `LEDGER_UNAVAILABLE`, `AGENCY_UNKNOWN` (this node is not enrolled), or what the
                 gateway or trustee refused.
         """
+        try:
+            return await self._put(document)
+        except WardgateError as error:
+            if error.code is not ErrorCode.TARGET_UNKNOWN:
+                raise
+        # An agency left the directory a moment ago: ask again, under a new id, whom the newest one lists.
+        await self._refresh_directory()
+        return await self._put(document)
+
+    async def _put(self, document: QuestionDocument) -> JsonObject:
         user = self._users.current().get(document.user)
         own = self._directory().agency(self._agency)
         question = check_question(
@@ -276,7 +286,22 @@ class Asking:
         async def apply(connection: AsyncConnection) -> None:
             await store.insert_asked(connection, row, targets, decision_input)
 
-        await self._journal.record([entry], apply)
+        await self._journal.record([entry, *self._opened(evaluated, query_id, now)], apply)
+
+    def _opened(self, evaluated: Evaluated[RequesterDecision], query_id: str, now: int) -> list[Entry]:
+        """What must still be done for the decision to stand: open in the ledger from the same moment on."""
+        return [
+            Entry(
+                kind=EntryKind.OBLIGATION_OPENED,
+                at=now,
+                actor=self._agency,
+                correlation_id=query_id,
+                query_id=query_id,
+                body={"obligation": item.id, "type": item.type, "decision_id": evaluated.record.id},
+            )
+            for item in evaluated.decision.obligations
+            if item.mandatory
+        ]
 
     def _row(
         self,
