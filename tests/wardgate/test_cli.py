@@ -1,0 +1,53 @@
+"""The one command: every sub-command is there, and help lists them all."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wardgate.cli import SUB_COMMANDS, build
+
+
+def test_help_lists_every_sub_command() -> None:
+    done = CliRunner().invoke(build([]), ["--help"])
+
+    assert done.exit_code == 0
+    assert all(name in done.output for name in SUB_COMMANDS)
+
+
+@pytest.mark.parametrize("name", SUB_COMMANDS)
+def test_every_sub_command_has_help(name: str) -> None:
+    assert CliRunner().invoke(build([name]), [name, "--help"]).exit_code == 0
+
+
+def test_a_bundle_is_signed_and_verified_by_command(tmp_path: Path) -> None:
+    runner, keyring, public = CliRunner(), str(tmp_path / "keys"), str(tmp_path / "authority.pub")
+
+    def run(*arguments: str) -> str:
+        done = runner.invoke(build(["policy"]), ["policy", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "would make" in run("keys-init", "--keyring", keyring, "--public", public)
+    assert not (tmp_path / "keys").exists()
+    run("keys-init", "--keyring", keyring, "--public", public, "--yes")
+    run("sign", "--keyring", keyring, "--out", str(tmp_path / "bundle"))
+    found = json.loads(run("verify", str(tmp_path / "bundle"), "--key", public, "--json"))
+
+    assert "S47_ENQ" in found["purposes"]
+    assert "BULK_LISTING" in found["never_permitted"]
+
+
+def test_a_bundle_that_was_touched_is_refused_with_its_code(tmp_path: Path) -> None:
+    runner, keyring, public = CliRunner(), str(tmp_path / "keys"), str(tmp_path / "authority.pub")
+    app = build(["policy"])
+    runner.invoke(app, ["policy", "keys-init", "--keyring", keyring, "--public", public, "--yes"])
+    runner.invoke(app, ["policy", "sign", "--keyring", keyring, "--out", str(tmp_path / "bundle")])
+    data = tmp_path / "bundle" / "data.json"
+    data.write_bytes(data.read_bytes() + b" ")
+
+    done = runner.invoke(app, ["policy", "verify", str(tmp_path / "bundle"), "--key", public, "--json"])
+
+    assert done.exit_code == 12
+    assert "BUNDLE_REJECTED" in done.stderr
