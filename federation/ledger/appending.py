@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry
 from federation.ledger.tree import HASH_BYTES, Frontier, leaf_hash
+from federation.ledger.writes import Write
 
 Row = tuple[int, str, str | None, int, bytes, bytes]
 """`entry_index, kind, query_id, at, content, nodes`: the columns of `ledger_entry`, in order."""
@@ -37,12 +39,31 @@ def is_sound_after(error: BaseException) -> bool:
     return isinstance(error, JobFailed) and not isinstance(error, JobOverdue)
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The writes of one job.
+
+    Attributes:
+        position: Which job of the group.
+    """
+
+    position: int
+    writes: Sequence[Write]
+
+
 class Transaction(Protocol):
     """One open transaction."""
 
     @property
     def connection(self) -> AsyncConnection:
         """Where statements go."""
+
+    async def write(self, batch: Batch) -> None:
+        """Run the writes of a job, at the latest before the commit.
+
+        Raises:
+            JobFailed: One of them failed by itself; also raised by `commit`.
+        """
 
     async def commit(self, entries: Sequence[Entry]) -> int:
         """Append `entries` and commit.
@@ -59,8 +80,12 @@ class Appender(Protocol):
     fresh connection.
     """
 
-    async def append(self, entries: Sequence[Entry]) -> int:
-        """Append in a transaction of their own; returns the index of the first."""
+    async def append(self, entries: Sequence[Entry], batches: Sequence[Batch] = ()) -> int:
+        """Run writes and append in a transaction of their own; returns the index of the first entry.
+
+        Raises:
+            JobFailed: A write failed by itself.
+        """
 
     def begin(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction; leaving it without `commit` undoes it."""

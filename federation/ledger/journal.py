@@ -33,7 +33,8 @@ from federation.ledger.postgres_appender import PostgresAppender
 from federation.ledger.reader import Criteria, Reader, StoredEntry
 from federation.ledger.sqlite_appender import SqliteAppender
 from federation.ledger.tables import metadata
-from federation.ledger.writer import Apply, GroupWriter, Recorded
+from federation.ledger.writer import Apply, Effect, GroupWriter, Recorded
+from federation.ledger.writes import Write
 from keys.signing import SigningKey, VerifyKey
 
 __all__ = ["Apply", "Inclusion", "Journal", "Recorded"]
@@ -97,16 +98,20 @@ class Journal:
     async def record(self, entries: Sequence[Entry], apply: None = None) -> Recorded[None]: ...
 
     @overload
+    async def record(self, entries: Sequence[Entry], apply: Sequence[Write]) -> Recorded[None]: ...
+
+    @overload
     async def record(self, entries: Sequence[Entry], apply: Apply[T]) -> Recorded[T]: ...
 
-    async def record(self, entries: Sequence[Entry], apply: Apply[Any] | None = None) -> Recorded[Any]:
+    async def record(self, entries: Sequence[Entry], apply: Effect = None) -> Recorded[Any]:
         """Make entries and their effect durable, together or not at all.
 
         Cancelling the call does not undo what is already under way.
 
         Args:
             entries: What happened, in order; may be empty where `apply` changes nothing that needs evidence.
-            apply: The effect: statements on the connection it is given, nothing else.
+            apply: The effect: writes (`federation.ledger.writes`, the cheap way), or a function that runs statements on
+                the connection it is given and does nothing else.
 
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`: the store failed and nothing was applied (where the connection to a

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import asyncpg  # type: ignore[import-untyped]  # it has no type information
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.appending import Row, grow, is_sound_after, peak_in
+from federation.ledger.appending import Batch, JobFailed, Row, grow, is_sound_after, peak_in
 from federation.ledger.entry import Entry
 from federation.ledger.tree import Frontier, closing_entry, peaks_of
+from federation.ledger.writes import NothingChanged, Write, compile_write
 
 _APPEND: Final = """
 WITH head AS (UPDATE ledger_head SET size = $1, peaks = $2 WHERE id = 1 AND size = $3 RETURNING id)
@@ -41,6 +42,9 @@ _LOST: Final = (
 )
 """The connection failed: a commit that was under way may or may not have happened."""
 
+_CALLERS_OWN: Final = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+"""What a write may bring upon itself; every other database error is the store's."""
+
 
 @dataclass(slots=True)
 class _Session:
@@ -58,10 +62,13 @@ class PostgresAppender:
         self._engine: Final = engine
         self._session: _Session | None = None
 
-    async def append(self, entries: Sequence[Entry]) -> int:
-        """Append in a transaction of their own: one round trip where no other replica wrote in between."""
+    async def append(self, entries: Sequence[Entry], batches: Sequence[Batch] = ()) -> int:
+        """Write and append in a transaction of their own.
+
+        Without writes, and where no other replica wrote in between, it is one round trip.
+        """
         session = await self._opened()
-        if not session.contended:
+        if not batches and not session.contended:
             grown, rows = grow(session.frontier, entries)
             try:
                 status = await session.driver.execute(_APPEND, *_arguments(session.frontier, grown, rows))
@@ -75,6 +82,8 @@ class PostgresAppender:
                 return rows[0][0]
             session.contended = True
         async with self.begin() as transaction:
+            for batch in batches:
+                await transaction.write(batch)
             return await transaction.commit(entries)
 
     @asynccontextmanager
@@ -159,10 +168,27 @@ class _Transaction:
         self._session: Final = session
         self._pending: Final = pending
 
+    async def write(self, batch: Batch) -> None:
+        try:
+            for write in batch.writes:
+                compile_write(write, self.connection.dialect)  # what cannot be compiled is the caller's own mistake
+                await _run(self.connection, write)
+        except (*_CALLERS_OWN, KeyError, TypeError, NothingChanged) as error:
+            raise JobFailed(batch.position, error) from error
+
     async def commit(self, entries: Sequence[Entry]) -> int:
         first = await self._appender.commit(self._session, self._pending, entries)
         self.committed = True
         return first
+
+
+async def _run(connection: AsyncConnection, write: Write) -> None:
+    if not write.must_change:
+        await connection.execute(write.statement, list(write.rows))
+        return
+    for row in write.rows:  # the driver does not say which rows of many changed something
+        if (await connection.execute(write.statement, row)).rowcount < 1:
+            raise NothingChanged
 
 
 async def _append(session: _Session, entries: Sequence[Entry]) -> tuple[Frontier, list[Row]]:

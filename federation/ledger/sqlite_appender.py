@@ -1,21 +1,27 @@
-"""Appending to SQLite: the whole commit of a group is one trip to the connection's thread."""
+"""Appending to SQLite: writes, entries and commit of a whole group are one trip to the connection's thread."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
+from sqlalchemy import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.appending import grow, is_sound_after, peak_in
+from federation.ledger.appending import Batch, JobFailed, grow, is_sound_after, peak_in
 from federation.ledger.entry import Entry
 from federation.ledger.tree import Frontier, closing_entry, peaks_of
+from federation.ledger.writes import NothingChanged, compile_write
 from federation.sqlite_driver import SqliteConnection
 from federation.store import writing
 
 _INSERT: Final = "INSERT INTO ledger_entry (entry_index, kind, query_id, at, content, nodes) VALUES (?, ?, ?, ?, ?, ?)"
+
+_CALLERS_OWN: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+"""What a write may bring upon itself; every other error is the store's."""
 
 
 @dataclass(slots=True)
@@ -25,6 +31,26 @@ class _Session:
     frontier: Frontier
 
 
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """One execution of one write of one job."""
+
+    position: int
+    sql: str
+    values: tuple[Any, ...]
+    must_change: bool
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Raises `JobFailed`, or what the store brings."""
+        try:
+            changed = connection.execute(self.sql, self.values).rowcount
+        except _CALLERS_OWN as error:
+            own = DBAPIError.instance(self.sql, None, error, sqlite3.Error, hide_parameters=True)
+            raise JobFailed(self.position, cast("Exception", own)) from error
+        if self.must_change and changed < 1:
+            raise JobFailed(self.position, NothingChanged())
+
+
 class SqliteAppender:
     """See `federation.ledger.appending.Appender`. Other processes may append to the same file."""
 
@@ -32,12 +58,14 @@ class SqliteAppender:
         self._engine: Final = writing(engine)
         self._session: _Session | None = None
 
-    async def append(self, entries: Sequence[Entry]) -> int:
-        """Append in a transaction of their own: one trip, one flush."""
+    async def append(self, entries: Sequence[Entry], batches: Sequence[Batch] = ()) -> int:
+        """Write and append in a transaction of their own: one trip, one flush."""
         try:
-            return await _append(await self._opened(), entries)
-        except BaseException:
-            await self._drop()
+            statements = _statements(batches, self._engine.dialect)
+            return await _append(await self._opened(), entries, statements)
+        except BaseException as error:
+            if not is_sound_after(error):
+                await self._drop()
             raise
 
     @asynccontextmanager
@@ -46,7 +74,7 @@ class SqliteAppender:
         try:
             session = await self._opened()
             async with session.connection.begin():
-                yield _Transaction(session)
+                yield _Transaction(session, self._engine.dialect)
         except BaseException as error:
             if not is_sound_after(error):
                 await self._drop()
@@ -79,23 +107,52 @@ class SqliteAppender:
 
 
 class _Transaction:
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: _Session, dialect: Dialect) -> None:
         self.connection: Final = session.connection
         self._session: Final = session
+        self._dialect: Final = dialect
+        self._statements: Final = list[_Statement]()
+
+    async def write(self, batch: Batch) -> None:
+        self._statements.extend(_statements([batch], self._dialect))
 
     async def commit(self, entries: Sequence[Entry]) -> int:
-        return await _append(self._session, entries)
+        return await _append(self._session, entries, self._statements)
 
 
-async def _append(session: _Session, entries: Sequence[Entry]) -> int:
-    session.frontier = await session.driver.run(_append_and_commit, session.frontier, entries)
+def _statements(batches: Sequence[Batch], dialect: Dialect) -> list[_Statement]:
+    """Every execution of every write, in order.
+
+    Raises:
+        JobFailed: A write cannot be compiled, or lacks a value.
+    """
+    found: list[_Statement] = []
+    for batch in batches:
+        try:
+            for write in batch.writes:
+                compiled = compile_write(write, dialect)
+                found += [
+                    _Statement(batch.position, compiled.sql, compiled.values(row), write.must_change)
+                    for row in write.rows
+                ]
+        except Exception as error:
+            raise JobFailed(batch.position, error) from error
+    return found
+
+
+async def _append(session: _Session, entries: Sequence[Entry], statements: Sequence[_Statement]) -> int:
+    session.frontier = await session.driver.run(_write_and_commit, session.frontier, entries, statements)
     return session.frontier.size - len(entries)
 
 
-def _append_and_commit(connection: sqlite3.Connection, frontier: Frontier, entries: Sequence[Entry]) -> Frontier:
+def _write_and_commit(
+    connection: sqlite3.Connection, frontier: Frontier, entries: Sequence[Entry], statements: Sequence[_Statement]
+) -> Frontier:
     if not connection.in_transaction:
         connection.execute("BEGIN IMMEDIATE")
     try:
+        for statement in statements:
+            statement.run(connection)
         grown = _insert(connection, frontier, entries)
         connection.execute("COMMIT")
     except BaseException:

@@ -17,13 +17,17 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.appending import Appender, JobFailed, JobOverdue, Transaction
+from federation.ledger.appending import Appender, Batch, JobFailed, JobOverdue, Transaction
 from federation.ledger.entry import Entry
+from federation.ledger.writes import Write
 from federation.store import describe
 
 T = TypeVar("T")
 Apply = Callable[[AsyncConnection], Awaitable[T]]
 """An effect: statements on the connection it is given, and nothing else. May run more than once."""
+
+Effect = Apply[Any] | Sequence[Write] | None
+"""An effect as a function, as a list of writes (much cheaper), or none."""
 
 MAX_GROUP_JOBS: Final = 256
 """One transaction; more callers than that gain nothing from going together."""
@@ -68,7 +72,7 @@ class Recorded(Generic[T]):
 @dataclass(slots=True, eq=False)
 class _Job:
     entries: tuple[Entry, ...]
-    apply: Apply[Any] | None
+    effect: Effect
     outcome: asyncio.Future[Recorded[Any]]
 
     def fail(self, error: BaseException) -> None:
@@ -97,15 +101,15 @@ class GroupWriter:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def write(self, entries: Sequence[Entry], apply: Apply[Any] | None) -> Recorded[Any]:
+    async def write(self, entries: Sequence[Entry], effect: Effect) -> Recorded[Any]:
         """See `federation.ledger.journal.Journal.record`."""
-        if not entries and apply is None:
+        if not entries and not effect:
             raise WardgateError(ErrorCode.INTERNAL, "nothing to record")
         if self._task is not None and asyncio.current_task() is self._task:
             raise WardgateError(ErrorCode.INTERNAL, "an effect called the journal, which would wait for itself")
         if len(self._jobs) >= MAX_QUEUED_JOBS:
             raise _unavailable(f"{MAX_QUEUED_JOBS} calls are waiting")
-        job = _Job(tuple(entries), apply, asyncio.get_running_loop().create_future())
+        job = _Job(tuple(entries), effect, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._wake.set()
         self._idle.clear()
@@ -188,20 +192,36 @@ class GroupWriter:
     async def _commit(self, jobs: Sequence[_Job]) -> None:
         entries = [entry for job in jobs for entry in job.entries]
         results: list[object] = [None] * len(jobs)
-        if all(job.apply is None for job in jobs):
-            first = await self._appender.append(entries)
-        else:
+        if any(callable(job.effect) for job in jobs):
             async with self._appender.begin() as transaction:
                 for position, job in enumerate(jobs):
-                    if job.apply is not None:
-                        results[position] = await _run_effect(job.apply, transaction, position)
+                    results[position] = await _run_effect(job.effect, transaction, position)
                 first = await transaction.commit(entries)
+        else:
+            first = await self._appender.append(entries, _batches(jobs))
         for job, result in zip(jobs, results, strict=True):
             job.done(result, first)
             first += len(job.entries)
 
 
-async def _run_effect(apply: Apply[Any], transaction: Transaction, position: int) -> object:
+def _batches(jobs: Sequence[_Job]) -> list[Batch]:
+    """The writes of jobs none of which has a function."""
+    return [
+        Batch(position, job.effect)
+        for position, job in enumerate(jobs)
+        if job.effect is not None and not callable(job.effect)
+    ]
+
+
+async def _run_effect(effect: Effect, transaction: Transaction, position: int) -> object:
+    if callable(effect):
+        return await _apply(effect, transaction, position)
+    if effect:
+        await transaction.write(Batch(position, effect))
+    return None
+
+
+async def _apply(apply: Apply[Any], transaction: Transaction, position: int) -> object:
     limit = asyncio.timeout(APPLY_TIMEOUT_S)
     try:
         async with limit:
