@@ -6,9 +6,8 @@ The profile is written when the service ends; `python -m pstats PROFILE` reads i
 """
 
 import cProfile
+import runpy
 import sys
-
-from wardgate.cli import build
 
 
 def main() -> None:
@@ -17,7 +16,7 @@ def main() -> None:
     sys.argv = ["wardgate", *arguments]
     profile = cProfile.Profile()
     try:
-        profile.runcall(build(arguments))
+        profile.runcall(runpy.run_module, "wardgate", run_name="__main__")
     finally:
         profile.dump_stats(target)
 
