@@ -6,14 +6,13 @@ An answer is verified without being read, stored with its ledger entry in one tr
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from federation.answer import AnswerHeader, SealedPart, answer_digest, verify_answer_parts
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.writes import NothingChanged
 from federation.telemetry import EventLog
 from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
@@ -31,10 +30,6 @@ class DenyCheck(Protocol):
     def __call__(self, agency: str) -> bool:
         """True when nothing of the agency may be taken any more."""
         ...
-
-
-class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
-    """The task was settled while this answer was on its way into the store."""
 
 
 class Answers:
@@ -79,11 +74,7 @@ class Answers:
         task = self._task(responder, task_id)
         if task.state is not TargetState.REFERRED:
             entry = self._task_entry(EntryKind.TARGET_REFERRED, task, {})
-
-            async def apply(connection: AsyncConnection) -> None:
-                await store.set_states(connection, [(task_id, TargetState.REFERRED)])
-
-            await self._journal.record([entry], apply)
+            await self._journal.record([entry], store.states_set([(task_id, TargetState.REFERRED)]))
             if task.state in OPEN:
                 task.state = TargetState.REFERRED
                 task.query.publish(target_event(task))
@@ -92,11 +83,7 @@ class Answers:
     async def _progress(self, responder: str, task_id: str, state: TargetState) -> None:
         task = self._task(responder, task_id)
         if task.state in (TargetState.WAITING, TargetState.UNREACHABLE):
-
-            async def apply(connection: AsyncConnection) -> None:
-                await store.set_states(connection, [(task_id, state)])
-
-            await self._journal.record([], apply)
+            await self._journal.record([], store.states_set([(task_id, state)]))
             if task.state in (TargetState.WAITING, TargetState.UNREACHABLE):
                 task.state = state
                 task.query.publish(target_event(task))
@@ -118,14 +105,9 @@ class Answers:
         self._verify_answer(task, parts)
         content = answer.SerializeToString()
         entry = self._task_entry(EntryKind.ANSWER_RECEIVED, task, {"answer_sha256": digest.hex()})
-
-        async def apply(connection: AsyncConnection) -> None:
-            if not await store.insert_answer(connection, task, content, digest):
-                raise _Overtaken
-
         try:
-            await self._journal.record([entry], apply)
-        except _Overtaken:
+            await self._journal.record([entry], store.answer_inserted(task, content, digest))
+        except NothingChanged:  # the task was settled while this answer was on its way into the store
             settled = self._queries.task(task.task_id)
             if settled is None or settled.state is not TargetState.ANSWERED:
                 raise WardgateError(ErrorCode.TASK_UNKNOWN, task.task_id) from None

@@ -11,8 +11,6 @@ from typing import Final
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from federation import limits
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
@@ -217,11 +215,7 @@ class Exchange:
             ),
             admitted_at=int(now),
         )
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.insert_query(connection, live, submission)
-
-        await self._journal.record([entry], apply)
+        await self._journal.record([entry], store.query_inserted(live, submission))
 
     # -- following ------------------------------------------------------------------------------------------------
 
@@ -263,10 +257,7 @@ class Exchange:
         return target_event(task, absent_until=self._links.absent_until(task.responder))
 
     async def _set_states(self, tasks: Sequence[LiveTask], state: TargetState) -> None:
-        async def apply(connection: AsyncConnection) -> None:
-            await store.set_states(connection, [(task.task_id, state) for task in tasks])
-
-        await self._journal.record([], apply)
+        await self._journal.record([], store.states_set([(task.task_id, state) for task in tasks]))
         for task in tasks:
             if task.state in OPEN:
                 task.state = state
@@ -289,19 +280,13 @@ class Exchange:
             return await self._receipt(query_id, known_size)  # closed, or nothing was asked: all is done already
         over = close or not (query.open_tasks() or await self._queries.has_other_answers(query_id, task_ids))
         now = int(self._clock())
-        entries = [self._close_entry(query, task_ids)] if over else []
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.delete_answers(connection, task_ids)
-            if over:
-                await store.set_states(
-                    connection, [(task.task_id, TargetState.CANCELLED) for task in query.open_tasks()]
-                )
-                await store.close_query(connection, query_id, now)
-
-        await self._journal.record(entries, apply)
         if over:
+            cancelled = [(task.task_id, TargetState.CANCELLED) for task in query.open_tasks()]
+            writes = [*store.states_set(cancelled), *store.query_closed(query_id, now)]
+            await self._journal.record([self._close_entry(query, task_ids)], writes)
             self._end(query)
+        elif task_ids:
+            await self._journal.record([], store.answers_deleted(task_ids))
         return await self._receipt(query_id, known_size)
 
     def _close_entry(self, query: LiveQuery, task_ids: Sequence[str]) -> Entry:
@@ -336,11 +321,8 @@ class Exchange:
             body={"query_sha256": query.digest.hex()},
         )
         tasks = query.open_tasks()
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.set_states(connection, [(task.task_id, TargetState.CANCELLED) for task in tasks])
-
-        await self._journal.record([entry], apply)
+        cancelled = [(task.task_id, TargetState.CANCELLED) for task in tasks]
+        await self._journal.record([entry], store.states_set(cancelled))
         for task in tasks:
             task.state = TargetState.CANCELLED
             self._links.cancel(task.responder, task.task_id)
@@ -382,13 +364,8 @@ class Exchange:
             query_id=query.query_id,
             body={"targets": {task.responder: state.value for task, state in changes}},
         )
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.set_states(connection, [(task.task_id, state) for task, state in changes])
-            await store.delete_answers(connection, [task.task_id for task in query.tasks.values()])
-            await store.close_query(connection, query.query_id, now)
-
-        await self._journal.record([entry], apply)
+        writes = store.states_set([(task.task_id, state) for task, state in changes])
+        await self._journal.record([entry], [*writes, *store.query_closed(query.query_id, now)])
         for task, state in changes:
             task.state = state
             self._links.cancel(task.responder, task.task_id)

@@ -1,4 +1,4 @@
-"""Reads and writes of queries, tasks and answers. Writes run inside the journal's transaction."""
+"""Reads of queries, tasks and answers, and the writes that the journal makes durable with their entries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.ledger.writes import Write
 from federation.query import Part, parse_query
 from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
@@ -66,47 +67,47 @@ class Submission:
     admitted_at: int
 
 
-async def insert_query(connection: AsyncConnection, query: LiveQuery, submission: Submission) -> None:
-    """Store a query with its tasks and the encrypted input of its decision."""
+def query_inserted(query: LiveQuery, submission: Submission) -> list[Write]:
+    """A new query with its tasks and the encrypted input of its decision."""
+    decision = {
+        "decision_id": submission.decision_id,
+        "ciphertext": submission.decision_input,
+        "decided_at": submission.admitted_at,
+    }
+    tasks = [_task_row(task) for task in query.tasks.values()]
+    return [
+        Write.one(_INSERT_QUERY, _query_row(query, submission)),
+        *([Write(_INSERT_TASK, tasks)] if tasks else []),
+        Write.one(_INSERT_DECISION, decision),
+    ]
+
+
+def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
     header = query.header
-    await connection.execute(
-        _INSERT_QUERY,
-        {
-            "query_id": query.query_id,
-            "requester": header.requester,
-            "user_ref": header.user_ref,
-            "purpose": header.purpose,
-            "header": query.header_bytes,
-            "signature": query.signature,
-            "digest": query.digest,
-            # A query that nobody is asked is closed from the start: its points are nobody's business.
-            "ticket": submission.ticket if query.tasks else b"",
-            "ticket_signature": submission.ticket_signature if query.tasks else b"",
-            "audit_envelope": submission.audit_envelope,
-            "admission": query.admission,
-            "admission_signature": query.admission_signature,
-            "decisions": wire.Admission(
-                decisions=[
-                    wire.TargetDecision(responder=responder, decision=decision)
-                    for responder, decision in query.decisions
-                ]
-            ).SerializeToString(),
-            "admitted_at": submission.admitted_at,
-            "deadline_at": header.deadline_at,
-            "expires_at": header.expires_at,
-            "closed_at": 0 if query.tasks else submission.admitted_at,
-        },
-    )
-    if query.tasks:
-        await connection.execute(_INSERT_TASK, [_task_row(task) for task in query.tasks.values()])
-    await connection.execute(
-        _INSERT_DECISION,
-        {
-            "decision_id": submission.decision_id,
-            "ciphertext": submission.decision_input,
-            "decided_at": submission.admitted_at,
-        },
-    )
+    return {
+        "query_id": query.query_id,
+        "requester": header.requester,
+        "user_ref": header.user_ref,
+        "purpose": header.purpose,
+        "header": query.header_bytes,
+        "signature": query.signature,
+        "digest": query.digest,
+        # A query that nobody is asked is closed from the start: its points are nobody's business.
+        "ticket": submission.ticket if query.tasks else b"",
+        "ticket_signature": submission.ticket_signature if query.tasks else b"",
+        "audit_envelope": submission.audit_envelope,
+        "admission": query.admission,
+        "admission_signature": query.admission_signature,
+        "decisions": wire.Admission(
+            decisions=[
+                wire.TargetDecision(responder=responder, decision=decision) for responder, decision in query.decisions
+            ]
+        ).SerializeToString(),
+        "admitted_at": submission.admitted_at,
+        "deadline_at": header.deadline_at,
+        "expires_at": header.expires_at,
+        "closed_at": 0 if query.tasks else submission.admitted_at,
+    }
 
 
 def _task_row(task: LiveTask) -> dict[str, Any]:
@@ -126,28 +127,24 @@ def _task_row(task: LiveTask) -> dict[str, Any]:
     }
 
 
-async def set_states(connection: AsyncConnection, changes: Sequence[tuple[str, TargetState]]) -> None:
-    """Move open tasks to another state; a task that is settled stays as it is."""
-    if not changes:
-        return
-    await connection.execute(_SET_STATE, [{"b_task_id": task_id, "b_state": state.value} for task_id, state in changes])
+def states_set(changes: Sequence[tuple[str, TargetState]]) -> list[Write]:
+    """Open tasks in another state; a task that is settled stays as it is."""
+    rows = [{"b_task_id": task_id, "b_state": state.value} for task_id, state in changes]
+    return [Write(_SET_STATE, rows)] if rows else []
 
 
-async def insert_answer(connection: AsyncConnection, task: LiveTask, answer: bytes, digest: bytes) -> bool:
-    """Store a sealed answer; False when the task was settled in the meantime."""
-    changed = await connection.execute(_SET_ANSWERED, {"b_task_id": task.task_id, "b_digest": digest})
-    if changed.rowcount != 1:
-        return False
-    await connection.execute(
-        _INSERT_ANSWER, {"task_id": task.task_id, "query_id": task.query.query_id, "answer": answer}
-    )
-    return True
+def answer_inserted(task: LiveTask, answer: bytes, digest: bytes) -> list[Write]:
+    """A sealed answer; `NothingChanged` when the task was settled in the meantime."""
+    return [
+        Write.one(_SET_ANSWERED, {"b_task_id": task.task_id, "b_digest": digest}, must_change=True),
+        Write.one(_INSERT_ANSWER, {"task_id": task.task_id, "query_id": task.query.query_id, "answer": answer}),
+    ]
 
 
-async def delete_answers(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
-    """Delete answers that their requester has acknowledged, or that expired."""
-    if task_ids:
-        await connection.execute(_DELETE_ANSWER, [{"b_task_id": task_id} for task_id in task_ids])
+def answers_deleted(task_ids: Sequence[str]) -> list[Write]:
+    """Without answers that their requester has acknowledged, or that expired."""
+    rows = [{"b_task_id": task_id} for task_id in task_ids]
+    return [Write(_DELETE_ANSWER, rows)] if rows else []
 
 
 async def has_other_answers(engine: AsyncEngine, query_id: str, task_ids: Sequence[str]) -> bool:
@@ -157,12 +154,13 @@ async def has_other_answers(engine: AsyncEngine, query_id: str, task_ids: Sequen
         return (await connection.execute(_LEFT_ANSWERS, key)).first() is not None
 
 
-async def close_query(connection: AsyncConnection, query_id: str, now: int) -> None:
-    """Close a query: points, sealed parts, answers and ticket are forgotten; ids, decision and audit envelope stay."""
-    await connection.execute(_CLOSE, {"b_query_id": query_id, "b_now": now})
-    await connection.execute(_FORGET_ANSWERS, {"b_query_id": query_id})
-    await connection.execute(_FORGET_TASKS, {"b_query_id": query_id})
-    await connection.execute(_FORGET_QUERY, {"b_query_id": query_id})
+def query_closed(query_id: str, now: int) -> list[Write]:
+    """A query closed: points, sealed parts, answers and ticket are forgotten; ids, decision and audit envelope stay."""
+    key = {"b_query_id": query_id}
+    return [
+        Write.one(_CLOSE, {**key, "b_now": now}),
+        *(Write.one(statement, key) for statement in (_FORGET_ANSWERS, _FORGET_TASKS, _FORGET_QUERY)),
+    ]
 
 
 async def load_query(engine: AsyncEngine, query_id: str) -> LiveQuery | None:
