@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from agency_node.settings import NodeSettings
 from federation.settings import ServiceSettings
@@ -24,6 +25,7 @@ from gateway.settings import GatewaySettings
 from sandbox.processes import free_ports
 from tests.support.opa import opa_command, run_opa
 from trustee.settings import TrusteeSettings
+from wardgate.cli import build
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "deploy" / "compose"
@@ -108,21 +110,27 @@ class Federation:
             **address,
             **policy,
         }
+        if name not in SETTINGS:
+            return {}
         prefix = f"WARDGATE_{name.partition('-')[0].upper()}_"
         return {prefix + key: value for key, value in {"DATA_DIR": data, **chosen.get(name, node)}.items()}
 
-    def environment(self, name: str) -> dict[str, str]:
-        return {**os.environ, "GRPC_VERBOSITY": "NONE", **self.settings(name)}
-
     def command(self, name: str, *arguments: str) -> str:
         """One `wardgate` command as the operator of a service gives it; its output."""
-        done = self.attempt(name, sys.executable, "-m", "wardgate", *arguments)
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        done = CliRunner().invoke(build(arguments), arguments, env=self.settings(name))
+        assert done.exit_code == 0, f"{' '.join(arguments)}: {done.output}{done.exception!r}"
         return done.stdout
 
-    def attempt(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+    def program(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """A script of `deploy/` as it is run there, as a process of its own."""
+        path = str(ROOT / "deploy" / command[0])
         return subprocess.run(
-            command, env=self.environment(name), cwd=self.root, capture_output=True, text=True, check=False, timeout=120
+            [sys.executable, path, *command[1:]],
+            env={**os.environ, **self.settings(name)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     def service(self, name: str, verb: str, *arguments: str) -> str:
@@ -136,8 +144,7 @@ class Federation:
         with (self.root / f"{name}.out").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "wardgate", kind, "serve", "--config", config],
-                env=self.environment(name),
-                cwd=self.root,
+                env={**os.environ, **self.settings(name)},
                 stdout=output,
                 stderr=output,
             )
@@ -153,34 +160,32 @@ class Federation:
         assert ended == 0, (self.root / f"{name}.out").read_text()
 
     def health(self, name: str) -> subprocess.CompletedProcess[str]:
-        script = str(ROOT / "deploy" / "health.py")
-        kind = name.partition("-")[0]
-        return self.attempt(name, sys.executable, script, kind, "--config", str(COMPOSE / f"{name}.toml"))
+        return self.program(name, "health.py", name.partition("-")[0], "--config", str(COMPOSE / f"{name}.toml"))
 
     def until_healthy(self, name: str) -> None:
         end = time.monotonic() + PATIENCE_S
         while (found := self.health(name)).returncode != 0:
             log = self.root / f"{name}.out"
             assert time.monotonic() < end, f"{found.stdout}{found.stderr}{log.read_text()[-2_000:]}"
-            time.sleep(0.5)
 
     def introduce(self) -> None:
         """Keys of everybody, and their public halves handed round: docs/operations.md, "The centre, once"."""
-        script, keys = str(ROOT / "deploy" / "ceremony.py"), self.introductions
-        for arguments in (
-            ["policy", "--keyring", "authority", "--public", str(keys / "authority.pub"), "--bundle", "bundle"],
-            ["audit", "--keyring", "auditors", "--public", str(keys / "audit.pub")],
-        ):
-            done = self.attempt("gateway", sys.executable, script, *arguments)
-            assert done.returncode == 0, done.stderr
+        keys = self.introductions
+        public, bundle, authority = str(keys / "authority.pub"), str(self.root / "bundle"), str(self.root / "authority")
+        self.command("authority", "policy", "keys-init", "--keyring", authority, "--public", public, "--yes")
+        self.command("authority", "policy", "sign", "--keyring", authority, "--out", bundle)
+        self.command("authority", "policy", "verify", bundle, "--key", public)
+        audit = ("--keyring", str(self.root / "auditors"), "--public", str(keys / "audit.pub"))
+        made = self.program("auditors", "audit_key.py", *audit)
+        assert made.returncode == 0, made.stderr
         self.service("trustee", "keys-init", "--yes")
         self.service("gateway", "keys-init", "--yes")
         for name, files in {"gateway": ("gateway.pub", "roots.pem"), "trustee": ("trustee.pub",)}.items():
             for file in files:
                 (keys / file).write_bytes((self.root / name / file).read_bytes())
-        request = str(self.root / "trustee" / "trustee-request.pem")
-        self.service("gateway", "certify-trustee", "--request", request, "--out", "trustee.pem")
-        installed = ("--chain", "trustee.pem", "--roots", str(keys / "roots.pem"), "--yes")
+        request, chain = str(self.root / "trustee" / "trustee-request.pem"), str(self.root / "trustee.pem")
+        self.service("gateway", "certify-trustee", "--request", request, "--out", chain)
+        installed = ("--chain", chain, "--roots", str(keys / "roots.pem"), "--yes")
         self.service("trustee", "certificate-install", *installed)
         self.service("trustee", "check-config")
         self.service("gateway", "check-config")
