@@ -68,7 +68,7 @@ lock: ## Recompile the hash-locked requirements (needs uv on the PATH)
 	  -c requirements/run.txt -o requirements/dev.txt >/dev/null
 
 clean: ## Remove the environment, the built tools, every cache and the sandbox
-	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache sandbox-run
+	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build sandbox-run
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- what the targets above stand on -----------------------------------------------------------------------------------
