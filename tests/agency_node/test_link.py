@@ -56,6 +56,9 @@ class Setting:
     async def until_stored(self, *puts: Put) -> None:
         await self.until_state(TaskState.STORED, *puts)
 
+    async def until_streams(self, count: int) -> None:
+        await until(lambda: self.gateway.streams >= count)
+
 
 @asynccontextmanager
 async def setting(node: NodeHouse, gateway: LinkGateway, times: LinkTimes = TIMES) -> AsyncIterator[Setting]:
@@ -124,14 +127,14 @@ async def test_an_answer_that_was_not_acknowledged_is_sent_again_on_the_next_lin
 async def test_a_link_cut_again_and_again_loses_no_task(node: NodeHouse) -> None:
     async with setting(node, LinkGateway(), LinkTimes(deaths=1000, silence_s=1.0)) as its:
         puts = []
-        for _ in range(5):
+        for cut in range(5):
             puts += [its.put() for _ in range(3)]
-            await asyncio.sleep(0.08)
+            await its.until_streams(cut + 1)
             its.proxy.kill_all()
 
         await its.until_stored(*puts)
 
-        assert its.gateway.streams >= 3
+        assert its.gateway.streams > 5
         assert len(await node.entries(EntryKind.ANSWERED)) == 15
 
 

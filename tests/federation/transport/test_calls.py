@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -300,7 +301,7 @@ class TestErrors:
         assert raised.value.code() is grpc.StatusCode.INTERNAL
         for text in (seen, caplog.text):
             assert "Jane" not in text
-            assert "943" not in text
+            assert not re.search(r"943\D?476\D?5919", text)  # ids are random: shorter runs of digits occur in them
             assert "ValueError" not in seen
         assert "CALL_BROKEN" in caplog.text
         assert "ValueError" in caplog.text
