@@ -7,7 +7,7 @@ kept, so that a restart goes back behind nothing. The trustee is a witness too: 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -32,7 +32,8 @@ from trustee.store.scopes import accept_first_caseloads, caseloads
 from trustee.store.verified import KeptDirectory, keep_deny_list, keep_directory, kept_deny_list, kept_directory
 
 LEAST_GAP_S: Final = 1.0
-"""Between two fetches: what a caller can bring about by showing unknown agencies or bad signatures."""
+"""Between two fetches: what a caller can bring about by showing unknown agencies or bad signatures. Who comes sooner
+waits that long: an agency enrolled a moment ago is served a moment later, and not refused."""
 
 _DISBELIEF: Final = {
     ErrorCode.LEDGER_FORKED: AlarmReason.LEDGER_FORKED,
@@ -91,6 +92,7 @@ class DirectoryClient:
         largest_first: Children that count at most of the caseload an agency declares first.
         clock: Seconds since the epoch.
         monotonic: Seconds from any start.
+        sleep: Waits so many seconds.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class DirectoryClient:
         largest_first: int,
         clock: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
         self._watched = watched
@@ -117,10 +120,11 @@ class DirectoryClient:
         self._largest_first = largest_first
         self._clock = clock
         self._monotonic = monotonic
+        self._sleep = sleep
         self._view = _View(TrustedDirectory.empty(anchors), {})
         self._kept_denials: SignedDenyList | None = None
         self._fetching = asyncio.Lock()
-        self._fetched_at = float("-inf")
+        self._began_at = float("-inf")
         self.verified_at = 0
         """When the directory was last shown to be the newest; seconds since the epoch, 0 for never."""
         self.failure: WardgateError | None = None
@@ -155,19 +159,21 @@ class DirectoryClient:
         self._view = _View(directory, accepted)
 
     async def refresh(self) -> None:
-        """Fetch and verify, unless that was done within the last second.
+        """Fetch and verify what the gateway has at the time of this call; at most once a second, for all who call.
 
         A failure is remembered (`failure`), and what was verified before stays in force.
         """
+        called_at = self._monotonic()
         async with self._fetching:
-            if self._monotonic() - self._fetched_at >= LEAST_GAP_S:
-                try:
-                    await self._fetch()
-                    self.failure = None
-                except WardgateError as error:
-                    self._fail(error)
-                finally:
-                    self._fetched_at = self._monotonic()
+            if self._began_at >= called_at:
+                return  # begun for another caller, and after this call: what it found is new enough
+            await self._sleep(max(0.0, self._began_at + LEAST_GAP_S - called_at))
+            self._began_at = self._monotonic()
+            try:
+                await self._fetch()
+                self.failure = None
+            except WardgateError as error:
+                self._fail(error)
 
     def _fail(self, error: WardgateError) -> None:
         if self.failure is None or self.failure.code is not error.code:

@@ -31,7 +31,7 @@ class Members(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Fetch and verify at once, unless that was done a moment ago."""
+        """Fetch and verify what is newest at the time of this call."""
         ...
 
 

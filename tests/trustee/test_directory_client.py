@@ -1,9 +1,10 @@
 """The trustee believes the gateway's directory only as it is proved, and a restart goes back behind nothing."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,18 @@ THEIRS = "wardgate/gateway/main"
 
 @dataclass
 class Ticks:
-    """A monotonic clock moved by hand."""
+    """A monotonic clock moved by hand, and by whoever waits."""
 
     now: float = 0.0
+    waited: list[float] = field(default_factory=list)
 
     def __call__(self) -> float:
         return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -114,6 +121,7 @@ async def open_desk(tmp_path: Path, region: Region, clock: Clock, gateway: Gatew
                 largest_first=5_000,
                 clock=clock,
                 monotonic=ticks,
+                sleep=ticks.sleep,
             )
             await client.load()
             return Desk(client, journal, engine, deny_list, ticks)
@@ -162,16 +170,23 @@ async def test_a_newer_directory_is_taken_over(desk: Desk, gateway: GatewaySide)
     assert desk.client.directory.agency("camden-csc").verify_key == newest
 
 
-async def test_callers_at_once_share_one_fetch_and_one_a_second_is_the_most(desk: Desk, gateway: GatewaySide) -> None:
+async def test_callers_at_once_share_one_fetch(desk: Desk, gateway: GatewaySide) -> None:
     assert await desk.refresh()
-    await desk.client.refresh()
-    assert len(gateway.asked) == 1
-    desk.ticks.now += 0.9
-    await desk.client.refresh()
-    assert len(gateway.asked) == 1
-    desk.ticks.now += 0.2
-    await desk.client.refresh()
+    desk.ticks.now += 10
+    await asyncio.gather(*(desk.client.refresh() for _ in range(5)))
     assert len(gateway.asked) == 2
+
+
+@pytest.mark.parametrize(("since", "waits"), [(0.1, 0.9), (0.9, 0.1), (1.0, 0.0), (5.0, 0.0)])
+async def test_a_caller_sees_what_is_newest_and_waits_until_a_second_has_passed(
+    desk: Desk, gateway: GatewaySide, since: float, waits: float
+) -> None:
+    assert await desk.refresh()
+    await gateway.publish()
+    desk.ticks.now += since
+    await desk.client.refresh()
+    assert desk.ticks.waited[-1] == pytest.approx(waits)
+    assert desk.client.directory.version == 2
 
 
 async def test_an_unreachable_gateway_leaves_what_was_verified_in_force(
