@@ -1,24 +1,26 @@
-"""One accepted task to its sealed answer.
+"""One task to its sealed answer.
 
-Weigh, minimise, seal, *commit* (ledger entry, sealed answer and encrypted decision input in one transaction), and
-only then let it leave. Whatever is killed in between is found in the store and taken up again; an answer that was
-sealed once is never sealed anew, so that one disclosure has one ledger entry.
+Weigh, minimise, seal, *commit* (ledger entry, sealed answer, encrypted decision input and, where it has just arrived,
+the task itself, in one transaction), and only then let it leave. Whatever is killed in between is found in the store or
+offered again by the gateway; an answer that was sealed once is never sealed anew, so that one disclosure has one ledger
+entry.
 
 Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
 query is answered at once as if the record did not exist, and what the human decides holds for the next query.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.exc import IntegrityError
 
 from agency_node import evidence
 from agency_node.consideration import Considered
 from agency_node.disclosure import Occasion, disclose
 from agency_node.duties import AlertDue, alerts, each_once
-from agency_node.intake import Intake, is_passing
+from agency_node.intake import Arrival, Intake, is_passing
 from agency_node.locks import KeyedLock
 from agency_node.referral import Referred, content_of, referred_by
 from agency_node.responder import Responder
@@ -32,6 +34,7 @@ from federation.answer import Answer, SealedPart, answer_digest
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry
+from federation.ledger.writes import NothingChanged, Write
 from federation.store import reading, store_errors
 from federation.telemetry import EventLog
 from federation.vocabulary import Outcome
@@ -56,6 +59,30 @@ class Reply:
     answer: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A task to bring to an end.
+
+    Attributes:
+        stored: As it stands in the store, or would if it were stored.
+        arrival: What is to be stored with its end, where it is not stored yet.
+    """
+
+    stored: store.StoredTask
+    arrival: store.NewTask | None = None
+
+    def ended(self, settled: store.Settled) -> list[Write]:
+        """The task with its end."""
+        return store.task_settled(settled) if self.arrival is None else store.task_inserted(self.arrival, settled)
+
+    def referred(self) -> list[Write]:
+        """The task, waiting for a human."""
+        task_id = self.stored.task_id
+        if self.arrival is None:
+            return store.task_referred(task_id)
+        return store.task_inserted(self.arrival, store.Settled(task_id, TaskState.REFERRED))
+
+
 class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
     """Somebody else ended the task first."""
 
@@ -69,6 +96,27 @@ class Answering:
         self._weighing = Weighing(responder)
         self._reading = reading(responder.engine)
         self._working = KeyedLock()
+
+    async def answer_at_once(self, arrival: Arrival) -> Reply | None:
+        """Answer or refer a task that is not stored yet: one transaction in place of two.
+
+        Returns:
+            Where it stands; None where that cannot be done at once, and nothing was: it has to be stored first.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`: a task that cannot be opened could not be refused.
+        """
+        row = arrival.row
+        async with self._working.holding(row.task_id):
+            try:
+                weighed = await self._weighing.weigh(arrival.verified, is_second=False)
+                return await self._conclude(_Job(store.as_stored(row), row), weighed)
+            except _Overtaken:
+                return None
+            except WardgateError as error:
+                if is_passing(error):
+                    return None
+                return Reply(row.task_id, await self._intake.refuse(arrival.message, row.content_sha256, error))
 
     async def answer(self, task_id: str) -> Reply:
         """Bring a stored task as far as it will go; what was answered before is given again as it was.
@@ -96,18 +144,14 @@ class Answering:
 
     async def stored(self, task_id: str) -> None:
         """The gateway has the answer: it need not be sent again."""
-        await self._responder.journal.record([], lambda connection: store.mark_stored(connection, task_id))
+        await self._responder.journal.record([], store.task_stored(task_id))
 
     async def cancel(self, task_id: str) -> None:
         """The gateway wants no answer any more: work and referral end."""
         now = int(self._responder.clock())
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.cancel_task(connection, task_id)
-            await referral_store.close_waiting_referral(connection, task_id, ReferralState.CANCELLED, now)
-
+        closed = referral_store.referral_closed(task_id, ReferralState.CANCELLED, now)
         async with self._working.holding(task_id):
-            await self._responder.journal.record([], apply)
+            await self._responder.journal.record([], [*store.task_cancelled(task_id), *closed])
 
     async def due(self) -> list[str]:
         """Tasks whose last moment has come: those that waited for a human, and those that can no longer be answered.
@@ -118,7 +162,7 @@ class Answering:
             WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
         """
         now = self._responder.clock()
-        await self._responder.journal.record([], lambda connection: referral_store.expire_silent(connection, int(now)))
+        await self._responder.journal.record([], referral_store.silent_expired(int(now)))
         async with store_errors("due tasks"), self._reading.connect() as connection:
             tasks = await store.due_tasks(connection, int(now) + LAST_MOMENT_S)
         return [task.task_id for task in tasks if now >= _last_moment(task)]
@@ -139,23 +183,25 @@ class Answering:
     async def _work(self, stored: store.StoredTask) -> Reply:
         message = wire.Task.FromString(stored.task)
         try:
-            weighed = await self._weighing.weigh(message, is_second=stored.state is TaskState.REFERRED)
+            verified = self._weighing.verify(message)
+            weighed = await self._weighing.weigh(verified, is_second=stored.state is TaskState.REFERRED)
         except WardgateError as error:
             if is_passing(error):
                 raise
             if error.code is ErrorCode.QUERY_EXPIRED:
                 return await self._expire(stored)
             return Reply(stored.task_id, await self._intake.refuse(message, stored.content_sha256, error))
-        return await self._conclude(stored, weighed)
+        return await self._conclude(_Job(stored), weighed)
 
-    async def _conclude(self, stored: store.StoredTask, weighed: Weighed) -> Reply:
+    async def _conclude(self, job: _Job, weighed: Weighed) -> Reply:
+        stored = job.stored
         referred = referred_by(weighed.considered)
         can_open = bool(referred.records) and not stored.referral_id
         can_wait = not referred.silent and self._responder.clock() < _last_moment(stored)
         if can_open and can_wait:
-            return await self._refer(weighed, referred)
+            return await self._refer(job, weighed, referred)
         opened = self._new_referral(weighed, referred, silent=True) if can_open else None
-        return await self._disclose(stored, weighed, opened)
+        return await self._disclose(job, weighed, opened)
 
     # -- referring ------------------------------------------------------------------------------------------------
 
@@ -174,7 +220,7 @@ class Answering:
             expires_at=weighed.now + parts.standing_s if silent else task.header.expires_at,
         )
 
-    async def _refer(self, weighed: Weighed, referred: Referred) -> Reply:
+    async def _refer(self, job: _Job, weighed: Weighed, referred: Referred) -> Reply:
         parts, task_id = self._responder, weighed.task.task_id
         opened = self._new_referral(weighed, referred, silent=False)
         due = _alerts(weighed.considered)
@@ -186,23 +232,14 @@ class Answering:
             referral_id=opened.referral_id,
             alerts=[item.obligation for item in due],
         )
-        kept = evidence.kept_decisions(weighed.considered, parts.vault)
-        alert_rows = _alert_rows(due, weighed)
-
-        async def apply(connection: AsyncConnection) -> None:
-            if not await store.mark_referred(connection, task_id):
-                raise _Overtaken
-            await referral_store.insert_referral(connection, opened)
-            await store.keep_decisions(connection, kept)
-            await store.open_alerts(connection, alert_rows)
-
-        await parts.journal.record([entry], apply)
+        writes = [*job.referred(), *referral_store.referral_opened(opened), *self._kept(weighed, due)]
+        await self._commit(job, [entry], writes)
         return Reply(task_id, TaskState.REFERRED)
 
     # -- disclosing -----------------------------------------------------------------------------------------------
 
-    async def _disclose(self, stored: store.StoredTask, weighed: Weighed, opened: NewReferral | None) -> Reply:
-        parts, task_id = self._responder, stored.task_id
+    async def _disclose(self, job: _Job, weighed: Weighed, opened: NewReferral | None) -> Reply:
+        parts, stored, task_id = self._responder, job.stored, job.stored.task_id
         answer, sealed = self._sealed_answer(weighed, was_announced=stored.state is TaskState.REFERRED)
         content = parts.message(task_id, sealed)
         due = _alerts(weighed.considered)
@@ -218,24 +255,34 @@ class Answering:
                 alerts=[item.obligation for item in due],
             )
         ]
+        writes = job.ended(store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id))
         if stored.is_undecided:
             entries.insert(0, self._referral_expired(stored, weighed))
-        kept = evidence.kept_decisions(weighed.considered, parts.vault)
-        alert_rows = _alert_rows(due, weighed)
-        settled = store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id)
-
-        async def apply(connection: AsyncConnection) -> None:
-            if not await store.settle_task(connection, settled):
-                raise _Overtaken
-            if stored.is_undecided:
-                await referral_store.close_waiting_referral(connection, task_id, ReferralState.EXPIRED, weighed.now)
-            if opened is not None:
-                await referral_store.insert_referral(connection, opened)
-            await store.keep_decisions(connection, kept)
-            await store.open_alerts(connection, alert_rows)
-
-        await parts.journal.record(entries, apply)
+            writes += referral_store.referral_closed(task_id, ReferralState.EXPIRED, weighed.now)
+        if opened is not None:
+            writes += referral_store.referral_opened(opened)
+        await self._commit(job, entries, [*writes, *self._kept(weighed, due)])
         return Reply(task_id, TaskState.ANSWERED, content)
+
+    def _kept(self, weighed: Weighed, due: list[AlertDue]) -> list[Write]:
+        """The decisions, for replay, and the alerts they demand."""
+        kept = evidence.kept_decisions(weighed.considered, self._responder.vault)
+        return [*store.decisions_kept(kept), *store.alerts_opened(_alert_rows(due, weighed))]
+
+    async def _commit(self, job: _Job, entries: Sequence[Entry], writes: Sequence[Write]) -> None:
+        """Make durable, unless somebody else ended the task, or stored it, or its query, before.
+
+        Raises:
+            _Overtaken: So it was; nothing was done.
+        """
+        try:
+            await self._responder.journal.record(entries, writes)
+        except NothingChanged as error:
+            raise _Overtaken from error
+        except IntegrityError as error:
+            if job.arrival is None:
+                raise
+            raise _Overtaken from error
 
     def _referral_expired(self, stored: store.StoredTask, weighed: Weighed) -> Entry:
         return evidence.referral_expired_entry(
@@ -262,13 +309,9 @@ class Answering:
         entry = evidence.expired_entry(
             at=now, responder=self._responder.agency_id, task_id=stored.task_id, query_id=stored.query_id
         )
-
-        async def apply(connection: AsyncConnection) -> None:
-            if not await store.settle_task(connection, store.Settled(stored.task_id, TaskState.EXPIRED)):
-                raise _Overtaken
-            await referral_store.close_waiting_referral(connection, stored.task_id, ReferralState.EXPIRED, now)
-
-        await self._responder.journal.record([entry], apply)
+        writes = store.task_settled(store.Settled(stored.task_id, TaskState.EXPIRED))
+        closed = referral_store.referral_closed(stored.task_id, ReferralState.EXPIRED, now)
+        await self._commit(_Job(stored), [entry], [*writes, *closed])
         return Reply(stored.task_id, TaskState.EXPIRED)
 
 

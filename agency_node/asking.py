@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.composing import Asker, Composed, compose
 from agency_node.picture import QueryView, TargetView, build_picture
@@ -281,12 +281,10 @@ class Asking:
             "entry_point": EntryPoint.REQUESTER.value,
             "decided_at": now,
             "content": self._vault.seal(Kind.DECISION_INPUT, evaluated.record.id, evaluated.input_json),
+            "result": b"",  # it stands in the entry, in whole
         }
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.insert_asked(connection, row, targets, decision_input)
-
-        await self._journal.record([entry, *self._opened(evaluated, query_id, now)], apply)
+        opened = self._opened(evaluated, query_id, now)
+        await self._journal.record([entry, *opened], store.asked(row, targets, decision_input))
 
     def _opened(self, evaluated: Evaluated[RequesterDecision], query_id: str, now: int) -> list[Entry]:
         """What must still be done for the decision to stand: open in the ledger from the same moment on."""

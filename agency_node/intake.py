@@ -1,8 +1,11 @@
-"""Takes tasks in: verifies each, makes it durable, and only then lets the gateway hear that it is accepted.
+"""Takes tasks in: verifies each, and makes durable what cannot be answered at once.
 
-A task that does not verify is refused: it is kept with an alarm in log and ledger, and nothing is ever answered to it.
+The gateway offers a task until it hears of it, and it hears nothing before something is durable here: the answer, the
+referral, or, where neither can be made just now, the task as it came. A task that does not verify is refused: it is
+kept with an alarm in log and ledger, and nothing is ever answered to it.
 """
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +26,19 @@ from federation.wire.v1 import link_pb2 as wire
 _log = EventLog(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A task that verified and is not stored yet.
+
+    Attributes:
+        row: As it would be stored.
+    """
+
+    message: wire.Task
+    verified: VerifiedTask
+    row: store.NewTask
+
+
 class Intake:
     """The node's door for tasks."""
 
@@ -30,15 +46,16 @@ class Intake:
         self._responder = responder
         self._reading = reading(responder.engine)
 
-    async def accept(self, task: wire.Task) -> TaskState:
-        """Verify and store a task; a task that is known already stays as it stands.
+    async def examine(self, task: wire.Task) -> Arrival | TaskState:
+        """Verify a task; one that is known already stays as it stands.
 
         Returns:
-            Its state: `accepted` for a new one; `refused` or `expired` where nothing will be answered.
+            What to do, or the state of a task about which nothing new is to be done: `refused` or `expired` where
+            nothing will be answered.
 
         Raises:
-            WardgateError: `LEDGER_UNAVAILABLE` or `STORE_UNAVAILABLE`: not accepted, to be tried again;
-                `DIRECTORY_REJECTED`: likewise, until this node has the directory that the requester used.
+            WardgateError: `LEDGER_UNAVAILABLE` or `STORE_UNAVAILABLE`: to be tried again; `DIRECTORY_REJECTED`:
+                likewise, until this node has the directory that the requester used.
         """
         digest = task_digest(task)
         async with store_errors("task"), self._reading.connect() as connection:
@@ -49,13 +66,30 @@ class Intake:
             return await self.refuse(task, digest, WardgateError(ErrorCode.REPLAYED, "a task id came twice"))
         await self._follow_directory(task.header)
         try:
-            return await self._store(task, self._verify(task), digest)
+            return self._arrival(task, self._verify(task), digest)
         except WardgateError as error:
-            if error.code is ErrorCode.QUERY_EXPIRED:
-                return TaskState.EXPIRED
-            if is_passing(error):
-                raise
-            return await self.refuse(task, digest, error)
+            return await self._turned_away(task, digest, error)
+
+    async def accept(self, arrival: Arrival) -> TaskState:
+        """Make a verified task durable, so that the gateway may hear that it is accepted.
+
+        Returns:
+            Its state: `accepted` for a new one.
+
+        Raises:
+            WardgateError: As `examine`.
+        """
+        try:
+            return await self._store(arrival.row)
+        except WardgateError as error:
+            return await self._turned_away(arrival.message, arrival.row.content_sha256, error)
+
+    async def _turned_away(self, task: wire.Task, digest: bytes, error: WardgateError) -> TaskState:
+        if error.code is ErrorCode.QUERY_EXPIRED:
+            return TaskState.EXPIRED
+        if is_passing(error):
+            raise error
+        return await self.refuse(task, digest, error)
 
     def _verify(self, task: wire.Task) -> VerifiedTask:
         responder = self._responder
@@ -73,7 +107,7 @@ class Intake:
         if needed > version:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version {needed} is needed, {version} is here")
 
-    async def _store(self, task: wire.Task, verified: VerifiedTask, digest: bytes) -> TaskState:
+    def _arrival(self, task: wire.Task, verified: VerifiedTask, digest: bytes) -> Arrival:
         header = verified.header
         row = store.NewTask(
             task_id=task.task_id,
@@ -87,11 +121,13 @@ class Intake:
             expires_at=header.expires_at,
             task=task.SerializeToString(),
         )
+        return Arrival(task, verified, row)
 
+    async def _store(self, row: store.NewTask) -> TaskState:
         async def apply(connection: AsyncConnection) -> TaskState:
             rivals = await store.rivals(connection, task_id=row.task_id, requester=row.requester, query_id=row.query_id)
             for rival in rivals:
-                if (rival.task_id, rival.content_sha256) == (row.task_id, digest):
+                if (rival.task_id, rival.content_sha256) == (row.task_id, row.content_sha256):
                     return rival.state  # another delivery was quicker
             if rivals:
                 raise WardgateError(ErrorCode.REPLAYED, "the task id or the query came before, with other content")

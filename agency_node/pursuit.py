@@ -7,17 +7,17 @@ what was answered.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.answers import read_answer, sealed_parts
 from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
 from agency_node.vault import Kind, Vault
-from federation.admission import verify_admission, verify_decision
+from federation.admission import TargetDecision, verify_admission, verify_decision
 from federation.answer import answer_digest
 from federation.canonical import JsonObject, to_canonical
 from federation.directory import TrustedDirectory
@@ -25,6 +25,7 @@ from federation.errors import ErrorCode, Family, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.writes import Write
 from federation.query import QueryHeader, parse_query
 from federation.telemetry import EventLog
 from federation.transport.backoff import Backoff
@@ -80,6 +81,7 @@ class Pursuit:
     reply_key: SealingKey
     answered: dict[str, str] = field(default_factory=dict)
     states: dict[str, TargetState] = field(default_factory=dict)
+    absences: dict[str, int] = field(default_factory=dict)
     admitted: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     last_error: WardgateError | None = None
@@ -185,11 +187,11 @@ class Pursuits:
                         await self._give_up(pursuit, error)
                         return
                     await self._sleep(backoff.next_s())
-            await self._end(pursuit, AskedState.CLOSED, error="")
+            await self._end(pursuit, AskedState.CLOSED)
 
     async def _give_up(self, pursuit: Pursuit, error: WardgateError) -> None:
         if pursuit.admitted and error.code is ErrorCode.QUERY_UNKNOWN:
-            await self._end(pursuit, AskedState.CLOSED, error="")  # expired and forgotten at the gateway
+            await self._end(pursuit, AskedState.CLOSED)  # expired and forgotten at the gateway
             return
         await self._end(pursuit, AskedState.FAILED, error=str(error.code))
         pursuit.failed = error
@@ -206,7 +208,7 @@ class Pursuits:
                 await self._take(pursuit, event)
         pursuit.last_error = None
         if not final:
-            await self._acknowledge(pursuit, close=False)
+            await self._acknowledge(pursuit)
             pursuit.ready.set()
         return final
 
@@ -221,7 +223,7 @@ class Pursuits:
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty query event")
         if not pursuit.ready.is_set() and _waits_for_people_alone(pursuit):
-            await self._acknowledge(pursuit, close=False)
+            await self._acknowledge(pursuit)
             pursuit.ready.set()
 
     async def _admission(self, pursuit: Pursuit, admission: wire.Admission) -> None:
@@ -239,27 +241,19 @@ class Pursuits:
         if pursuit.admitted:
             return
 
-        async def apply(connection: AsyncConnection) -> None:
-            await store.change_query(connection, pursuit.query_id, admission=admission.admission, effect=record.effect)
-            for item in admission.decisions:
-                denied = decisions[item.responder].effect == "deny"
-                await store.change_target(
-                    connection,
-                    pursuit.query_id,
-                    item.responder,
-                    decision=item.decision,
-                    state=(TargetState.NOT_PERMITTED if denied else TargetState.WAITING).value,
-                    settled=denied,
-                )
-
-        await self._journal.record([], apply)
+        targets = [
+            store.TargetAdmitted(
+                item.responder,
+                item.decision,
+                state := _opening_state(decisions[item.responder]),
+                settled=state in _SETTLED,
+            )
+            for item in admission.decisions
+        ]
+        writes = store.admitted(pursuit.query_id, admission=admission.admission, effect=record.effect, targets=targets)
+        await self._journal.record([], writes)
         pursuit.admitted = True
-        pursuit.states.update(
-            {
-                responder: TargetState.NOT_PERMITTED if decision.effect == "deny" else TargetState.WAITING
-                for responder, decision in decisions.items()
-            }
-        )
+        pursuit.states.update({target.responder: target.state for target in targets})
 
     async def _target(self, pursuit: Pursuit, update: wire.TargetUpdate) -> None:
         state = _WIRE_STATE.get(update.state)
@@ -270,19 +264,20 @@ class Pursuits:
             raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "a target was withdrawn without the gateway's signature")
         if update.responder in pursuit.answered or state is TargetState.ANSWERED:
             return  # An answer counts when it has been opened here, not when the gateway says there is one.
-        pursuit.states[update.responder] = state
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.change_target(
-                connection,
+        absent_until = update.absent_until
+        if (pursuit.states.get(update.responder), pursuit.absences.get(update.responder, 0)) == (state, absent_until):
+            return  # known already
+        await self._journal.record(
+            [],
+            store.target_moved(
                 pursuit.query_id,
                 update.responder,
-                state=state.value,
-                absent_until=update.absent_until,
+                state=state,
+                absent_until=absent_until,
                 settled=state in _SETTLED,
-            )
-
-        await self._journal.record([], apply)
+            ),
+        )
+        pursuit.states[update.responder], pursuit.absences[update.responder] = state, absent_until
 
     async def _answer(self, pursuit: Pursuit, sealed: wire.SealedAnswer) -> None:
         if sealed.responder in pursuit.answered:
@@ -311,20 +306,10 @@ class Pursuits:
             },
         )
 
-        async def apply(connection: AsyncConnection) -> None:
-            await store.change_target(
-                connection,
-                pursuit.query_id,
-                sealed.responder,
-                state=TargetState.ANSWERED.value,
-                task_id=sealed.task_id,
-                answer=content,
-                late=late,
-                settled=True,
-                fault="",
-            )
-
-        await self._journal.record([entry], apply)
+        writes = store.target_answered(
+            pursuit.query_id, sealed.responder, task_id=sealed.task_id, answer=content, late=late
+        )
+        await self._journal.record([entry], writes)
         pursuit.answered[sealed.responder] = sealed.task_id
         pursuit.states[sealed.responder] = TargetState.ANSWERED
 
@@ -337,35 +322,26 @@ class Pursuits:
             pursuit,
             {"alarm": "ANSWER_REJECTED", "responder": responder, "error": str(error.code)},
         )
+        await self._journal.record([entry], store.target_faulted(pursuit.query_id, responder, str(error.code)))
 
-        async def apply(connection: AsyncConnection) -> None:
-            await store.change_target(connection, pursuit.query_id, responder, fault=str(error.code))
+    async def _acknowledge(self, pursuit: Pursuit) -> None:
+        """Say which answers are safe, so that the gateway need not keep them."""
+        await self._journal.record([], await self._receipt(pursuit, close=False))
 
-        await self._journal.record([entry], apply)
-
-    async def _acknowledge(self, pursuit: Pursuit, *, close: bool) -> None:
+    async def _receipt(self, pursuit: Pursuit, *, close: bool) -> list[Write]:
         receipt = await self._gateway.acknowledge(pursuit.query_id, sorted(pursuit.answered.values()), close=close)
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.change_query(connection, pursuit.query_id, receipt=to_canonical(receipt))
-
-        await self._journal.record([], apply)
+        return store.acknowledged(pursuit.query_id, to_canonical(receipt))
 
     async def _close(self, pursuit: Pursuit) -> None:
-        await self._acknowledge(pursuit, close=True)
-        await self._end(pursuit, AskedState.CLOSED, error="")
+        receipt = await self._receipt(pursuit, close=True)
+        await self._end(pursuit, AskedState.CLOSED, receipt=receipt)
 
-    async def _end(self, pursuit: Pursuit, state: AskedState, *, error: str) -> None:
+    async def _end(
+        self, pursuit: Pursuit, state: AskedState, *, error: str = "", receipt: Sequence[Write] = ()
+    ) -> None:
         body = {"state": state.value, "answered": len(pursuit.answered), "error": error}
         entry = self._entry(EntryKind.PICTURE_CLOSED, pursuit, body)
-
-        async def apply(connection: AsyncConnection) -> None:
-            await store.change_query(
-                connection, pursuit.query_id, state=state.value, error=error, request=None, reply_key=None
-            )
-            await store.settle_targets(connection, pursuit.query_id)
-
-        await self._journal.record([entry], apply)
+        await self._journal.record([entry], [*receipt, *store.ended(pursuit.query_id, state, error=error)])
 
     def _entry(self, kind: EntryKind, pursuit: Pursuit, body: JsonObject) -> Entry:
         return Entry(
@@ -376,6 +352,10 @@ class Pursuits:
             query_id=pursuit.query_id,
             body={"query_sha256": sha256(pursuit.header_bytes).hex(), **body},
         )
+
+
+def _opening_state(decision: TargetDecision) -> TargetState:
+    return TargetState.NOT_PERMITTED if decision.effect == "deny" else TargetState.WAITING
 
 
 def _waits_for_people_alone(pursuit: Pursuit) -> bool:

@@ -1,4 +1,4 @@
-"""Opens a stored task and puts it before policy: verify, open, unblind, look up, decide. Writes nothing."""
+"""Opens a verified task and puts it before policy: open, unblind, look up, decide. Writes nothing."""
 
 from dataclasses import dataclass
 
@@ -38,18 +38,26 @@ class Weighing:
         self._responder = responder
         self._reading = reading(responder.engine)
 
-    async def weigh(self, message: wire.Task, *, is_second: bool) -> Weighed:
-        """Verify, open and decide a task.
+    def verify(self, message: wire.Task) -> VerifiedTask:
+        """A stored task, verified again: by the directory and the time of now.
+
+        Raises:
+            WardgateError: What `verify_task` raises.
+        """
+        parts = self._responder
+        return verify_task(message, directory=parts.directory(), responder=parts.agency_id, now=parts.clock())
+
+    async def weigh(self, task: VerifiedTask, *, is_second: bool) -> Weighed:
+        """Open and decide a task.
 
         Args:
-            message: The task as it was stored.
+            task: Verified just now.
             is_second: It was weighed before, and waited for a human since: the counters have it already.
 
         Raises:
-            WardgateError: What `verify_task` and `open_question` raise; `STORE_UNAVAILABLE`.
+            WardgateError: What `open_question` raises; `STORE_UNAVAILABLE`.
         """
         parts, now = self._responder, self._responder.clock()
-        task = verify_task(message, directory=parts.directory(), responder=parts.agency_id, now=now)
         question = open_question(task, keys=parts.sealing_keys(), responder=parts.agency_id)
         found, failing = await parts.lookup.look(pseudonym_of(task, question), now)
         circumstances = Circumstances(

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from agency_node.answering import Answering, Reply
 from agency_node.departure import Departure
-from agency_node.intake import Intake, is_passing
+from agency_node.intake import Arrival, Intake, is_passing
 from agency_node.store.tables import ReferralState, TaskState
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
@@ -21,6 +21,8 @@ from federation.wire.v1 import query_pb2
 
 DUE_INTERVAL_S: Final = 5.0
 """How often referrals are looked through for those whose last moment has come."""
+
+_TAKEN: Final = frozenset({TaskState.ANSWERED, TaskState.REFERRED})
 
 _log = EventLog(__name__)
 
@@ -160,24 +162,38 @@ class Worker:
         async with self._places:
             with correlated(task.task_id or None):
                 try:
-                    state = await self._intake.accept(task)
+                    reply = await self._begin(task)
                 except WardgateError as error:
                     # Not accepted, and the gateway is not told that it is: it offers the task again.
                     _log.event(Event.TASK_POSTPONED, task_id=task.task_id, error=error)
                     return
-                if state is TaskState.ACCEPTED:
-                    accepted = wire.TaskAccepted(task_id=task.task_id, lease_id=task.lease_id)
-                    await self._say(self._outlet, wire.AttachRequest(accepted=accepted))
+                if reply is None:
+                    reply = await self._reply(task.task_id)
+                await self._depart(reply, arrived_s)
+
+    async def _begin(self, task: wire.Task) -> Reply | None:
+        """Answer at once where that can be; None for a task that is stored, to be worked on from there."""
+        arrived = await self._intake.examine(task)
+        if isinstance(arrived, Arrival):
+            reply = await self._answering.answer_at_once(arrived)
+            if reply is not None:
+                if reply.state in _TAKEN:
                     self._on_accepted(task)
-                await self._answer(task.task_id, arrived_s)
+                return reply
+            arrived = await self._intake.accept(arrived)
+        if arrived is TaskState.ACCEPTED:
+            accepted = wire.TaskAccepted(task_id=task.task_id, lease_id=task.lease_id)
+            await self._say(self._outlet, wire.AttachRequest(accepted=accepted))
+            self._on_accepted(task)
+        return None
 
     async def _finish(self, task_id: str) -> None:
         async with self._places:
             with correlated(task_id):
-                await self._answer(task_id, self._departure.now())
+                arrived_s = self._departure.now()
+                await self._depart(await self._reply(task_id), arrived_s)
 
-    async def _answer(self, task_id: str, arrived_s: float) -> None:
-        reply = await self._reply(task_id)
+    async def _depart(self, reply: Reply | None, arrived_s: float) -> None:
         if reply is not None:
             await self._departure.wait(arrived_s)
             await self._tell(reply)

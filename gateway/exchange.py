@@ -21,7 +21,7 @@ from federation.ledger.journal import Journal
 from federation.policy.decision import GatewayDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.query import Part, Ticket, VerifiedQuery, parse_query, verify_query
+from federation.query import Part, QueryHeader, Ticket, VerifiedQuery, parse_query, verify_query
 from federation.vocabulary import TargetState
 from federation.wire.v1 import ledger_pb2
 from federation.wire.v1 import query_pb2 as wire
@@ -67,7 +67,7 @@ class Exchange:
         self._key = key
         self._cipher = cipher
         self._clock = clock
-        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -84,19 +84,22 @@ class Exchange:
         if header.requester != requester:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "query of another agency")
         # A requester that hangs up while its query is committed must not leave one that nobody is ever handed.
-        query = await to_the_end(self._find_or_admit(header.query_id, request, correlation_id))
-        async for event in self._follow(query, until=header.deadline_at):
+        query, is_new = await to_the_end(self._find_or_admit(header, request, correlation_id))
+        async for event in self._follow(query, until=header.deadline_at, is_new=is_new):
             yield event
 
-    async def _find_or_admit(self, query_id: str, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
-        lock = self._asking.setdefault(query_id, asyncio.Lock())  # lives as long as anybody waits for it
-        async with lock:
+    async def _find_or_admit(
+        self, header: QueryHeader, request: wire.AskRequest, correlation_id: str
+    ) -> tuple[LiveQuery, bool]:
+        """The query, and whether it was admitted just now."""
+        query_id = header.query_id
+        async with self._alone_with(query_id):
             query = await self._queries.find(query_id)
             if query is None:
-                return await self._admit(request, correlation_id)
+                return await self._admit(header, request, correlation_id), True
             if query.header_bytes != request.header:
                 raise WardgateError(ErrorCode.QUERY_CONFLICT, query_id)
-            return query
+            return query, False
 
     async def resume(self, requester: str, query_id: str) -> AsyncIterator[wire.QueryEvent]:
         """Replay what is not acknowledged, then follow until settled or expired.
@@ -108,10 +111,9 @@ class Exchange:
         async for event in self._follow(query, until=query.header.expires_at):
             yield event
 
-    async def _admit(self, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
         now = self._clock()
         directory = self._directory()
-        header = parse_query(request.header)
         agency = directory.agency(header.requester)
         query = self._verify(request, agency, now)
         evaluated, targets = await self._decide(query, agency, directory, now)
@@ -215,15 +217,19 @@ class Exchange:
             ),
             admitted_at=int(now),
         )
-        await self._journal.record([entry], store.query_inserted(live, submission))
+        recorded = await self._journal.record([entry], store.query_inserted(live, submission))
+        live.entry_index = recorded.indexes[0]
 
     # -- following ------------------------------------------------------------------------------------------------
 
-    async def _follow(self, query: LiveQuery, *, until: int) -> AsyncIterator[wire.QueryEvent]:
+    async def _follow(self, query: LiveQuery, *, until: int, is_new: bool = False) -> AsyncIterator[wire.QueryEvent]:
         with query.watching() as queue:
             yield query.admission_event()
             for task in query.tasks.values():
-                yield self._target_event(task)
+                event = self._target_event(task)
+                # The admission just said that this target waits; it need not be said of each again.
+                if not is_new or task.state is not TargetState.WAITING or event.target.absent_until:
+                    yield event
             if any(task.state is TargetState.ANSWERED for task in query.tasks.values()):
                 for answer in await self._queries.stored_answers(query.query_id):
                     yield wire.QueryEvent(answer=answer)
@@ -273,23 +279,31 @@ class Exchange:
             WardgateError: `QUERY_UNKNOWN`, `LEDGER_UNAVAILABLE`.
         """
         query = await self._queries.own(requester, query_id)
-        own = {task.task_id for task in query.tasks.values()}
-        if not own.issuperset(task_ids):
+        tasks = {task.task_id: task for task in query.tasks.values()}
+        if not tasks.keys() >= set(task_ids):
             raise WardgateError(ErrorCode.TASK_UNKNOWN, "a task of another query")
-        if await self._queries.is_closed(query_id):
-            return await self._receipt(query_id, known_size)  # closed, or nothing was asked: all is done already
-        over = close or not (query.open_tasks() or await self._queries.has_other_answers(query_id, task_ids))
-        now = int(self._clock())
-        if over:
-            cancelled = [(task.task_id, TargetState.CANCELLED) for task in query.open_tasks()]
-            writes = [*store.states_set(cancelled), *store.query_closed(query_id, now)]
-            await self._journal.record([self._close_entry(query, task_ids)], writes)
-            self._end(query)
-        elif task_ids:
-            await self._journal.record([], store.answers_deleted(task_ids))
-        return await self._receipt(query_id, known_size)
+        async with self._alone_with(query_id):
+            if not query.closed:  # closed, or nothing was asked: all is done already
+                await self._acknowledge(query, [tasks[task_id] for task_id in task_ids], close=close)
+        return await self._receipt(query, known_size)
 
-    def _close_entry(self, query: LiveQuery, task_ids: Sequence[str]) -> Entry:
+    async def _acknowledge(self, query: LiveQuery, tasks: Sequence[LiveTask], *, close: bool) -> None:
+        held = [task for task in query.tasks.values() if task.state is TargetState.ANSWERED and not task.acknowledged]
+        if close or not (query.open_tasks() or set(held) - set(tasks)):
+            cancelled = [(task.task_id, TargetState.CANCELLED) for task in query.open_tasks()]
+            writes = [*store.states_set(cancelled), *store.query_closed(query.query_id, int(self._clock()))]
+            await self._journal.record([self._close_entry(query, len(tasks))], writes)
+            self._end(query)
+        elif tasks:
+            await self._journal.record([], store.answers_deleted([task.task_id for task in tasks]))
+            for task in tasks:
+                task.acknowledged = True
+
+    def _alone_with(self, query_id: str) -> asyncio.Lock:
+        """For one call at a time; lives as long as anybody waits for it."""
+        return self._locks.setdefault(query_id, asyncio.Lock())
+
+    def _close_entry(self, query: LiveQuery, acknowledged: int) -> Entry:
         return Entry(
             kind=EntryKind.QUERY_CLOSED,
             at=int(self._clock()),
@@ -298,7 +312,7 @@ class Exchange:
             query_id=query.query_id,
             body={
                 "query_sha256": query.digest.hex(),
-                "acknowledged": len(task_ids),
+                "acknowledged": acknowledged,
                 "states": {responder: task.state.value for responder, task in query.tasks.items()},
             },
         )
@@ -336,12 +350,11 @@ class Exchange:
         query.closed = True
         self._queries.drop(query.query_id)
 
-    async def _receipt(self, query_id: str, known_size: int) -> ledger_pb2.InclusionProof:
-        indexes = [
-            *await self._journal.find(kind=EntryKind.QUERY_ADMITTED, query_id=query_id),
-            *await self._journal.find(kind=EntryKind.QUERY_REFUSED, query_id=query_id),
-        ]
-        return await inclusion_proof(self._journal, indexes[0], known_size)
+    async def _receipt(self, query: LiveQuery, known_size: int) -> ledger_pb2.InclusionProof:
+        if query.entry_index < 0:  # read back from the store
+            kind = EntryKind.QUERY_ADMITTED if query.tasks else EntryKind.QUERY_REFUSED
+            query.entry_index = (await self._journal.find(kind=kind, query_id=query.query_id))[0]
+        return await inclusion_proof(self._journal, query.entry_index, known_size)
 
     async def expire(self) -> int:
         """Settle every query past its expiry: late answers are no longer taken. Returns how many."""

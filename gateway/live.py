@@ -27,7 +27,12 @@ WIRE_STATE: Final = {state: wire.TargetState.Value(f"TARGET_STATE_{state.name}")
 
 @dataclass(slots=True, eq=False)
 class LiveTask:
-    """One target's work."""
+    """One target's work.
+
+    Attributes:
+        acknowledged: The requester has its answer, and the store holds it no longer.
+        connected: The responder has had a link since the query was put.
+    """
 
     task_id: str
     query: "LiveQuery"
@@ -37,6 +42,7 @@ class LiveTask:
     decision: bytes
     state: TargetState
     answer_digest: bytes = b""
+    acknowledged: bool = False
     connected: bool = False
     lease_id: str = ""
     lease_until: int = 0
@@ -61,6 +67,8 @@ class LiveQuery:
     tasks: dict[str, LiveTask] = field(default_factory=dict)
     watchers: set["asyncio.Queue[wire.QueryEvent]"] = field(default_factory=set)
     closed: bool = False
+    entry_index: int = -1
+    """Where its admission or refusal stands in the ledger; -1 when that is not known without looking."""
 
     @property
     def query_id(self) -> str:

@@ -1,7 +1,5 @@
 """Finds queries: in flight here, or in the store."""
 
-from collections.abc import Sequence
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.errors import ErrorCode, WardgateError
@@ -53,10 +51,6 @@ class Queries:
         """Whether the query is in flight."""
         return self._registry.query(query_id) is not None
 
-    async def is_closed(self, query_id: str) -> bool:
-        """Whether the query is known and closed."""
-        return await store.is_closed(self._engine, query_id)
-
     def task(self, task_id: str) -> LiveTask | None:
         """A task in flight."""
         return self._registry.task(task_id)
@@ -76,10 +70,6 @@ class Queries:
     async def stored_answers(self, query_id: str) -> list[wire.SealedAnswer]:
         """Sealed answers that were not acknowledged yet."""
         return await store.load_answers(self._engine, query_id)
-
-    async def has_other_answers(self, query_id: str, task_ids: Sequence[str]) -> bool:
-        """Whether answers besides these still wait for their requester."""
-        return await store.has_other_answers(self._engine, query_id, task_ids)
 
     async def ticket(self, query_id: str) -> tuple[bytes, bytes]:
         """The signed ticket of an open query.

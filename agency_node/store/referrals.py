@@ -1,7 +1,4 @@
-"""Reads and writes of referrals and human decisions: prebuilt Core statements.
-
-Writes run inside the journal's transaction.
-"""
+"""Reads and writes of referrals and human decisions: prebuilt Core statements that the journal makes durable."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
 from agency_node.store.tables import Referral, ReferralState, Review
+from federation.ledger.writes import Write
 
 REFERRAL, REVIEW = core_table(Referral), core_table(Review)
 
@@ -159,10 +157,15 @@ async def open_referrals(connection: AsyncConnection) -> list[StoredReferral]:
     return [_stored(row) for row in (await connection.execute(_OPEN)).all()]
 
 
-async def insert_referral(connection: AsyncConnection, referral: NewReferral) -> None:
-    """Open a referral."""
+def referral_opened(referral: NewReferral) -> list[Write]:
+    """A referral that waits for a human."""
     undecided = {"decided_at": None, "decided_by": None, "reason": None, "reason_salt": None}
-    await connection.execute(_INSERT, {**asdict(referral), "state": ReferralState.OPEN.value, **undecided})
+    return [Write.one(_INSERT, {**asdict(referral), "state": ReferralState.OPEN.value, **undecided})]
+
+
+def referral_closed(task_id: str, state: ReferralState, at: int) -> list[Write]:
+    """The end, without a decision, of the open referral for which a task waits, if there is one."""
+    return [Write.one(_CLOSE, _closed_row(task_id, state, at))]
 
 
 async def decide_referral(connection: AsyncConnection, referral_id: str, verdict: HumanVerdict) -> bool:
@@ -174,12 +177,16 @@ async def decide_referral(connection: AsyncConnection, referral_id: str, verdict
 
 async def close_waiting_referral(connection: AsyncConnection, task_id: str, state: ReferralState, at: int) -> None:
     """End without a decision the open referral for which a task waits, if there is one."""
-    await connection.execute(_CLOSE, {"b_task_id": task_id, "b_state": state.value, "b_at": at})
+    await connection.execute(_CLOSE, _closed_row(task_id, state, at))
 
 
-async def expire_silent(connection: AsyncConnection, now: int) -> None:
-    """End silent referrals that nobody decided in time."""
-    await connection.execute(_EXPIRE_SILENT, {"b_now": now})
+def _closed_row(task_id: str, state: ReferralState, at: int) -> dict[str, Any]:
+    return {"b_task_id": task_id, "b_state": state.value, "b_at": at}
+
+
+def silent_expired(now: int) -> list[Write]:
+    """The end of silent referrals that nobody decided in time."""
+    return [Write.one(_EXPIRE_SILENT, {"b_now": now})]
 
 
 async def insert_reviews(connection: AsyncConnection, reviews: Sequence[NewReview]) -> None:

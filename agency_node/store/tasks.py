@@ -1,19 +1,23 @@
-"""Reads and writes of tasks, decisions and alerts: prebuilt Core statements.
-
-Writes run inside the journal's transaction.
-"""
+"""Reads of tasks, decisions and alerts, and the writes that the journal makes durable: prebuilt Core statements."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
 from agency_node.store.tables import Alert, DecisionInput, Referral, ReferralState, Task, TaskState
+from federation.ledger.writes import Write
 
 TASK, DECISION, ALERT, REFERRAL = (core_table(model) for model in (Task, DecisionInput, Alert, Referral))
+
+
+def _is_in(*states: TaskState) -> ColumnElement[bool]:
+    """Spelt out: a write has no lists of values (`federation.ledger.writes`)."""
+    return or_(*(TASK.c.state == state.value for state in states))
+
 
 _BY_ID = (
     select(TASK, REFERRAL.c.referral_id, REFERRAL.c.state.label("referral_state"))
@@ -31,7 +35,7 @@ _SETTLE = (
     update(TASK)
     .where(
         TASK.c.task_id == bindparam("b_task_id"),
-        TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
+        _is_in(TaskState.ACCEPTED, TaskState.REFERRED),
     )
     .values(state=bindparam("b_state"), answer=bindparam("b_answer"), decision_id=bindparam("b_decision_id"))
 )
@@ -39,7 +43,7 @@ _CANCEL = (
     update(TASK)
     .where(
         TASK.c.task_id == bindparam("b_task_id"),
-        TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value, TaskState.ANSWERED.value]),
+        _is_in(TaskState.ACCEPTED, TaskState.REFERRED, TaskState.ANSWERED),
     )
     .values(state=TaskState.CANCELLED.value)
 )
@@ -69,9 +73,15 @@ _RECENT = select(TASK.c.requester, TASK.c.user_ref, TASK.c.break_glass, TASK.c.a
     TASK.c.state != TaskState.ACCEPTED.value,
 )
 _INSERT_DECISION = insert(DECISION)
-_INSERT_ALERT = insert(ALERT)
+_NEW_ALERT = {column.name: bindparam(f"b_{column.name}", type_=column.type) for column in ALERT.c}
+_INSERT_ALERT = insert(ALERT).from_select(
+    list(_NEW_ALERT),
+    select(*_NEW_ALERT.values()).where(
+        ~exists().where(ALERT.c.query_id == _NEW_ALERT["query_id"], ALERT.c.obligation == _NEW_ALERT["obligation"])
+    ),
+)
+"""An obligation is alerted to once for each query."""
 _OPEN_ALERTS = select(ALERT).where(ALERT.c.seen_at.is_(None)).order_by(ALERT.c.opened_at)
-_ALERTED = select(ALERT.c.obligation).where(ALERT.c.query_id == bindparam("query_id"))
 _ALERT = select(ALERT).where(ALERT.c.alert_id == bindparam("alert_id"))
 _SEE_ALERT = (
     update(ALERT)
@@ -192,6 +202,20 @@ class KeptDecision:
     result: bytes
 
 
+def as_stored(task: NewTask) -> StoredTask:
+    """A new task as it would stand in the store."""
+    return StoredTask(
+        task_id=task.task_id,
+        query_id=task.query_id,
+        content_sha256=task.content_sha256,
+        state=task.state,
+        arrived_at=task.arrived_at,
+        expires_at=task.expires_at,
+        task=task.task,
+        answer=None,
+    )
+
+
 async def find_task(connection: AsyncConnection, task_id: str) -> StoredTask | None:
     """One task."""
     row = (await connection.execute(_BY_ID, {"task_id": task_id})).one_or_none()
@@ -220,28 +244,46 @@ async def rivals(connection: AsyncConnection, *, task_id: str, requester: str, q
 
 async def insert_task(connection: AsyncConnection, task: NewTask) -> None:
     """Store a task."""
-    await connection.execute(_INSERT, {**asdict(task), "state": task.state.value, "answer": None, "decision_id": None})
+    await connection.execute(_INSERT, _task_row(task, None))
 
 
-async def settle_task(connection: AsyncConnection, settled: Settled) -> bool:
-    """End an accepted or referred task; False when it has ended already."""
-    values = {f"b_{name}": value for name, value in asdict(settled).items()}
-    return (await connection.execute(_SETTLE, values | {"b_state": settled.state.value})).rowcount == 1
+async def settle_task(connection: AsyncConnection, settled: Settled) -> None:
+    """End an accepted or referred task; one that has ended already stays as it is."""
+    await connection.execute(_SETTLE, _settled_row(settled))
 
 
-async def cancel_task(connection: AsyncConnection, task_id: str) -> None:
+def task_inserted(task: NewTask, settled: Settled | None = None) -> list[Write]:
+    """A new task, with its end where it has ended already; `IntegrityError` where its id or its query came before."""
+    return [Write.one(_INSERT, _task_row(task, settled))]
+
+
+def task_settled(settled: Settled) -> list[Write]:
+    """The end of an accepted or referred task; `NothingChanged` where it has ended already."""
+    return [Write.one(_SETTLE, _settled_row(settled), must_change=True)]
+
+
+def task_referred(task_id: str) -> list[Write]:
+    """An accepted task that waits for a human; `NothingChanged` where it does not stand as accepted."""
+    return [Write.one(_REFER, {"b_task_id": task_id}, must_change=True)]
+
+
+def task_cancelled(task_id: str) -> list[Write]:
     """No answer is wanted any more; one that was made is not sent again."""
-    await connection.execute(_CANCEL, {"b_task_id": task_id})
+    return [Write.one(_CANCEL, {"b_task_id": task_id})]
 
 
-async def mark_referred(connection: AsyncConnection, task_id: str) -> bool:
-    """An accepted task waits for a human; False when it does not stand as accepted."""
-    return (await connection.execute(_REFER, {"b_task_id": task_id})).rowcount == 1
-
-
-async def mark_stored(connection: AsyncConnection, task_id: str) -> None:
+def task_stored(task_id: str) -> list[Write]:
     """The gateway has the answer."""
-    await connection.execute(_STORED, {"b_task_id": task_id})
+    return [Write.one(_STORED, {"b_task_id": task_id})]
+
+
+def _task_row(task: NewTask, settled: Settled | None) -> dict[str, Any]:
+    ended = settled or Settled(task.task_id, task.state)
+    return {**asdict(task), "state": ended.state.value, "answer": ended.answer, "decision_id": ended.decision_id}
+
+
+def _settled_row(settled: Settled) -> dict[str, Any]:
+    return {f"b_{name}": value for name, value in asdict(settled).items()} | {"b_state": settled.state.value}
 
 
 async def unfinished_tasks(connection: AsyncConnection) -> list[Unfinished]:
@@ -265,20 +307,15 @@ async def recent_tasks(connection: AsyncConnection, since: int) -> list[tuple[st
     return [(row.requester, row.user_ref, row.break_glass, row.arrived_at) for row in rows]
 
 
-async def keep_decisions(connection: AsyncConnection, decisions: Sequence[KeptDecision]) -> None:
-    """Keep inputs and results for replay."""
-    if decisions:
-        await connection.execute(_INSERT_DECISION, [asdict(decision) for decision in decisions])
+def decisions_kept(decisions: Sequence[KeptDecision]) -> list[Write]:
+    """Inputs and results, for replay."""
+    return [Write(_INSERT_DECISION, [asdict(decision) for decision in decisions])] if decisions else []
 
 
-async def open_alerts(connection: AsyncConnection, alerts: Sequence[NewAlert]) -> None:
-    """Store alerts that wait for their recipients; an obligation is alerted to once for each query."""
-    if not alerts:
-        return
-    known = set((await connection.execute(_ALERTED, {"query_id": alerts[0].query_id})).scalars())
-    rows = [{**asdict(alert), "seen_at": None, "seen_by": None} for alert in alerts if alert.obligation not in known]
-    if rows:
-        await connection.execute(_INSERT_ALERT, rows)
+def alerts_opened(alerts: Sequence[NewAlert]) -> list[Write]:
+    """Alerts that wait for their recipients; an obligation is alerted to once for each query."""
+    rows = [{f"b_{name}": value for name, value in asdict(alert).items()} for alert in alerts]
+    return [Write(_INSERT_ALERT, [{**row, "b_seen_at": None, "b_seen_by": None} for row in rows])] if rows else []
 
 
 async def unseen_alerts(connection: AsyncConnection) -> Sequence[Row[*tuple[Any, ...]]]:

@@ -91,6 +91,8 @@ def compile_write(write: Write, dialect: Dialect) -> Compiled:
 def _compiled(statement: Insert | Update | Delete, dialect: Dialect, names: tuple[str, ...]) -> Compiled:
     columns = list(names) if isinstance(statement, Insert) else None
     found = statement.compile(dialect=dialect, column_keys=columns)
+    if found.insert_prefetch or found.update_prefetch:
+        raise TypeError("a write names every column that has a default in Python")
     if found.post_compile_params:
         raise TypeError("a write is a statement without lists of values: use `or_` for `in_`")
     if missing := {name for name, bind in found.binds.items() if bind.required}.difference(names):

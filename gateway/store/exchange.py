@@ -35,13 +35,7 @@ _SET_ANSWERED = (
 _CLOSE = update(QUERY).where(QUERY.c.query_id == bindparam("b_query_id")).values(closed_at=bindparam("b_now"))
 _DELETE_ANSWER = delete(ANSWER).where(ANSWER.c.task_id == bindparam("b_task_id"))
 _FORGET_ANSWERS = delete(ANSWER).where(ANSWER.c.query_id == bindparam("b_query_id"))
-_LEFT_ANSWERS = (
-    select(ANSWER.c.task_id)
-    .where(
-        ANSWER.c.query_id == bindparam("b_query_id"), ANSWER.c.task_id.not_in(bindparam("b_task_ids", expanding=True))
-    )
-    .limit(1)
-)
+_SELECT_HELD = select(ANSWER.c.task_id).where(ANSWER.c.query_id == bindparam("query_id"))
 _FORGET_TASKS = (
     update(TASK).where(TASK.c.query_id == bindparam("b_query_id")).values(part=b"", trustee_element=b"", translated=b"")
 )
@@ -147,13 +141,6 @@ def answers_deleted(task_ids: Sequence[str]) -> list[Write]:
     return [Write(_DELETE_ANSWER, rows)] if rows else []
 
 
-async def has_other_answers(engine: AsyncEngine, query_id: str, task_ids: Sequence[str]) -> bool:
-    """Whether answers besides these still wait for their requester."""
-    async with engine.connect() as connection:
-        key = {"b_query_id": query_id, "b_task_ids": list(task_ids)}
-        return (await connection.execute(_LEFT_ANSWERS, key)).first() is not None
-
-
 def query_closed(query_id: str, now: int) -> list[Write]:
     """A query closed: points, sealed parts, answers and ticket are forgotten; ids, decision and audit envelope stay."""
     key = {"b_query_id": query_id}
@@ -190,6 +177,7 @@ async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
         closed=row.closed_at > 0,
     )
     by_responder = dict(query.decisions)
+    held = set((await connection.execute(_SELECT_HELD, {"query_id": row.query_id})).scalars())
     for found in (await connection.execute(_SELECT_TASKS, {"query_id": row.query_id})).all():
         part = wire.TargetPart.FromString(found.part)
         query.tasks[found.responder] = LiveTask(
@@ -201,6 +189,7 @@ async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
             decision=by_responder[found.responder],
             state=TargetState(found.state),
             answer_digest=found.answer_digest,
+            acknowledged=bool(found.answer_digest) and found.task_id not in held,
             connected=TargetState(found.state) in (TargetState.DELIVERED, TargetState.REFERRED),
         )
     return query
@@ -218,13 +207,6 @@ async def load_ticket(engine: AsyncEngine, query_id: str) -> tuple[bytes, bytes]
     async with engine.connect() as connection:
         row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
         return None if row is None or not row.ticket else (row.ticket, row.ticket_signature)
-
-
-async def is_closed(engine: AsyncEngine, query_id: str) -> bool:
-    """Whether a query is known and closed."""
-    async with engine.connect() as connection:
-        row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
-        return row is not None and row.closed_at > 0
 
 
 async def recent_queries(engine: AsyncEngine, since: int) -> list[tuple[str, str, bool, int]]:

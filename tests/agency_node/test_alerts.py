@@ -18,7 +18,7 @@ async def alerts(node: NodeHouse) -> Alerts:
     node.sources[0].hold(CHILD, log_entry(CHILD), flags=frozenset({"WITNESS_PROT"}))
     await node.caseload.update()
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     await node.answering.answer(put.task.task_id)
     node.users += [a_user("officer", grants=("designated_officer",)), a_user("dpo", role="dpo")]
     return Alerts(node.responder, users=lambda: Users({user.id: user for user in node.users}))
@@ -70,7 +70,7 @@ async def test_an_obligation_is_alerted_to_once_for_a_query_however_often_it_is_
         attestations=("immediate_risk_only", "immediate_danger"),
     )
 
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     assert (await node.answering.answer(put.task.task_id)).state is TaskState.REFERRED
     view = (await node.decisions.waiting("dsl"))[0]
     await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="Immediate danger.")

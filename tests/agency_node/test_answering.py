@@ -20,7 +20,7 @@ CHILD, STRANGER = number(1), number(2)
 
 
 async def accepted(node: NodeHouse, put: Put) -> str:
-    assert await node.intake.accept(put.task) is TaskState.ACCEPTED
+    assert await node.accept(put.task) is TaskState.ACCEPTED
     return put.task.task_id
 
 
@@ -181,7 +181,7 @@ async def test_a_second_delivery_gives_the_same_bytes_and_no_second_entry(node: 
     first = await node.answering.answer(await accepted(node, put))
 
     put.task.lease_id, put.task.lease_expires_at = "another", 1
-    assert await node.intake.accept(put.task) is TaskState.ANSWERED
+    assert await node.accept(put.task) is TaskState.ANSWERED
     second = await node.answering.answer(put.task.task_id)
 
     assert second.answer == first.answer

@@ -32,7 +32,7 @@ async def test_a_referred_task_to_its_end(house: NodeHouse) -> None:
     put = house.federation.ask(KNOWN)
     task_id = put.task.task_id
 
-    assert await house.intake.accept(put.task) is TaskState.ACCEPTED
+    assert await house.accept(put.task) is TaskState.ACCEPTED
     assert (await house.answering.answer(task_id)).state is TaskState.REFERRED
     view = (await house.decisions.waiting("dsl"))[0]
     await house.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="Needed.")
@@ -40,7 +40,7 @@ async def test_a_referred_task_to_its_end(house: NodeHouse) -> None:
 
     assert reply.answer is not None
     assert put.opened(reply.answer).outcome is Outcome.RECORDS
-    assert await house.intake.accept(put.task) is TaskState.ANSWERED
+    assert await house.accept(put.task) is TaskState.ANSWERED
     assert (await house.answering.answer(task_id)).answer == reply.answer
     await house.answering.stored(task_id)
     assert await house.answering.unfinished() == []
@@ -58,7 +58,7 @@ async def test_many_at_once_with_an_alert_among_them(house: NodeHouse) -> None:
 
     async def work(index: int) -> Outcome:
         put = puts[index]
-        await house.intake.accept(put.task)
+        await house.accept(put.task)
         reply = await house.answering.answer(put.task.task_id)
         assert reply.answer is not None
         return put.opened(reply.answer).outcome
@@ -77,8 +77,8 @@ async def test_an_undecided_referral_ends_at_the_last_moment_and_a_refused_task_
     house.overlay = Overlay(categories_refer=("safeguarding_log",))
     put, forged = house.federation.ask(KNOWN, expiry_s=3600), house.federation.ask(KNOWN)
     forged.task.signature = bytes(64)
-    await house.intake.accept(put.task)
-    assert await house.intake.accept(forged.task) is TaskState.REFUSED
+    await house.accept(put.task)
+    assert await house.accept(forged.task) is TaskState.REFUSED
     await house.answering.answer(put.task.task_id)
     assert await house.answering.due() == []
 

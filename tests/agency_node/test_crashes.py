@@ -14,12 +14,13 @@ from sqlalchemy import select
 
 from agency_node.overlay import Overlay
 from agency_node.store.tables import ReferralState, TaskState, metadata
+from agency_node.task import VerifiedTask
+from agency_node.weighing import Weighed
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal, Recorded
 from federation.policy.evaluator import PolicyPoint
 from federation.store import open_engine, writing
-from federation.wire.v1 import link_pb2
 from keys.digest import sha256
 from keys.secret import Secret
 from tests.support.node_house import ListSource, NodeHouse, a_node, log_entry, number, url_of
@@ -54,7 +55,7 @@ class Mortal:
 
 async def live(house: NodeHouse, put: Put) -> bytes:
     """The life of a referred task, every step taken again from the start, as after a restart."""
-    await house.intake.accept(put.task)
+    await house.accept(put.task)
     reply = await house.answering.answer(put.task.task_id)
     for view in await house.decisions.waiting("dsl"):
         await house.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="Needed.")
@@ -98,7 +99,7 @@ async def test_a_ledger_that_cannot_be_written_stops_everything_and_loses_nothin
     node.sources[0].hold(CHILD, log_entry(CHILD))
     await node.caseload.update()
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
 
     async def fails(*_: object) -> None:
         raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, "test")
@@ -108,7 +109,7 @@ async def test_a_ledger_that_cannot_be_written_stops_everything_and_loses_nothin
         with pytest.raises(WardgateError, match="LEDGER_UNAVAILABLE"):
             await node.answering.answer(put.task.task_id)
         with pytest.raises(WardgateError, match="LEDGER_UNAVAILABLE"):
-            await node.intake.accept(node.federation.ask(CHILD).task)
+            await node.accept(node.federation.ask(CHILD).task)
 
     assert await node.entries(EntryKind.ANSWERED) == []
     assert (await node.answering.answer(put.task.task_id)).answer is not None
@@ -120,7 +121,7 @@ async def test_of_many_deliveries_at_once_one_is_worked_on(node: NodeHouse) -> N
     puts = [node.federation.ask(CHILD) for _ in range(5)]
 
     async def deliver(put: Put) -> bytes | None:
-        await node.intake.accept(put.task)
+        await node.accept(put.task)
         return (await node.answering.answer(put.task.task_id)).answer
 
     answers = await asyncio.gather(*(deliver(put) for put in puts for _ in range(4)))
@@ -134,11 +135,11 @@ async def test_a_cancellation_from_another_process_wins_over_an_answer_in_the_ma
     node.sources[0].hold(CHILD, log_entry(CHILD))
     await node.caseload.update()
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     weigh = node.answering._weighing.weigh
 
-    async def cancelled_meanwhile(message: link_pb2.Task, *, is_second: bool) -> Any:
-        weighed = await weigh(message, is_second=is_second)
+    async def cancelled_meanwhile(task: VerifiedTask, *, is_second: bool) -> Weighed:
+        weighed = await weigh(task, is_second=is_second)
         await cancel_elsewhere(node)
         return weighed
 

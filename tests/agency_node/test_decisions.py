@@ -28,7 +28,7 @@ async def referral_id(node: NodeHouse) -> str:
     await node.caseload.update()
     node.overlay = Overlay(categories_refer=("safeguarding_log",))
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     await node.answering.answer(put.task.task_id)
     return (await node.decisions.waiting("dsl"))[0].referral.referral_id
 

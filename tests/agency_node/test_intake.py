@@ -25,17 +25,17 @@ async def states(node: NodeHouse) -> list[tuple[str, str]]:
 async def test_a_task_is_durable_before_it_is_accepted(node: NodeHouse) -> None:
     put = node.federation.ask(CHILD)
 
-    assert await node.intake.accept(put.task) is TaskState.ACCEPTED
+    assert await node.accept(put.task) is TaskState.ACCEPTED
 
     assert await states(node) == [(put.task.task_id, "accepted")]
 
 
 async def test_a_task_delivered_twice_is_stored_once(node: NodeHouse) -> None:
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     put.task.lease_id = str(uuid4())
 
-    assert await node.intake.accept(put.task) is TaskState.ACCEPTED
+    assert await node.accept(put.task) is TaskState.ACCEPTED
     assert len(await states(node)) == 1
     assert await node.entries(EntryKind.ALARM_RAISED) == []
 
@@ -44,7 +44,7 @@ async def test_a_task_that_does_not_verify_is_refused_with_an_alarm(node: NodeHo
     put = node.federation.ask(CHILD)
     put.task.signature = bytes(64)
 
-    assert await node.intake.accept(put.task) is TaskState.REFUSED
+    assert await node.accept(put.task) is TaskState.REFUSED
 
     assert await states(node) == [(put.task.task_id, "refused")]
     alarm = (await node.entries(EntryKind.ALARM_RAISED))[0]
@@ -57,17 +57,17 @@ async def test_a_refused_task_that_comes_again_raises_one_alarm(node: NodeHouse)
     put.task.signature = bytes(64)
 
     for _ in range(3):
-        assert await node.intake.accept(put.task) is TaskState.REFUSED
+        assert await node.accept(put.task) is TaskState.REFUSED
 
     assert len(await node.entries(EntryKind.ALARM_RAISED)) == 1
 
 
 async def test_an_altered_second_delivery_raises_an_alarm_and_leaves_the_task_alone(node: NodeHouse) -> None:
     put, other = node.federation.ask(CHILD), node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     other.task.task_id = put.task.task_id
 
-    assert await node.intake.accept(other.task) is TaskState.REFUSED
+    assert await node.accept(other.task) is TaskState.REFUSED
 
     assert await states(node) == [(put.task.task_id, "accepted")]
     assert (await node.entries(EntryKind.ALARM_RAISED))[0]["error"] == "REPLAYED"
@@ -75,10 +75,10 @@ async def test_an_altered_second_delivery_raises_an_alarm_and_leaves_the_task_al
 
 async def test_one_query_under_two_task_ids_is_answered_once(node: NodeHouse) -> None:
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     put.task.task_id = str(uuid4())
 
-    assert await node.intake.accept(put.task) is TaskState.REFUSED
+    assert await node.accept(put.task) is TaskState.REFUSED
 
     assert [state for _, state in sorted(await states(node), key=lambda row: row[1])] == ["accepted", "refused"]
     assert (await node.entries(EntryKind.ALARM_RAISED))[0]["error"] == "REPLAYED"
@@ -88,7 +88,7 @@ async def test_the_text_of_a_task_that_does_not_verify_is_repeated_nowhere(node:
     put = node.federation.ask(CHILD)
     put.task.task_id = CHILD.canonical()
 
-    assert await node.intake.accept(put.task) is TaskState.REFUSED
+    assert await node.accept(put.task) is TaskState.REFUSED
 
     assert await states(node) == []
     assert (await node.entries(EntryKind.ALARM_RAISED))[0]["task_id"] == "no-id"
@@ -99,7 +99,7 @@ async def test_an_expired_task_is_no_alarm(node: NodeHouse) -> None:
     put = node.federation.ask(CHILD, expiry_s=3600)
     node.clock.now += 3600
 
-    assert await node.intake.accept(put.task) is TaskState.EXPIRED
+    assert await node.accept(put.task) is TaskState.EXPIRED
     assert (await states(node), await node.entries(EntryKind.ALARM_RAISED)) == ([], [])
 
 
@@ -110,7 +110,7 @@ async def test_a_query_of_a_newer_directory_waits_until_this_node_has_it(node: N
     newer, node.federation.directory = node.federation.directory, old
 
     with pytest.raises(WardgateError) as caught:
-        await node.intake.accept(put.task)
+        await node.accept(put.task)
     assert caught.value.code is ErrorCode.DIRECTORY_REJECTED
     assert (node.refreshes, await states(node)) == (1, [])
     assert await node.entries(EntryKind.ALARM_RAISED) == []
@@ -119,7 +119,7 @@ async def test_a_query_of_a_newer_directory_waits_until_this_node_has_it(node: N
         node.federation.directory = newer
 
     object.__setattr__(node.responder, "refresh_directory", refresh)
-    assert await node.intake.accept(put.task) is TaskState.ACCEPTED
+    assert await node.accept(put.task) is TaskState.ACCEPTED
 
 
 async def test_without_a_ledger_nothing_is_accepted(node: NodeHouse) -> None:
@@ -127,7 +127,7 @@ async def test_without_a_ledger_nothing_is_accepted(node: NodeHouse) -> None:
     await node.journal.aclose()
 
     with pytest.raises(WardgateError) as caught:
-        await node.intake.accept(put.task)
+        await node.accept(put.task)
     assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
     assert await states(node) == []
 
@@ -136,7 +136,7 @@ async def test_an_accepted_task_survives_a_restart(tmp_path: Path, policy: Polic
     url = url_of(tmp_path)
     async with a_node(url, policy) as first:
         put = first.federation.ask(CHILD)
-        await first.intake.accept(put.task)
+        await first.accept(put.task)
         federation, data_key = first.federation, first.data_key
 
     async with a_node(url, policy, federation=federation, data_key=data_key) as second:

@@ -99,7 +99,7 @@ async def test_tasks_come_down_and_answers_go_up(node: NodeHouse) -> None:
         await its.until_stored(*puts)
 
         for put in puts:
-            assert its.gateway.kinds(put.task.task_id) == ["accepted", "answer"]
+            assert its.gateway.kinds(put.task.task_id) == ["answer"]
             assert put.opened(its.gateway.answers[put.task.task_id][0].SerializeToString()).records
         assert its.link.is_up
         assert its.gateway.hellos[0].max_in_flight == 4
@@ -147,7 +147,7 @@ async def test_where_streams_are_refused_tasks_are_fetched_call_by_call(node: No
 
         assert (gateway.streams, gateway.claims > 0) == (0, True)
         for put in puts:
-            assert gateway.kinds(put.task.task_id) == ["accepted", "answer"]
+            assert gateway.kinds(put.task.task_id) == ["answer"]
 
 
 async def test_a_stream_is_tried_again_later(node: NodeHouse) -> None:
@@ -263,7 +263,7 @@ async def test_an_answer_that_the_gateway_no_longer_wants_is_let_go_call_by_call
     gateway = LinkGateway(refuses_streams=True)
     async with setting(node, gateway) as its:
         put = node.federation.ask(CHILD)
-        await node.intake.accept(put.task)
+        await node.accept(put.task)
 
         await its.until_state(TaskState.CANCELLED, put)
 
@@ -294,7 +294,7 @@ async def test_a_restart_finishes_what_was_begun(
     put = node.federation.ask(CHILD)
     node.sources[0].hold(CHILD, log_entry(CHILD))
     await node.caseload.update()
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     node.sources[0].rows.clear()
     gateway = LinkGateway(refuses_streams=refuses_streams)
     gateway.tasks[put.task.task_id] = put.task

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.pursuit import MAX_INSTANT, Pursuit, Pursuits
 from agency_node.store import asked as store
@@ -90,12 +89,14 @@ async def stored(node: NodeHouse, put: Put) -> str:
         "settled": False,
         "fault": "",
     }
-    decision = {"decision_id": header.decision_id, "entry_point": "", "decided_at": header.issued_at, "content": b""}
-
-    async def apply(connection: AsyncConnection) -> None:
-        await store.insert_asked(connection, query, [target], decision)
-
-    await node.journal.record([], apply)
+    decision = {
+        "decision_id": header.decision_id,
+        "entry_point": "",
+        "decided_at": header.issued_at,
+        "content": b"",
+        "result": b"",
+    }
+    await node.journal.record([], store.asked(query, [target], decision))
     return query_id
 
 

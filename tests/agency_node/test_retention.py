@@ -24,7 +24,7 @@ async def retention(node: NodeHouse) -> Retention:
     await node.caseload.update()
     node.overlay = Overlay(categories_refer=("safeguarding_log",))
     put = node.federation.ask(CHILD)
-    await node.intake.accept(put.task)
+    await node.accept(put.task)
     await node.answering.answer(put.task.task_id)
     view = (await node.decisions.waiting("dsl"))[0]
     await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="Needed.")

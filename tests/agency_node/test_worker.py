@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from agency_node.answering import Reply
 from agency_node.departure import Departure
+from agency_node.intake import Arrival
 from agency_node.overlay import Overlay
 from agency_node.store.tables import TaskState
+from agency_node.task import VerifiedTask
+from agency_node.weighing import Weighed
 from agency_node.worker import Worker
 from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import EntryKind
 from federation.ledger.journal import Journal
 from federation.wire.v1 import link_pb2 as wire
 from tests.support.node_house import NodeHouse, log_entry, number
@@ -83,11 +88,28 @@ async def bench(node: NodeHouse) -> AsyncIterator[Bench]:
     await worker.aclose()
 
 
-async def test_acceptance_is_said_before_the_answer_and_with_its_lease(bench: Bench) -> None:
+async def test_an_answer_that_can_be_made_at_once_is_said_without_an_acceptance(bench: Bench) -> None:
     put = bench.node.federation.ask(CHILD)
 
     await bench.work(put)
 
+    assert bench.outlet.kinds == ["answer"]
+    assert len(await bench.node.entries(EntryKind.ANSWERED)) == 1
+
+
+async def test_where_no_answer_can_be_made_at_once_acceptance_is_said_before_it_and_with_its_lease(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, weigh = bench.node.federation.ask(CHILD), bench.node.answering._weighing.weigh
+
+    async def weigh_later(*_: object, **__: object) -> Weighed:
+        monkeypatch.undo()
+        raise WardgateError(ErrorCode.POLICY_UNAVAILABLE, "test")
+
+    monkeypatch.setattr(bench.node.answering._weighing, "weigh", weigh_later)
+    await bench.work(put)
+
+    assert bench.node.answering._weighing.weigh == weigh
     assert bench.outlet.kinds == ["accepted", "answer"]
     assert bench.outlet.said[0].accepted.lease_id == put.task.lease_id
 
@@ -102,7 +124,7 @@ async def test_held_and_not_held_are_said_in_the_same_words_at_the_same_moment(b
         moments.append(round(bench.leaving.now - began, 6))
         sizes.append(bench.outlet.said[-1].ByteSize())
 
-    assert bench.outlet.kinds == ["accepted", "answer"] * 2
+    assert bench.outlet.kinds == ["answer"] * 2
     assert moments == [0.05, 0.05]
     assert sizes[0] == sizes[1]
 
@@ -112,7 +134,7 @@ async def test_a_referral_is_said_and_not_an_answer(bench: Bench) -> None:
 
     await bench.work(bench.node.federation.ask(CHILD))
 
-    assert bench.outlet.kinds == ["accepted", "referred"]
+    assert bench.outlet.kinds == ["referred"]
 
 
 async def test_nothing_is_said_of_a_task_that_does_not_verify(bench: Bench) -> None:
@@ -138,7 +160,7 @@ async def test_a_task_that_the_ledger_cannot_take_is_not_accepted(
     assert bench.outlet.said == []
 
     await bench.work(put)
-    assert bench.outlet.kinds == ["accepted", "answer"]
+    assert bench.outlet.kinds == ["answer"]
 
 
 async def test_an_answer_waits_for_the_ledger_to_come_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +171,7 @@ async def test_an_answer_waits_for_the_ledger_to_come_back(bench: Bench, monkeyp
     async def fails_twice(journal: Journal, *given: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls in {2, 3}:
+        if calls in {1, 3}:
             raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, "test")
         return await record(journal, *given)
 
@@ -188,19 +210,19 @@ async def test_what_the_gateway_has_is_not_said_again(bench: Bench) -> None:
 async def test_a_decision_made_while_the_task_is_still_being_worked_on_is_not_lost(bench: Bench) -> None:
     bench.node.overlay = Overlay(categories_refer=("safeguarding_log",))
     put = bench.node.federation.ask(CHILD)
-    deciding = bench.node.answering.answer
+    deciding = bench.node.answering.answer_at_once
 
-    async def decided_at_once(task_id: str) -> object:
-        reply = await deciding(task_id)
-        if reply.state is TaskState.REFERRED:
+    async def decided_at_once(arrival: Arrival) -> Reply | None:
+        reply = await deciding(arrival)
+        if reply is not None and reply.state is TaskState.REFERRED:
             view = (await bench.node.decisions.waiting("dsl"))[0]
             await bench.node.decisions.decide(
                 "dsl", view.referral.referral_id, decision="release", reason="Needed at once."
             )
-            bench.worker.resume(task_id)
+            bench.worker.resume(reply.task_id)
         return reply
 
-    bench.node.answering.answer = decided_at_once  # type: ignore[method-assign,assignment]  # on purpose
+    bench.node.answering.answer_at_once = decided_at_once  # type: ignore[method-assign]  # on purpose
     bench.worker.deliver(put.task)
 
     await until(lambda: "answer" in bench.outlet.kinds)
@@ -211,17 +233,17 @@ async def test_no_more_are_worked_on_at_once_than_there_are_places(bench: Bench)
     inside = most = 0
     pairs = asyncio.Barrier(2)
 
-    async def counted(message: wire.Task, *, is_second: bool) -> object:
+    async def counted(task: VerifiedTask, *, is_second: bool) -> Weighed:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
         try:
             await pairs.wait()
-            return await weighing(message, is_second=is_second)
+            return await weighing(task, is_second=is_second)
         finally:
             inside -= 1
 
-    bench.node.answering._weighing.weigh = counted  # type: ignore[method-assign,assignment]  # on purpose
+    bench.node.answering._weighing.weigh = counted  # type: ignore[method-assign]  # on purpose
     for _ in range(6):
         bench.worker.deliver(bench.node.federation.ask(CHILD).task)
     await until(lambda: bench.worker.in_flight == 0)
@@ -240,4 +262,4 @@ async def test_what_is_due_is_answered_without_being_asked(bench: Bench) -> None
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
 
-    assert bench.outlet.kinds == ["accepted", "referred", "answer"]
+    assert bench.outlet.kinds == ["referred", "answer"]

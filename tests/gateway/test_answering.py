@@ -1,6 +1,7 @@
 """Answers come in and go out: what is taken, what is refused, what is forgotten when."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -326,7 +327,8 @@ async def test_at_the_deadline_who_was_never_connected_is_unreachable_and_a_late
     await world.answers.accepted(POLICE, task.task_id)
     later = world.resumed(composed)
     await later.opening()
-    assert later.states()[POLICE] == "DELIVERED"
+    while later.states()[POLICE] != "DELIVERED":
+        await later.take()
     answer = world.sealed(composed, task.task_id, POLICE)
     await world.answers.answered(POLICE, answer)
     while not later.answers():
@@ -380,7 +382,8 @@ async def test_a_restart_replays_what_was_not_acknowledged(store_url: str, polic
     async with a_world(store_url, policy, secrets=secrets, clock=clock) as after:
         stream = after.resumed(composed)
         assert await stream.opening() == record
-        await stream.take()
+        for _ in (SCHOOL, POLICE, answer):
+            await stream.take()
         assert stream.answers() == [answer]
         assert stream.states() == {SCHOOL: "ANSWERED", POLICE: "WAITING"}
 
@@ -396,6 +399,33 @@ async def test_a_restart_replays_what_was_not_acknowledged(store_url: str, polic
         assert await again.opening() == record
         await again.aclose()
         assert len(await after.entries(EntryKind.QUERY_ADMITTED)) == 1
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_the_last_answer_that_is_acknowledged_closes_the_query_also_after_a_restart(
+    store_url: str, policy: PolicyPoint, *, is_restarted: bool
+) -> None:
+    secrets, clock = Secrets(), Clock()
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(a_world(store_url, policy, secrets=secrets, clock=clock))
+        composed = world.composed()
+        await world.put(composed)
+        tasks = [(agency, await world.task_of(composed, agency)) for agency in (SCHOOL, POLICE)]
+        for agency, task in tasks:
+            await world.answers.answered(agency, world.sealed(composed, task.task_id, agency))
+        await world.exchange.acknowledge(
+            CSC, composed.header.query_id, [tasks[0][1].task_id], close=False, known_size=0
+        )
+        assert await world.entries(EntryKind.QUERY_CLOSED) == []
+
+        if is_restarted:
+            await stack.aclose()
+            world = await stack.enter_async_context(a_world(store_url, policy, secrets=secrets, clock=clock))
+        await world.exchange.acknowledge(
+            CSC, composed.header.query_id, [tasks[1][1].task_id], close=False, known_size=0
+        )
+        assert len(await world.entries(EntryKind.QUERY_CLOSED)) == 1
+        assert await world.count("answer") == 0
 
 
 async def test_what_expired_while_the_gateway_was_down_is_settled_and_forgotten(

@@ -66,7 +66,7 @@ async def live(house: NodeHouse, folder: Path) -> None:
 
 async def work(house: NodeHouse, task: link_pb2.Task) -> None:
     """One task, from wherever it stands."""
-    await house.intake.accept(task)
+    await house.accept(task)
     say(f"accepted {task.task_id}")
     reply = await house.answering.answer(task.task_id)
     if reply.state is TaskState.REFERRED:

@@ -176,12 +176,8 @@ class Stream:
         return event
 
     async def opening(self) -> AdmissionRecord:
-        """Read the admission and the first state of every task."""
-        record = AdmissionRecord.parse((await self.take()).admission.admission)
-        for item in list(self.read[0].admission.decisions):
-            if TargetDecision.parse(item.decision).effect == "permit":
-                assert (await self.take()).WhichOneof("event") == "target"
-        return record
+        """Read the admission: it says of every permitted target that it waits."""
+        return AdmissionRecord.parse((await self.take()).admission.admission)
 
     async def rest(self) -> list[wire.QueryEvent]:
         """Read to the end."""
@@ -191,9 +187,15 @@ class Stream:
         await cast("Any", self.events).aclose()
 
     def states(self) -> dict[str, str]:
-        """The last state read of each target."""
-        targets = [event.target for event in self.read if event.WhichOneof("event") == "target"]
-        return {item.responder: wire.TargetState.Name(item.state).removeprefix("TARGET_STATE_") for item in targets}
+        """The last state read of each target; what is permitted waits from the admission on."""
+        found = dict[str, str]()
+        for event in self.read:
+            for item in event.admission.decisions:
+                if TargetDecision.parse(item.decision).effect == "permit":
+                    found[item.responder] = "WAITING"
+            if event.WhichOneof("event") == "target":
+                found[event.target.responder] = wire.TargetState.Name(event.target.state).removeprefix("TARGET_STATE_")
+        return found
 
     def answers(self) -> list[wire.SealedAnswer]:
         return [event.answer for event in self.read if event.WhichOneof("event") == "answer"]

@@ -16,13 +16,14 @@ from agency_node.caseload import Caseload
 from agency_node.decisions import Decisions
 from agency_node.duties import Contacts
 from agency_node.indexing import CaseloadParts
-from agency_node.intake import Intake
+from agency_node.intake import Arrival, Intake
 from agency_node.lookup import Lookup
 from agency_node.overlay import Overlay
 from agency_node.pseudonyms import Pseudonyms
 from agency_node.responder import Responder
 from agency_node.sources.record import SourceChild, SourceRecord
 from agency_node.sources.source import SourceRow
+from agency_node.store.tables import TaskState
 from agency_node.users import User, Users
 from agency_node.vault import Vault
 from federation.answer import Contact
@@ -31,6 +32,7 @@ from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.policy.evaluator import PolicyPoint
 from federation.store import migrate, open_engine
+from federation.wire.v1 import link_pb2 as wire
 from keys.nhs_number import NhsNumber, check_digit
 from keys.secret import Secret
 from tests.support.two_agencies import RESPONDER, Clock, Federation
@@ -180,6 +182,11 @@ class NodeHouse:
             users=lambda: Users({user.id: user for user in self.users}),
             on_decided=self._on_decided,
         )
+
+    async def accept(self, task: wire.Task) -> TaskState:
+        """Take a task in and store it, as a node does that cannot answer at once."""
+        arrived = await self.intake.examine(task)
+        return await self.intake.accept(arrived) if isinstance(arrived, Arrival) else arrived
 
     async def _refresh(self) -> None:
         self.refreshes += 1

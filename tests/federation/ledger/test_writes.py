@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, delete, insert, or_, text, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, delete, insert, or_, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -170,3 +170,12 @@ def test_a_statement_is_compiled_once_for_each_set_of_names(tmp_path: Path) -> N
     assert first.values({"b_new": "n", "b_old": "o"}) == ("n", "o", "a", "b")
     with pytest.raises(KeyError):
         compile_write(Write.one(RENAME_SOME, {"b_old": "a"}), dialect)
+
+
+def test_a_write_that_leaves_a_default_of_the_program_to_chance_is_refused() -> None:
+    table = Table("counted", MetaData(), Column("name", String), Column("count", Integer, default=1))
+    whole, short = {"name": "a", "count": 2}, {"name": "a"}
+    dialect = open_engine(sqlite_url(Path("unused.db"))).dialect
+    assert compile_write(Write.one(insert(table), whole), dialect).values(whole) == ("a", 2)
+    with pytest.raises(TypeError):
+        compile_write(Write.one(insert(table), short), dialect)
