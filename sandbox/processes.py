@@ -76,14 +76,23 @@ def stop(processes: Iterable[Started], *, wait_s: float = STOP_WAIT_S) -> list[s
     for process in running:
         _signal(process, signal.SIGTERM)
     until = time.monotonic() + wait_s
-    while any(process.is_running() for process in running) and time.monotonic() < until:
-        _reap()
-        time.sleep(0.05)
+    _await_end(running, until)
     left = [process for process in running if process.is_running()]
     for process in left:
         _signal(process, signal.SIGKILL)
-    _reap()
+    _await_end(left, time.monotonic() + wait_s)
     return [process.service for process in left]
+
+
+def _await_end(processes: Iterable[Started], until: float) -> None:
+    """Wait until they have ended, or until then on the monotonic clock."""
+    waiting = list(processes)
+    while waiting and time.monotonic() < until:
+        time.sleep(0.05)
+        _reap()
+        # A leader whose threads are still ending is a zombie that cannot be reaped yet.
+        unreaped = {child.pid for child in _children}
+        waiting = [process for process in waiting if process.is_running() or process.pid in unreaped]
 
 
 def _signal(process: Started, number: signal.Signals) -> None:
