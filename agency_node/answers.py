@@ -1,6 +1,6 @@
 """Reads sealed answers to this node's own queries: verifies who made them, opens, and believes nothing else. Pure."""
 
-from federation.answer import Answer, AnswerHeader, SealedPart, open_answer, verify_answer_parts
+from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.query import QueryHeader
@@ -31,17 +31,13 @@ def read_answer(
     if sealed.responder not in header.targets:
         raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "answer of an agency that was not asked")
     parts = sealed_parts(sealed)
-    if not parts:
-        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "answer without parts")
-    expected = AnswerHeader.parse(parts[0].header).model_copy(
-        update={
-            "query_id": header.query_id,
-            "task_id": sealed.task_id,
-            "requester": header.requester,
-            "responder": sealed.responder,
-            "purpose": header.purpose,
-            "query_sha256": query_sha256,
-        }
+    expected = AnswerContext(
+        query_id=header.query_id,
+        task_id=sealed.task_id,
+        requester=header.requester,
+        responder=sealed.responder,
+        purpose=header.purpose,
+        query_sha256=query_sha256,
     )
     verify_answer_parts(parts, key=directory.agency(sealed.responder).verify_key, expected=expected)
     return open_answer(parts, reply_key=reply_key)

@@ -6,7 +6,7 @@ answer under a header of their own. The gateway checks signatures (`verify_answe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -74,6 +74,17 @@ class Answer(Document):
     answered_at: Instant
 
 
+class AnswerContext(NamedTuple):
+    """To which question of whom an answer belongs, and whose it is."""
+
+    query_id: str
+    task_id: str
+    requester: str
+    responder: str
+    purpose: str
+    query_sha256: bytes
+
+
 class AnswerHeader(Document):
     """What the gateway can see of one part of an answer: nothing that tells one outcome from another."""
 
@@ -92,6 +103,13 @@ class AnswerHeader(Document):
     query_sha256: Hex32
     part: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     total: Annotated[int, Field(ge=1, le=MAX_PARTS)]
+
+    @property
+    def context(self) -> AnswerContext:
+        """Where it belongs."""
+        return AnswerContext(
+            self.query_id, self.task_id, self.requester, self.responder, self.purpose, self.query_sha256
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +150,13 @@ def _framing(header: bytes, requester: str, responder: str) -> bytes:
     return sha512(header) + requester.encode() + b"\0" + responder.encode() + b"\0"
 
 
-def verify_answer_parts(parts: Sequence[SealedPart], *, key: VerifyKey, expected: AnswerHeader) -> None:
+def verify_answer_parts(parts: Sequence[SealedPart], *, key: VerifyKey, expected: AnswerContext) -> None:
     """Check signatures, order and context of an answer without reading it.
 
     Args:
         parts: The parts in order.
         key: The responder's verify key from the directory.
-        expected: A header whose identities, ids and hashes every part must repeat; its times, decision, bundle digest,
-            key version and part numbers are not compared.
+        expected: What every part must repeat. Times, decision, bundle and key version are the responder's to say.
 
     Raises:
         WardgateError: `MESSAGE_*` or `SIGNATURE_REJECTED`.
@@ -149,19 +166,8 @@ def verify_answer_parts(parts: Sequence[SealedPart], *, key: VerifyKey, expected
     for number, part in enumerate(parts, start=1):
         header = AnswerHeader.parse(part.header)
         verify_signed(key, part.signature, domains.ANSWER, part.header, sha512(part.ciphertext))
-        if (header.part, header.total) != (number, len(parts)) or _context(header) != _context(expected):
+        if (header.part, header.total) != (number, len(parts)) or header.context != expected:
             raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "answer belongs elsewhere")
-
-
-def _context(header: AnswerHeader) -> tuple[str | bytes, ...]:
-    return (
-        header.query_id,
-        header.task_id,
-        header.requester,
-        header.responder,
-        header.purpose,
-        header.query_sha256,
-    )
 
 
 def answer_digest(parts: Sequence[SealedPart]) -> bytes:
@@ -178,15 +184,15 @@ def open_answer(parts: Sequence[SealedPart], *, reply_key: SealingKey) -> Answer
     Raises:
         WardgateError: `ENVELOPE_REJECTED` or `MESSAGE_*`.
     """
-    content = b"".join(_open_part(part, reply_key) for part in parts)
+    headers = [AnswerHeader.parse(part.header) for part in parts]
+    content = b"".join(_open_part(part, header, reply_key) for part, header in zip(parts, headers, strict=True))
     answer = Answer.parse(content)
-    if answer.query_id != AnswerHeader.parse(parts[0].header).query_id:
+    if answer.query_id != headers[0].query_id:
         raise WardgateError(ErrorCode.ENVELOPE_REJECTED, "answer to another query")
     return answer
 
 
-def _open_part(part: SealedPart, reply_key: SealingKey) -> bytes:
-    header = AnswerHeader.parse(part.header)
+def _open_part(part: SealedPart, header: AnswerHeader, reply_key: SealingKey) -> bytes:
     try:
         plaintext = unpad(reply_key.open(purpose="answer", context=part.header, ciphertext=part.ciphertext))
     except EnvelopeRejected as error:

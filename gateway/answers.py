@@ -6,7 +6,7 @@ An answer is verified without being read, stored with its ledger entry in one tr
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from federation.answer import AnswerHeader, SealedPart, answer_digest, verify_answer_parts
+from federation.answer import AnswerContext, SealedPart, answer_digest, verify_answer_parts
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
@@ -126,18 +126,13 @@ class Answers:
     def _verify_answer(self, task: LiveTask, parts: Sequence[SealedPart]) -> None:
         header = task.query.header
         agency = self._directory().agency(task.responder)
-        if not parts:
-            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "answer without parts")
-        first = AnswerHeader.parse(parts[0].header)
-        expected = first.model_copy(
-            update={
-                "query_id": header.query_id,
-                "task_id": task.task_id,
-                "requester": header.requester,
-                "responder": task.responder,
-                "purpose": header.purpose,
-                "query_sha256": task.query.digest,
-            }
+        expected = AnswerContext(
+            query_id=header.query_id,
+            task_id=task.task_id,
+            requester=header.requester,
+            responder=task.responder,
+            purpose=header.purpose,
+            query_sha256=task.query.digest,
         )
         verify_answer_parts(parts, key=agency.verify_key, expected=expected)
 

@@ -61,7 +61,7 @@ def sealed(answer: Answer, header: AnswerHeader) -> list[SealedPart]:
 
 def refused(parts: list[SealedPart], expected: AnswerHeader) -> ErrorCode:
     with pytest.raises(WardgateError) as caught:
-        verify_answer_parts(parts, key=KEY.verify_key, expected=expected)
+        verify_answer_parts(parts, key=KEY.verify_key, expected=expected.context)
     return caught.value.code
 
 
@@ -71,7 +71,7 @@ def test_what_is_sealed_is_opened_and_looks_the_same_from_outside(note: str, rea
     header = a_header()
     answer = an_answer(reasons=reasons, outcome=outcome, note=note)
     parts = sealed(answer, header)
-    verify_answer_parts(parts, key=KEY.verify_key, expected=header)
+    verify_answer_parts(parts, key=KEY.verify_key, expected=header.context)
     assert open_answer(parts, reply_key=REPLY) == answer
     if len(answer.canonical()) < 3_500:
         assert [len(part.ciphertext) for part in parts] == [len(sealed(an_answer(), header)[0].ciphertext)]
@@ -83,14 +83,14 @@ def test_a_long_answer_travels_in_parts_that_must_all_come_in_order() -> None:
     assert len(answer.canonical()) > 2 * CHUNK_BYTES
     parts = sealed(answer, header)
     assert len(parts) > 2
-    verify_answer_parts(parts, key=KEY.verify_key, expected=header)
+    verify_answer_parts(parts, key=KEY.verify_key, expected=header.context)
     assert open_answer(parts, reply_key=REPLY) == answer
     for broken in (parts[:-1], parts[1:], parts[::-1], [*parts, parts[-1]], [parts[0], *parts[:-1]]):
         assert refused(broken, header) is ErrorCode.SIGNATURE_REJECTED
     other = sealed(answer, a_header(task_id=header.task_id))
     mixed = [parts[0], *other[1:]]
     with pytest.raises(WardgateError):
-        verify_answer_parts(mixed, key=SigningKey.generate().verify_key, expected=header)
+        verify_answer_parts(mixed, key=SigningKey.generate().verify_key, expected=header.context)
 
 
 def test_the_number_of_parts_has_its_limits() -> None:
@@ -120,7 +120,7 @@ def test_times_decision_bundle_and_key_version_are_the_responders_to_say() -> No
     expected = header.model_copy(
         update={"issued_at": 1, "expires_at": 2, "decision_id": str(uuid4()), "responder_key_version": 9}
     )
-    verify_answer_parts(sealed(an_answer(), header), key=KEY.verify_key, expected=expected)
+    verify_answer_parts(sealed(an_answer(), header), key=KEY.verify_key, expected=expected.context)
 
 
 def test_an_answer_put_under_another_header_does_not_open() -> None:
@@ -131,7 +131,7 @@ def test_an_answer_put_under_another_header_does_not_open() -> None:
     moved = seal(REPLY.public, purpose="answer", context=other.canonical(), plaintext=plain)
     signature = KEY.sign(domains.ANSWER, other.canonical(), sha512(moved))
     resealed = [SealedPart(other.canonical(), moved, signature)]
-    verify_answer_parts(resealed, key=KEY.verify_key, expected=other)
+    verify_answer_parts(resealed, key=KEY.verify_key, expected=other.context)
     with pytest.raises(WardgateError) as caught:
         open_answer(resealed, reply_key=REPLY)
     assert caught.value.code is ErrorCode.ENVELOPE_REJECTED

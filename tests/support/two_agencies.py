@@ -12,7 +12,7 @@ from uuid import uuid4
 from agency_node.composing import Asker, Composed, compose
 from agency_node.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, TargetDecision
-from federation.answer import Answer, SealedPart, open_answer, verify_answer_parts
+from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
 from federation.batch import verify_batch
 from federation.directory import (
     AgencyDescriptor,
@@ -327,19 +327,15 @@ class Put:
 
     def parts(self, sealed: bytes) -> list[SealedPart]:
         """The parts of an answer, verified as the gateway does."""
-        from federation.answer import AnswerHeader
-
         answer = query_pb2.SealedAnswer.FromString(sealed)
         parts = [SealedPart(part.header, part.ciphertext, part.signature) for part in answer.parts]
-        expected = AnswerHeader.parse(parts[0].header).model_copy(
-            update={
-                "query_id": self.composed.header.query_id,
-                "task_id": self.task.task_id,
-                "requester": REQUESTER,
-                "responder": RESPONDER,
-                "purpose": self.composed.header.purpose,
-                "query_sha256": sha256(self.task.header),
-            }
+        expected = AnswerContext(
+            query_id=self.composed.header.query_id,
+            task_id=self.task.task_id,
+            requester=REQUESTER,
+            responder=RESPONDER,
+            purpose=self.composed.header.purpose,
+            query_sha256=sha256(self.task.header),
         )
         key = self.federation.parties[RESPONDER].signing.verify_key
         verify_answer_parts(parts, key=key, expected=expected)
