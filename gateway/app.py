@@ -228,6 +228,7 @@ def _desk(base: Foundation) -> EnrolmentDesk:
         trustee=base.trustee,
         signing_key=base.keychain.signing_key,
         certificate_life=base.settings.certificate_life,
+        absence=base.settings.absence,
         clock=base.clock,
     )
 

@@ -10,9 +10,10 @@ from enum import StrEnum
 from secrets import token_urlsafe
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.certificate_claim import CertificateClaim, verify_claim
 from federation.directory import (
     AgencyDescriptor,
     AgencyEntry,
@@ -26,6 +27,7 @@ from federation.directory import (
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.writes import Write
 from federation.transport.denylist import DenyEntry
 from federation.transport.identity import Party, PartyKind
 from gateway.directory import DirectoryAuthority
@@ -33,7 +35,7 @@ from gateway.store.tables import Enrolment, table
 from gateway.translation import TrusteeClient
 from keys import domains
 from keys.authority import CertificateAuthority
-from keys.certificates import serial_of
+from keys.certificates import not_after, serial_of
 from keys.digest import sha256
 from keys.errors import CertificateRejected
 from keys.holder import HolderKeys
@@ -42,6 +44,9 @@ from keys.signing import SigningKey, VerifyKey
 ENROLMENT = table(Enrolment)
 FIRST_EPOCH: Final = 1
 MAX_TOKEN_CHARS: Final = 200
+_SET_CERTIFICATE: Final = (
+    update(ENROLMENT).where(ENROLMENT.c.agency == bindparam("b_agency")).values(certificate=bindparam("b_certificate"))
+)
 
 
 class Progress(StrEnum):
@@ -85,6 +90,7 @@ class EnrolmentDesk:
         trustee: TrusteeClient,
         signing_key: SigningKey,
         certificate_life: timedelta,
+        absence: timedelta,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -95,6 +101,7 @@ class EnrolmentDesk:
         self._trustee = trustee
         self._signing_key = signing_key
         self._certificate_life = certificate_life
+        self._absence = absence
         self._clock = clock
 
     async def invite(self, descriptor: AgencyDescriptor, *, valid_s: int, operator: str) -> str:
@@ -271,8 +278,31 @@ class EnrolmentDesk:
         return self._issue(certificate_request, party)
 
     async def record_renewal(self, party: Party, certificate: bytes) -> None:
-        """Put a renewal into the ledger."""
-        await self._journal.record([self._certificate_entry(str(party), party.id, certificate)], None)
+        """Put a renewal into the ledger, and remember an agency's newest certificate."""
+        newest = {"b_agency": party.id, "b_certificate": certificate}
+        effect = [Write.one(_SET_CERTIFICATE, newest)] if party.kind is PartyKind.NODE else []
+        await self._journal.record([self._certificate_entry(str(party), party.id, certificate)], effect)
+
+    async def recertify(self, claim: bytes, signature: bytes, certificate_request: bytes) -> bytes:
+        """Issue a certificate to an enrolled agency that comes back after its last one ran out.
+
+        Raises:
+            WardgateError: `MESSAGE_*`, `AGENCY_UNKNOWN` (not, or no longer, listed), `SIGNATURE_REJECTED`, or
+                `ENROLMENT_REFUSED`: away for too long, or a claim of another request or time.
+        """
+        now = self._clock()
+        agency = CertificateClaim.parse(claim).agency
+        key = self._directory.current().agency(agency).verify_key
+        verify_claim(claim, signature, certificate_request=certificate_request, key=key, now=now)
+        row = await self._find(agency)
+        if row is None or row.progress != Progress.APPROVED or self._directory.is_denied(agency):
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is not enrolled")
+        if datetime.fromtimestamp(now, UTC) > not_after(row.certificate) + self._absence:
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} was away for too long")
+        party = Party(PartyKind.NODE, agency)
+        certificate = self._issue(certificate_request, party)
+        await self.record_renewal(party, certificate)
+        return certificate
 
     async def revoke(self, agency: str, *, reason_code: str, operator: str, correlation_id: str) -> int:
         """Revoke an agency at once: deny list first, then the directory without it.

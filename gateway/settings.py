@@ -79,6 +79,13 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
         default_factory=list, description="Short names of those who may act as operators."
     )
     certificate_hours: int = Field(24, ge=1, le=24, description="Life of the certificates issued, hours.")
+    absence_days: int = Field(
+        30,
+        ge=0,
+        le=366,
+        description="So long after its last certificate ran out an agency that was off is certified anew by its own "
+        "signing key, days.",
+    )
     expiry_check_s: int = Field(5, ge=1, le=300, description="How often expired queries are settled, seconds.")
 
     @property
@@ -100,3 +107,8 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     def certificate_life(self) -> timedelta:
         """Life of the certificates issued."""
         return timedelta(hours=self.certificate_hours)
+
+    @property
+    def absence(self) -> timedelta:
+        """How long an agency may have been off and is certified anew."""
+        return timedelta(days=self.absence_days)

@@ -47,7 +47,7 @@ _AT_GATEWAY: Final[_Rows] = {
         "GetLinks",
     ),
 }
-_AT_ENROLMENT: Final[_Rows] = {(f"{WIRE}.EnrolmentService", frozenset({PartyKind.ANONYMOUS})): ("Enrol",)}
+_AT_ENROLMENT: Final[_Rows] = {(f"{WIRE}.EnrolmentService", frozenset({PartyKind.ANONYMOUS})): ("Enrol", "Recertify")}
 _AT_TRUSTEE: Final[_Rows] = {
     (f"{WIRE}.TrusteeService", frozenset({PartyKind.GATEWAY})): (
         "EvaluateBatch",

@@ -62,6 +62,17 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
             trust_bundle=self._trust_bundle if enrolled.certificate else b"",
         )
 
+    async def Recertify(
+        self, request: enrolment_pb2.RecertifyRequest, context: Context
+    ) -> enrolment_pb2.RecertifyResponse:
+        """Certify anew an enrolled agency whose certificate ran out."""
+        certificate = await self._desk.recertify(
+            _limit(request.claim, "claim"),
+            request.claim_signature,
+            _limit(request.certificate_request, "certificate request"),
+        )
+        return enrolment_pb2.RecertifyResponse(certificate_chain=certificate, trust_bundle=self._trust_bundle)
+
 
 class CertificateServicer(enrolment_pb2_grpc.CertificateServiceServicer):
     """Renewal over the certificate that is about to expire."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from federation.certificate_claim import FRESH_S, make_claim
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
@@ -203,6 +204,62 @@ async def test_renewal_keeps_the_identity_and_is_for_the_listed_alone(world: Wor
     with pytest.raises(WardgateError) as caught:
         world.desk.renew(school, request)
     assert caught.value.code is ErrorCode.AGENCY_UNKNOWN
+
+
+def claimed(world: World, agency: str = SCHOOL, *, about: bytes = b"", at: float | None = None) -> tuple[bytes, ...]:
+    """What an agency sends whose certificate ran out."""
+    request = make_request(PrivateKey.generate(), f"wardgate://node/{agency}")
+    key = world.secrets.parties[agency].signing
+    return *make_claim(agency, about or request, key=key, now=world.clock() if at is None else at), request
+
+
+async def test_an_agency_whose_certificate_ran_out_is_certified_anew_by_its_signing_key(world: World) -> None:
+    world.clock.now += 3 * 24 * 3600
+    certificate = await world.desk.recertify(*claimed(world))
+    assert identity_of(certificate) == f"wardgate://node/{SCHOOL}"
+    assert (await world.entries())[-1].kind is EntryKind.CERTIFICATE_ISSUED
+
+
+@pytest.mark.parametrize("since_renewal_s", [0, 10 * 24 * 3600])
+@pytest.mark.parametrize("too_long", [False, True])
+async def test_an_agency_comes_back_within_a_month_of_its_newest_certificate(
+    world: World, since_renewal_s: int, *, too_long: bool
+) -> None:
+    if since_renewal_s:
+        world.clock.now += since_renewal_s
+        await world.desk.recertify(*claimed(world))
+    world.clock.now += (1 + 30) * 24 * 3600 + int(too_long)  # a certificate's life, and the month
+    if too_long:
+        await refused(world.desk.recertify(*claimed(world)))
+    else:
+        await world.desk.recertify(*claimed(world))
+
+
+async def test_only_the_listed_key_claims_a_certificate_for_this_request_and_now(world: World) -> None:
+    claim, signature, request = claimed(world)
+    other = make_request(PrivateKey.generate(), f"wardgate://node/{SCHOOL}")
+    police = world.secrets.parties[POLICE].signing
+    before = len(await world.entries())
+    await refused(world.desk.recertify(claim, signature, other))
+    await refused(world.desk.recertify(*claimed(world, about=other)))
+    await refused(
+        world.desk.recertify(claim, police.sign("certificate-claim", claim), request), ErrorCode.SIGNATURE_REJECTED
+    )
+    await refused(
+        world.desk.recertify(claim, world.secrets.parties[SCHOOL].signing.sign("batch", claim), request),
+        ErrorCode.SIGNATURE_REJECTED,
+    )
+    for away_s in (FRESH_S, -FRESH_S):
+        await world.desk.recertify(*claimed(world, at=world.clock() + away_s))
+        await refused(world.desk.recertify(*claimed(world, at=world.clock() + away_s + (1 if away_s > 0 else -1))))
+    await refused(world.desk.recertify(b"{}", signature, request), ErrorCode.MESSAGE_MALFORMED)
+    assert len(await world.entries()) == before + 2
+
+
+async def test_a_revoked_agency_is_not_certified_anew(world: World) -> None:
+    world.clock.now += 3 * 24 * 3600
+    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
+    await refused(world.desk.recertify(*claimed(world)), ErrorCode.AGENCY_UNKNOWN)
 
 
 async def test_revocation_denies_and_delists_and_survives_a_restart(store_url: str, policy: PolicyPoint) -> None:

@@ -571,6 +571,7 @@ async def _compose(
         trustee=trustee,
         signing_key=secrets.signing,
         certificate_life=timedelta(hours=24),
+        absence=timedelta(days=30),
         clock=clock,
     )
     return World(

@@ -3,10 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agency_node.keychain import TLS_CHAIN, load_keychain
+from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
+from gateway.keychain import load_keychain as load_gateway_keychain
+from gateway.settings import GatewaySettings
+from keys.certificates import not_after
+from keys.keyring import Keyring
 from tests.support.box import KNOWN, Box, box, until
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -129,6 +136,33 @@ def test_a_dead_agency_is_unreachable_and_never_nothing_held(region: Box) -> Non
 
     region.restart("small-yjs")
     assert final_picture(region, picture["query_id"]) == WHOLE
+
+
+def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itself(region: Box) -> None:
+    region.kill("small-yjs")
+    keyring = Keyring(NodeSettings.load(region.folder.node_config("small-yjs")).keys_dir)
+    keyring.publish(TLS_CHAIN, ran_out(region, "small-yjs"))
+
+    region.restart("small-yjs")
+    until(lambda: links(region)["small-yjs"], wait_s=60, pause_s=0.2)
+
+    assert not_after(keyring.published(TLS_CHAIN)) > datetime.now(UTC)
+    picture = region.ask(KNOWN)
+    assert final_picture(region, picture["query_id"]) == WHOLE
+    issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
+    assert issued[-1]["actor"] == "node/small-yjs"
+
+
+def ran_out(region: Box, agency: str) -> bytes:
+    """A certificate as the agency had it when it was switched off two days ago."""
+    settings = NodeSettings.load(region.folder.node_config(agency))
+    gateway = GatewaySettings.load(region.folder.gateway_config)
+    return load_gateway_keychain(Keyring(gateway.keys_dir)).authority.issue(
+        load_keychain(Keyring(settings.keys_dir)).certificate_request(settings.party),
+        identity=settings.party.uri,
+        lifetime=timedelta(hours=24),
+        now=datetime.now(UTC) - timedelta(days=2),
+    )
 
 
 def test_an_agency_that_hangs_is_not_answered_for(region: Box) -> None:

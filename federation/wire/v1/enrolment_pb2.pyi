@@ -37,6 +37,58 @@ ENROLMENT_STATE_REJECTED: EnrolmentState.ValueType  # 3
 Global___EnrolmentState: _TypeAlias = EnrolmentState  # noqa: Y015
 
 @_typing.final
+class RecertifyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_FIELD_NUMBER: _builtins.int
+    CLAIM_SIGNATURE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_REQUEST_FIELD_NUMBER: _builtins.int
+    claim: _builtins.bytes
+    """Canonical JSON of the claim: agency, hash of the certificate request, time."""
+    claim_signature: _builtins.bytes
+    """Ed25519 by the agency's signing key as the directory has it."""
+    certificate_request: _builtins.bytes
+    """PEM."""
+    def __init__(
+        self,
+        *,
+        claim: _builtins.bytes = ...,
+        claim_signature: _builtins.bytes = ...,
+        certificate_request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "claim", b"claim", "claim_signature", b"claim_signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecertifyRequest: _TypeAlias = RecertifyRequest  # noqa: Y015
+
+@_typing.final
+class RecertifyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_CHAIN_FIELD_NUMBER: _builtins.int
+    TRUST_BUNDLE_FIELD_NUMBER: _builtins.int
+    certificate_chain: _builtins.bytes
+    """PEM chain."""
+    trust_bundle: _builtins.bytes
+    """PEM bundle of trusted roots."""
+    def __init__(
+        self,
+        *,
+        certificate_chain: _builtins.bytes = ...,
+        trust_bundle: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_chain", b"certificate_chain", "trust_bundle", b"trust_bundle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecertifyResponse: _TypeAlias = RecertifyResponse  # noqa: Y015
+
+@_typing.final
 class EnrolRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -40,6 +40,11 @@ class EnrolmentServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.EnrolRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.EnrolResponse.FromString,
                 _registered_method=True)
+        self.Recertify = channel.unary_unary(
+                '/federation.wire.v1.EnrolmentService/Recertify',
+                request_serializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.RecertifyRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.RecertifyResponse.FromString,
+                _registered_method=True)
 
 
 class EnrolmentServiceServicer:
@@ -53,6 +58,13 @@ class EnrolmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Recertify(self, request, context):
+        """Certifies an enrolled agency anew whose certificate ran out while its node was off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnrolmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
                     servicer.Enrol,
                     request_deserializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.EnrolRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.EnrolResponse.SerializeToString,
+            ),
+            'Recertify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Recertify,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.RecertifyRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.RecertifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class EnrolmentService:
             '/federation.wire.v1.EnrolmentService/Enrol',
             federation_dot_wire_dot_v1_dot_enrolment__pb2.EnrolRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_enrolment__pb2.EnrolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Recertify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.EnrolmentService/Recertify',
+            federation_dot_wire_dot_v1_dot_enrolment__pb2.RecertifyRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_enrolment__pb2.RecertifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class EnrolmentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
     Enrol: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]
     """Presents a one-time token with a certificate request and a signed key statement."""
+    Recertify: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RecertifyRequest, _enrolment_pb2.RecertifyResponse]
+    """Certifies an enrolled agency anew whose certificate ran out while its node was off."""
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
@@ -43,6 +45,8 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enrol: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]  # type: ignore[assignment]
     """Presents a one-time token with a certificate request and a signed key statement."""
+    Recertify: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RecertifyRequest, _enrolment_pb2.RecertifyResponse]  # type: ignore[assignment]
+    """Certifies an enrolled agency anew whose certificate ran out while its node was off."""
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Enrolment is served on its own port, server-authenticated TLS only: the caller has no certificate yet."""
@@ -54,6 +58,14 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.EnrolResponse, _abc.Awaitable[_enrolment_pb2.EnrolResponse]]:
         """Presents a one-time token with a certificate request and a signed key statement."""
+
+    @_abc_1.abstractmethod
+    def Recertify(
+        self,
+        request: _enrolment_pb2.RecertifyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrolment_pb2.RecertifyResponse, _abc.Awaitable[_enrolment_pb2.RecertifyResponse]]:
+        """Certifies an enrolled agency anew whose certificate ran out while its node was off."""
 
 def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

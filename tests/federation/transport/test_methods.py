@@ -59,7 +59,9 @@ def test_only_enrolment_is_open_to_the_anonymous() -> None:
         if PartyKind.ANONYMOUS in callers
     }
 
-    assert open_rows == {(ServerRole.ENROLMENT, "/federation.wire.v1.EnrolmentService/Enrol")}
+    assert open_rows == {
+        (ServerRole.ENROLMENT, f"/federation.wire.v1.EnrolmentService/{method}") for method in ("Enrol", "Recertify")
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""An agency's signed wish for a certificate, where the one it has ran out: its signing key speaks for it. Pure.
+
+A certificate is renewed over the one before. A node that was off for longer than its certificate lives has none to
+renew over, but still the signing key that the directory lists and that its every query and answer is signed with.
+"""
+
+from typing import ClassVar, Final, Literal
+
+from federation.document import AgencyName, Document, Hex32, Instant
+from federation.errors import ErrorCode, WardgateError
+from federation.query import verify_signed
+from keys import domains
+from keys.digest import sha256
+from keys.signing import SigningKey, VerifyKey
+
+FRESH_S: Final = 300
+"""How old, or how far ahead, a claim may be: clocks differ, and what somebody saw on its way is soon worth nothing."""
+
+
+class CertificateClaim(Document):
+    """Which agency asks, for which certificate request, when."""
+
+    MAX_BYTES: ClassVar[int] = 1024
+
+    v: Literal[1] = 1
+    agency: AgencyName
+    request_sha256: Hex32
+    claimed_at: Instant
+
+
+def make_claim(agency: str, certificate_request: bytes, *, key: SigningKey, now: float) -> tuple[bytes, bytes]:
+    """A claim and its signature.
+
+    Args:
+        agency: Who asks.
+        certificate_request: PEM.
+        key: The agency's signing key.
+        now: Seconds since the epoch.
+    """
+    claim = CertificateClaim(agency=agency, request_sha256=sha256(certificate_request), claimed_at=int(now)).canonical()
+    return claim, key.sign(domains.CERTIFICATE_CLAIM, claim)
+
+
+def verify_claim(content: bytes, signature: bytes, *, certificate_request: bytes, key: VerifyKey, now: float) -> None:
+    """Check a claim against the agency's verify key of the directory.
+
+    Raises:
+        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`; `ENROLMENT_REFUSED`: of another request, or of another time.
+    """
+    claim = CertificateClaim.parse(content)
+    verify_signed(key, signature, domains.CERTIFICATE_CLAIM, content)
+    if claim.request_sha256 != sha256(certificate_request):
+        raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "the claim is about another certificate request")
+    if abs(claim.claimed_at - now) > FRESH_S:
+        raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "the claim is of another time")
