@@ -25,6 +25,8 @@ import rfc8785
 from jsonschema import Draft202012Validator
 from opapywasm import OpaWasmPolicy
 
+from tools.reference_data import ReferenceDataError, reference_documents
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "policies"
 DIST: Final = SOURCE / "dist"
@@ -128,11 +130,11 @@ def check_data() -> None:
     Raises:
         BuildError: One does not, or has none.
     """
-    for path in sorted((SOURCE / "reference").glob("*/data.json")):
-        schema = published_schema(SOURCE / "schemas" / f"data.{path.parent.name}.json")
-        for error in Draft202012Validator(schema).iter_errors(read_json(path)):
+    for name, document in reference().items():
+        schema = published_schema(SOURCE / "schemas" / f"data.{name}.json")
+        for error in Draft202012Validator(schema).iter_errors(document):
             place = "/".join(str(step) for step in error.absolute_path)
-            raise BuildError(f"{path.relative_to(ROOT)}: {place}: {error.message}")
+            raise BuildError(f"reference {name}: {place}: {error.message}")
 
 
 def published_schema(path: Path) -> Json:
@@ -189,8 +191,19 @@ def bundle_files(*, tests: bool) -> dict[str, bytes]:
 
 def reference_data() -> bytes:
     """All reference data as one document."""
-    documents = {path.parent.name: read_json(path) for path in (SOURCE / "reference").glob("*/data.json")}
-    return to_json({"reference": documents})
+    return to_json({"reference": reference()})
+
+
+def reference() -> dict[str, Json]:
+    """The documents of reference data by name, every default spelt out.
+
+    Raises:
+        BuildError: A row is not written as its document is.
+    """
+    try:
+        return reference_documents(SOURCE / "reference")
+    except ReferenceDataError as error:
+        raise BuildError(f"reference {error}") from error
 
 
 def compile_module(opa: Opa) -> bytes:

@@ -160,7 +160,7 @@ def test_a_broken_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert stale(files) == []
     limits = copy / "reference" / "limits" / "data.json"
     limits.write_text(json.dumps({**REFERENCE["limits"], "looks_day": {"alert": 0, "refuse": 1}}))
-    with pytest.raises(BuildError, match="limits"):
+    with pytest.raises(BuildError, match="reference limits"):
         built_files(opa, accept=False)
 
 
