@@ -154,6 +154,8 @@ def holding_reviews(
         record = by_ref.get(review.ref)
         if record is None or review.digest != record_digest(vault, record):
             continue
-        read = HumanReview("withhold" if review.decision == "withhold" else "release", review.reviewer, review.expires_at)
+        read = HumanReview(
+            "withhold" if review.decision == "withhold" else "release", review.reviewer, review.expires_at
+        )
         found[review.ref] = max(found.get(review.ref, read), read, key=_weight)
     return found

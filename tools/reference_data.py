@@ -1,4 +1,4 @@
-"""Reference data of the policy bundle: from the rows as people write them to the rows as rules read them. Pure but for reading.
+"""Reference data of the policy bundle: from the rows as people write them to the rows as rules read them.
 
 A folder of `policies/reference` is one document; its files hold the document's rows between them. Where a folder has a
 `defaults.json`, a row says only how it differs from it, and what many entries of a row have in common is written once:

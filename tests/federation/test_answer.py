@@ -47,8 +47,8 @@ def an_answer(*, reasons: int = 0, outcome: Outcome = Outcome.NOTHING_HELD, note
     reason = {"code": "A" * 64, "audience": "both", "severity": "info"}
     return Answer.model_validate(
         {
-            "query_id": QUERY, "outcome": outcome, "records": [], "reasons": [reason] * reasons, "obligations": [], "processing": [],
-            "contact": None, "period_covered": Period(start="2021-11-22", end="2026-11-22"), "context_note": note,
+            "query_id": QUERY, "outcome": outcome, "records": [], "reasons": [reason] * reasons, "obligations": [],
+            "processing": [], "contact": None, "period_covered": Period(start="2021-11-22", end="2026-11-22"), "context_note": note,
             "identifier_state": IdentifierState.PRESENT, "answered_at": NOW,
         },
         strict=False,

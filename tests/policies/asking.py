@@ -68,11 +68,13 @@ def query(purpose: str, role: str, *, most: int = 64) -> Json:
         "direction": "request",
         "urgency": row["urgencies"][0],
         "area": "testshire",
-        "categories": [{"name": name, "tier": row["categories"][name]["highest_tier"]} for name in plain_categories(purpose)[:most]],
+        "categories": [
+            {"name": name, "tier": row["categories"][name]["highest_tier"]} for name in plain_categories(purpose)[:most]
+        ],
         "period": {"from": date(2024, 11, 22), "to": TODAY},
         "attestations": attestations(purpose),
         "approvals": approvals(purpose, role),
-        "family_informed": sorted(families[0] & families[1], reverse=True)[0],
+        "family_informed": max(families[0] & families[1]),
         "break_glass": row["break_glass"]["codes"][0] if required else "",
         "issued_at": NOW - 5,
         "expires_at": NOW + 86_400,
@@ -132,7 +134,7 @@ def requester_input(purpose: str, invocation: tuple[str, str, str] | None = None
     return {**asked, "user": user}
 
 
-def record(purpose: str, category: str, ref: str = "r1", **changes: Any) -> Json:
+def record(category: str, ref: str = "r1", **changes: Any) -> Json:
     """A record about the child with every field of its category, dated within the period."""
     return {
         "ref": ref,
@@ -172,6 +174,6 @@ def node_input(purpose: str, category: str, **changes: Any) -> Json:
         "responder": agency("asked", kind, responder_class(purpose)),
         "gateway": {"categories": [{"name": category, "tier": TIERS[-1]}], "obligations": []},
         "overlay": overlay,
-        "records": [record(purpose, category, **changes)],
+        "records": [record(category, **changes)],
         "review": [],
     }

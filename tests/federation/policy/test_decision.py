@@ -29,7 +29,8 @@ NOTE = {"code": "WITHIN_PURPOSE", "audience": "both", "severity": "info"}
 DENIAL = {"code": "NOT_ENTITLED", "audience": "both", "severity": "denial"}
 DUTY = {"id": "rejustify_after", "type": "deadline", "mandatory": True, "params": {"after_s": 60}}
 
-SILENT = {"processing": [], "enquiry": {"outcome": "never", "after_s": 0, "audience": []}}
+NOBODY: JsonObject = {"outcome": "never", "after_s": 0, "audience": []}
+SILENT: JsonObject = {"processing": [], "enquiry": NOBODY}
 
 Judge = Callable[..., tuple[Decision, bytes]]
 
@@ -377,7 +378,9 @@ def test_a_referral_may_be_hidden_or_shown(judge: Judge) -> None:
         assert decision.records[0].effect is Effect.REFER
 
 
-@pytest.mark.parametrize("grounds", [{}, {"end_date": "default_tier"}, {"start_date": "default_tier", "x": "highest_tier"}])
+@pytest.mark.parametrize(
+    "grounds", [{}, {"end_date": "default_tier"}, {"start_date": "default_tier", "x": "highest_tier"}]
+)
 def test_each_field_of_a_record_has_its_ground_and_nothing_else_has(judge: Judge, grounds: dict[str, str]) -> None:
     released = {**withheld("r0"), "effect": "permit", "tier": "T1", "fields": ["start_date"]}
     sound = {**released, "grounds": {"start_date": "default_tier"}}
@@ -389,7 +392,7 @@ def test_each_field_of_a_record_has_its_ground_and_nothing_else_has(judge: Judge
 
 def test_who_may_learn_of_a_question_is_said_in_known_words(judge: Judge, golden: dict[EntryPoint, JsonObject]) -> None:
     for entry_point in (EntryPoint.REQUESTER, EntryPoint.GATEWAY, EntryPoint.NODE):
-        for enquiry in ({}, {**SILENT["enquiry"], "outcome": "perhaps"}, {**SILENT["enquiry"], "after_s": -1}):
+        for enquiry in ({}, {**NOBODY, "outcome": "perhaps"}, {**NOBODY, "after_s": -1}):
             assert_denied(judge({**golden[entry_point], "enquiry": enquiry}, entry_point)[0], Failure.BAD_RESULT)
 
 
