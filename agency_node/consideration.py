@@ -29,7 +29,7 @@ POLICY_DEADLINE_S: Final = 2.0
 HumanDecision = Literal["release", "withhold"]
 
 _REASONS: Final[Mapping[HumanDecision, str]] = {"release": "considered", "withhold": "more_detrimental"}
-"""What the inbox asks a person: to release, or to withhold because disclosure would be more detrimental to the child."""
+"""What the inbox asks: to release, or to withhold because disclosure would be more detrimental to the child."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from tools.build_policies import (
     Opa,
     built_files,
     bundle_files,
-    pack,
     published_schema,
     stage,
     stale,
     to_json,
 )
+from tools.packing import pack
 
 IMPURE = "package wardgate.node\n\nimpure := time.now_ns()\n"
 
