@@ -172,6 +172,19 @@ referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 }
 
 # METADATA
+# title: Somebody else's record without their contact
+# description: In any category, what is about somebody other than the child travels only with that person's contact with the child.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(1) (another individual, relating to the child)
+#   reason_code: THIRD_PARTY_WITHOUT_CONTEXT
+referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
+	some record in input.records
+	record.relation != "subject"
+	not _released(record)
+	not _context_given(record)
+}
+
+# METADATA
 # title: Existence shielded by category
 # description: Until a person releases a record of this category, the answer shows nothing of it.
 # custom:

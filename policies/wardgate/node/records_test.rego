@@ -248,3 +248,12 @@ test_an_alleged_perpetrator_is_reached_only_by_purposes_that_say_so if {
 	other := fixtures.with_record(_consent, {"relation": "alleged_perpetrator"})
 	_codes(_record_decision(other)) == ["RELATION_NOT_COVERED"]
 }
+
+test_what_is_about_somebody_else_travels_with_their_contact if {
+	known := fixtures.with_record(fixtures.node, {"relation": "parent", "contact_level": "none"})
+	_record_decision(known).effect == "permit"
+	unknown := fixtures.with_record(fixtures.node, {"relation": "parent", "contact_level": "unknown"})
+	_codes(_record_decision(unknown)) == ["THIRD_PARTY_WITHOUT_CONTEXT"]
+	about_the_child := fixtures.with_record(fixtures.node, {"contact_level": "unknown"})
+	_record_decision(about_the_child).effect == "permit"
+}
