@@ -5,7 +5,7 @@ handling flag: some flags reach every record of the child. All records of a chil
 are too many for that, each evaluation holds at least one carrier of every flag, so that none decides without a flag.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -19,13 +19,42 @@ from federation.directory import AgencyDescriptor
 from federation.policy.decision import NodeDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.policy.results import Existence
+from federation.policy.results import Enquiry, Existence
 from federation.policy_input import agency_input, policy_time, query_input, requester_input
+from federation.vocabulary import EnquiryOutcome
 
 POLICY_DEADLINE_S: Final = 2.0
 """A decision takes about a millisecond; one that takes seconds is a fault and denies."""
 
 HumanDecision = Literal["release", "withhold"]
+
+_REASONS: Final[Mapping[HumanDecision, str]] = {"release": "considered", "withhold": "more_detrimental"}
+"""What the inbox asks: to release, or to withhold because disclosure would be more detrimental to the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class HumanReview:
+    """What a person of this agency decided of one record.
+
+    Attributes:
+        decision: Release or withhold.
+        reviewer: Who decided.
+        expires_at: Seconds since the epoch at which the decision ends.
+    """
+
+    decision: HumanDecision
+    reviewer: str
+    expires_at: int
+
+    def policy_input(self, ref: str) -> JsonObject:
+        """The review as `wardgate/node/decision` sees it."""
+        return {
+            "ref": ref,
+            "decision": self.decision,
+            "reason": _REASONS[self.decision],
+            "reviewer": self.reviewer,
+            "expires_at": self.expires_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +72,7 @@ class Circumstances:
     responder: AgencyDescriptor
     overlay: Overlay
     counters: CounterView
-    reviews: Mapping[str, HumanDecision]
+    reviews: Mapping[str, HumanReview]
     now: float
 
 
@@ -106,8 +135,14 @@ def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstan
         },
         "overlay": by.overlay.policy_input(),
         "records": [record.descriptor() for record in records],
-        "review": [{"ref": ref, "decision": by.reviews[ref]} for ref in sorted(by.reviews) if ref in refs],
+        "review": [by.reviews[ref].policy_input(ref) for ref in sorted(by.reviews) if ref in refs],
     }
+
+
+def strictest(enquiries: Iterable[Enquiry]) -> Enquiry:
+    """Of several, the one under which the fewest learn of the question, and the latest."""
+    order = list(EnquiryOutcome)
+    return max(enquiries, key=lambda enquiry: (order.index(enquiry.outcome), enquiry.after_s))
 
 
 async def consider(
@@ -138,6 +173,8 @@ def join(records: tuple[HeldRecord, ...], evaluations: Sequence[Evaluated[NodeDe
         reasons=first.reasons,
         obligations=first.obligations,
         expires_in_s=min(evaluation.decision.expires_in_s for evaluation in evaluations),
+        processing=first.processing,
+        enquiry=strictest(evaluation.decision.enquiry for evaluation in evaluations),
         records=() if failed else tuple(decided[record.ref] for record in records),
         existence=Existence.VISIBLE if visible and not failed else Existence.HIDDEN,
     )

@@ -85,6 +85,7 @@ def disclose(
         records=list(_disclosed(released)),
         reasons=_reasons(reasons),
         obligations=[_given(item) for item in told(owed)],
+        processing=list(decision.processing),
         contact=contact_for(contacts, owed) if released else None,
         period_covered=occasion.header.period,
         context_note="",

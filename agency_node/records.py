@@ -107,6 +107,9 @@ class HeldRecord:
             "relation": self.relation,
             "contact_level": self.contact_level,
             "handling_code": self.handling_code,
+            # No source names users yet: under flags that ask for them, a person decides.
+            "barred_users": [],
+            "permitted_users": [],
         }
 
     def content(self) -> JsonObject:

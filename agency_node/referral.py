@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from agency_node.consideration import Considered, HumanDecision
+from agency_node.consideration import Considered, HumanReview
 from agency_node.duties import is_shielded
 from agency_node.lookup import Found
 from agency_node.records import HeldRecord
@@ -140,15 +140,22 @@ def _query(task: VerifiedTask, question: Question) -> JsonObject:
     }
 
 
+def _weight(review: HumanReview) -> tuple[bool, int]:
+    return review.decision == "withhold", review.expires_at
+
+
 def holding_reviews(
     records: Iterable[HeldRecord], reviews: Iterable[HeldReview], vault: Vault
-) -> dict[str, HumanDecision]:
-    """Human decisions that hold for these records as they are now; of two, withholding counts."""
+) -> dict[str, HumanReview]:
+    """Human decisions that hold for these records as they are now; of two, withholding counts, then the longer one."""
     by_ref = {record.ref: record for record in records}
-    found: dict[str, HumanDecision] = {}
+    found: dict[str, HumanReview] = {}
     for review in reviews:
         record = by_ref.get(review.ref)
         if record is None or review.digest != record_digest(vault, record):
             continue
-        found[review.ref] = "withhold" if "withhold" in {review.decision, found.get(review.ref)} else "release"
+        read = HumanReview(
+            "withhold" if review.decision == "withhold" else "release", review.reviewer, review.expires_at
+        )
+        found[review.ref] = max(found.get(review.ref, read), read, key=_weight)
     return found

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agency_node.consideration import Circumstances, Considered, HumanDecision, consider
+from agency_node.consideration import Circumstances, Considered, HumanReview, consider
 from agency_node.lookup import Found
 from agency_node.referral import holding_reviews
 from agency_node.responder import Responder
@@ -80,7 +80,7 @@ class Weighing:
             break_glass_day=max(view.break_glass_day - (own if header.break_glass else 0), 0),
         )
 
-    async def _reviews(self, header: QueryHeader, found: Found, now: int) -> dict[str, HumanDecision]:
+    async def _reviews(self, header: QueryHeader, found: Found, now: int) -> dict[str, HumanReview]:
         if not found.records:
             return {}
         async with store_errors("reviews"), self._reading.connect() as connection:

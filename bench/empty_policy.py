@@ -22,7 +22,14 @@ FOLDER: Final = Path(__file__).parent / "empty_bundle"
 DIST: Final = Path(__file__).parents[1] / "policies" / "dist"
 COMPILED: Final = ("policy.wasm", "bundle.tar.gz")
 LABEL: Final = "bench-empty-1"
-_PERMISSION: Final = {"effect": "permit", "reasons": [], "obligations": [], "expires_in_s": 60}
+_PERMISSION: Final = {
+    "effect": "permit",
+    "reasons": [],
+    "obligations": [],
+    "expires_in_s": 60,
+    "processing": [],
+    "enquiry": {"outcome": "notify", "after_s": 0, "audience": []},
+}
 
 
 def install_empty(target: Path, key: SigningKey) -> VerifiedBundle:

@@ -7,8 +7,9 @@ from pydantic import Field
 from federation import limits
 from federation.document import AgencyName, Code, Document, Hex32, Instant, Uuid
 from federation.errors import ErrorCode, WardgateError
-from federation.policy.results import Audience, Severity
+from federation.policy.results import MAX_ENQUIRY_DELAY_S, Audience, Severity
 from federation.query import CategoryAsked, verify_signed
+from federation.vocabulary import EnquiryOutcome
 from keys import domains
 from keys.digest import sha256
 from keys.signing import VerifyKey
@@ -31,6 +32,14 @@ class ObligationGiven(Document):
     params: dict[str, str | int | bool | list[str]]
 
 
+class EnquiryGiven(Document):
+    """Who may learn that the question was asked: after `after_s` seconds, or nobody."""
+
+    outcome: EnquiryOutcome
+    after_s: Annotated[int, Field(ge=0, le=MAX_ENQUIRY_DELAY_S)]
+    audience: list[Code]
+
+
 class TargetDecision(Document):
     """The gateway's decision for one responder. The responder may only narrow it."""
 
@@ -43,7 +52,12 @@ class TargetDecision(Document):
 
 
 class AdmissionRecord(Document):
-    """The decision as a whole; `decisions` maps each responder to the SHA-256 of its `TargetDecision`."""
+    """The decision as a whole; `decisions` maps each responder to the SHA-256 of its `TargetDecision`.
+
+    Attributes:
+        processing: Conditions of data protection law on which the requester relies.
+        enquiry: Who may learn that the question was asked.
+    """
 
     v: Literal[1] = 1
     query_sha256: Hex32
@@ -54,6 +68,8 @@ class AdmissionRecord(Document):
     effect: Literal["permit", "deny"]
     reasons: list[ReasonGiven]
     obligations: list[ObligationGiven]
+    processing: list[Code]
+    enquiry: EnquiryGiven
     decisions: dict[AgencyName, Hex32]
 
 

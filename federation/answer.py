@@ -57,7 +57,11 @@ class DisclosedRecord(Document):
 
 
 class Answer(Document):
-    """What one responder says to one query; read by the requester alone."""
+    """What one responder says to one query; read by the requester alone.
+
+    Attributes:
+        processing: Conditions of data protection law on which the responder relies; alike whatever is held.
+    """
 
     MAX_BYTES: ClassVar[int] = limits.MAX_ANSWER_BYTES
 
@@ -67,6 +71,7 @@ class Answer(Document):
     records: list[DisclosedRecord]
     reasons: list[ReasonGiven]
     obligations: list[ObligationGiven]
+    processing: list[Code]
     contact: Contact | None
     period_covered: Period
     context_note: Text

@@ -53,6 +53,8 @@ def query_input(header: QueryHeader) -> JsonObject:
     return {
         "id": header.query_id,
         "purpose": header.purpose,
+        # A query is asked for; nothing carries a disclosure of the holder's own motion yet.
+        "direction": "request",
         "urgency": header.urgency.value,
         "area": header.area,
         "categories": [{"name": item.name, "tier": item.tier.value} for item in header.categories],

@@ -81,6 +81,14 @@ class FamilyInformed(StrEnum):
     NOT_PRACTICABLE = "not_practicable"
 
 
+class EnquiryOutcome(StrEnum):
+    """Whether the child or family may learn that a question was asked: at once, after a time, or not at all."""
+
+    NOTIFY = "notify"
+    DELAY = "delay"
+    NEVER = "never"
+
+
 class IdentifierState(StrEnum):
     """Children Act 2004 s.16LC: how the consistent identifier travels with a message."""
 

@@ -6,7 +6,7 @@ Python re-implements no rule. What policy did not permit, or permitted without a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
+from federation.admission import AdmissionRecord, EnquiryGiven, ObligationGiven, ReasonGiven, TargetDecision
 from federation.canonical import JsonObject
 from federation.counters import CounterView
 from federation.directory import AgencyDescriptor
@@ -86,6 +86,12 @@ def admit(
         effect="permit" if permitted_responders else "deny",
         reasons=reasons_given(decision.reasons),
         obligations=obligations_given(decision.obligations),
+        processing=list(decision.processing),
+        enquiry=EnquiryGiven(
+            outcome=decision.enquiry.outcome,
+            after_s=decision.enquiry.after_s,
+            audience=list(decision.enquiry.audience),
+        ),
         decisions={responder: sha256(content) for responder, content in decisions},
     )
     content = record.canonical()

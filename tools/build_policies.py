@@ -9,21 +9,22 @@ Usage: `build_policies.py [--opa PATH] [--check | --accept-golden]`.
 
 import argparse
 import hashlib
-import io
 import json
 import logging
 import subprocess
 import sys
 import tarfile
 import tempfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import rfc8785
 from jsonschema import Draft202012Validator
 from opapywasm import OpaWasmPolicy
+
+from tools.packing import pack
+from tools.reference_data import ReferenceDataError, reference_documents
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "policies"
@@ -128,11 +129,11 @@ def check_data() -> None:
     Raises:
         BuildError: One does not, or has none.
     """
-    for path in sorted((SOURCE / "reference").glob("*/data.json")):
-        schema = published_schema(SOURCE / "schemas" / f"data.{path.parent.name}.json")
-        for error in Draft202012Validator(schema).iter_errors(read_json(path)):
+    for name, document in reference().items():
+        schema = published_schema(SOURCE / "schemas" / f"data.{name}.json")
+        for error in Draft202012Validator(schema).iter_errors(document):
             place = "/".join(str(step) for step in error.absolute_path)
-            raise BuildError(f"{path.relative_to(ROOT)}: {place}: {error.message}")
+            raise BuildError(f"reference {name}: {place}: {error.message}")
 
 
 def published_schema(path: Path) -> Json:
@@ -189,8 +190,19 @@ def bundle_files(*, tests: bool) -> dict[str, bytes]:
 
 def reference_data() -> bytes:
     """All reference data as one document."""
-    documents = {path.parent.name: read_json(path) for path in (SOURCE / "reference").glob("*/data.json")}
-    return to_json({"reference": documents})
+    return to_json({"reference": reference()})
+
+
+def reference() -> dict[str, Json]:
+    """The documents of reference data by name, every default spelt out.
+
+    Raises:
+        BuildError: A row is not written as its document is.
+    """
+    try:
+        return reference_documents(SOURCE / "reference")
+    except ReferenceDataError as error:
+        raise BuildError(f"reference {error}") from error
 
 
 def compile_module(opa: Opa) -> bytes:
@@ -216,27 +228,6 @@ def compile_module(opa: Opa) -> bytes:
         if set(policy.entrypoints) != {entry_path(entry) for entry in ENTRIES}:
             raise BuildError(f"the module's entry points are {', '.join(sorted(policy.entrypoints))}")
     return module
-
-
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """A tar.gz whose bytes depend on the files alone: fixed owner, mode and time, stored without compression."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return b"".join(_stored_gzip(raw.getvalue()))
-
-
-def _stored_gzip(content: bytes) -> Iterator[bytes]:
-    # Compressors differ between libraries and versions; stored blocks (RFC 1951 section 3.2.4) cannot.
-    yield b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-    for start in range(0, len(content), 0xFFFF):
-        block = content[start : start + 0xFFFF]
-        last = start + 0xFFFF >= len(content)
-        yield bytes([last]) + len(block).to_bytes(2, "little") + (0xFFFF ^ len(block)).to_bytes(2, "little") + block
-    yield zlib.crc32(content).to_bytes(4, "little") + (len(content) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def golden_decisions() -> list[Json]:

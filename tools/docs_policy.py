@@ -1,12 +1,12 @@
 """The policy guide: what the bundle's reference data and the rules' own annotations say, as pages for people."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tools.docs_reference import page, table
+from tools.reference_data import reference_documents
 
 Rows = Mapping[str, Any]
 
@@ -19,10 +19,7 @@ SOURCE: Final = "`policies/reference`"
 
 def policy_pages(root: Path) -> dict[str, str]:
     """Every page by its path below `docs/`."""
-    data: dict[str, Rows] = {
-        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((root / "policies" / "reference").glob("*/data.json"))
-    }
+    data: dict[str, Rows] = reference_documents(root / "policies" / "reference")
     makers: dict[str, tuple[str, Callable[[dict[str, Rows]], Iterator[str]]]] = {
         "purposes": ("Purposes", _purposes),
         "categories": ("Categories and their fields", _categories),

@@ -29,6 +29,7 @@ class Relation(StrEnum):
     HOUSEHOLD = "household"
     PARENT = "parent"
     OTHER = "other"
+    ALLEGED_PERPETRATOR = "alleged_perpetrator"
 
 
 class ContactLevel(StrEnum):

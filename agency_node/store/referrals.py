@@ -41,7 +41,8 @@ _CLOSE = (
     .values(state=bindparam("b_state"), decided_at=bindparam("b_at"))
 )
 _INSERT_REVIEW = insert(REVIEW)
-_REVIEWS = select(REVIEW.c.ref, REVIEW.c.digest, REVIEW.c.decision).where(
+_REVIEWS = select(REVIEW.c.ref, REVIEW.c.digest, REVIEW.c.decision, REVIEW.c.expires_at, REFERRAL.c.decided_by).where(
+    REVIEW.c.referral_id == REFERRAL.c.referral_id,
     REVIEW.c.requester == bindparam("requester"),
     REVIEW.c.purpose == bindparam("purpose"),
     REVIEW.c.expires_at > bindparam("now"),
@@ -144,6 +145,8 @@ class HeldReview:
     ref: str
     digest: str
     decision: str
+    reviewer: str
+    expires_at: int
 
 
 async def find_referral(connection: AsyncConnection, referral_id: str) -> StoredReferral | None:
@@ -200,7 +203,8 @@ async def reviews_for(
 ) -> list[HeldReview]:
     """Every review that may hold for a query."""
     values = {"requester": requester, "purpose": purpose, "query_ids": [query_id, ""], "now": now}
-    return [HeldReview(row.ref, row.digest, row.decision) for row in (await connection.execute(_REVIEWS, values)).all()]
+    rows = (await connection.execute(_REVIEWS, values)).all()
+    return [HeldReview(row.ref, row.digest, row.decision, row.decided_by, row.expires_at) for row in rows]
 
 
 async def forget_reasons(connection: AsyncConnection, before: int) -> int:

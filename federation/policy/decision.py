@@ -16,9 +16,11 @@ from federation.policy.checks import Asked, Inadmissible, check_records, check_s
 from federation.policy.engine import UNDEFINED, EntryPoint, Failure, RawDecision
 from federation.policy.results import (
     MAX_NAME_CHARS,
+    NOBODY,
     STRICT,
     Audience,
     Code,
+    Enquiry,
     Existence,
     Lifetime,
     Obligation,
@@ -27,7 +29,7 @@ from federation.policy.results import (
     Severity,
     TargetDecision,
 )
-from federation.vocabulary import Effect, Tier
+from federation.vocabulary import Effect, EnquiryOutcome, Tier
 
 MAX_RESULT_BYTES: Final = 2 * 1024 * 1024
 """500 records with their reasons are about 400 KiB."""
@@ -83,19 +85,32 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class RequesterDecision(Decision):
+class QueryDecision(Decision):
+    """What every entry point about a query says as well.
+
+    Attributes:
+        processing: Conditions of data protection law relied on: by the requester, or at a node by the responder.
+        enquiry: Who may learn that the question was asked.
+    """
+
+    processing: tuple[Code, ...]
+    enquiry: Enquiry
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class RequesterDecision(QueryDecision):
     """Whether this user may put this query at all."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class GatewayDecision(Decision):
+class GatewayDecision(QueryDecision):
     """What each responder may be asked, in the order of the input's targets."""
 
     targets: tuple[TargetDecision, ...]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class NodeDecision(Decision):
+class NodeDecision(QueryDecision):
     """What may be released, in the order of the input's records.
 
     Attributes:
@@ -131,14 +146,14 @@ def denial(failure: Failure, asked: Asked) -> Decision:
     reasons = (Reason(code=failure.value, audience=Audience.BOTH, severity=Severity.DENIAL),)
     match asked.entry_point:
         case EntryPoint.REQUESTER:
-            return RequesterDecision(Effect.DENY, reasons, (), 0)
+            return RequesterDecision(Effect.DENY, reasons, (), 0, (), NOBODY)
         case EntryPoint.AUDIT:
             return AuditDecision(Effect.DENY, reasons, (), 0, parts=())
         case EntryPoint.GATEWAY:
-            return GatewayDecision(Effect.DENY, reasons, (), 0, targets=_denied_targets(asked, reasons))
+            return GatewayDecision(Effect.DENY, reasons, (), 0, (), NOBODY, targets=_denied_targets(asked, reasons))
         case EntryPoint.NODE:
             records = _withheld_records(asked, reasons)
-            return NodeDecision(Effect.DENY, reasons, (), 0, records=records, existence=Existence.HIDDEN)
+            return NodeDecision(Effect.DENY, reasons, (), 0, (), NOBODY, records=records, existence=Existence.HIDDEN)
 
 
 def _denied_targets(asked: Asked, reasons: tuple[Reason, ...]) -> tuple[TargetDecision, ...]:
@@ -155,7 +170,9 @@ def _withheld_records(asked: Asked, reasons: tuple[Reason, ...]) -> tuple[Record
             effect=Effect.WITHHOLD,
             tier=Tier.T0,
             fields=(),
+            grounds={},
             redactions=(),
+            enquiry=EnquiryOutcome.NEVER,
             reasons=reasons,
             obligations=(),
         )

@@ -21,6 +21,7 @@ from federation.policy.decision import (
     Decision,
     GatewayDecision,
     NodeDecision,
+    QueryDecision,
     RequesterDecision,
 )
 from federation.policy.engine import Activation, EntryPoint, Failure, Health, PolicyEngine, RawDecision
@@ -204,6 +205,8 @@ class PolicyPoint:
             detail=raw.detail,
             reasons=decision.reasons,
             obligations=decision.obligations,
+            processing=decision.processing if isinstance(decision, QueryDecision) else (),
+            enquiry=decision.enquiry if isinstance(decision, QueryDecision) else None,
             evaluation_us=raw.evaluation_us,
         )
         if decision.failure is not None:

@@ -7,7 +7,7 @@ from typing import Final
 from federation.canonical import JsonObject
 from federation.policy.bundle import BundleId
 from federation.policy.engine import EngineIdentity, EntryPoint, Failure
-from federation.policy.results import Obligation, Reason
+from federation.policy.results import Enquiry, Obligation, Reason
 from federation.vocabulary import Effect
 
 VERSION: Final = 1
@@ -43,6 +43,8 @@ class DecisionRecord:
         detail: What failed, in names and numbers.
         reasons: The reasons of the decision as a whole.
         obligations: The obligations of the decision as a whole.
+        processing: Conditions of data protection law relied on; none in a denial or about a look at a ledger.
+        enquiry: Who may learn of the question; None where the decision is about no query.
         evaluation_us: Microseconds in the engine.
     """
 
@@ -63,6 +65,8 @@ class DecisionRecord:
     detail: str
     reasons: tuple[Reason, ...]
     obligations: tuple[Obligation, ...]
+    processing: tuple[str, ...]
+    enquiry: Enquiry | None
     evaluation_us: int
 
     def body(self) -> JsonObject:
@@ -86,6 +90,8 @@ class DecisionRecord:
             "detail": self.detail,
             "reasons": [reason_body(reason) for reason in self.reasons],
             "obligations": [obligation_body(obligation) for obligation in self.obligations],
+            "processing": list(self.processing),
+            "enquiry": None if self.enquiry is None else enquiry_body(self.enquiry),
             "evaluation_us": self.evaluation_us,
         }
 
@@ -93,6 +99,11 @@ class DecisionRecord:
 def reason_body(reason: Reason) -> JsonObject:
     """A reason as canonical JSON carries it."""
     return {"code": reason.code, "audience": reason.audience.value, "severity": reason.severity.value}
+
+
+def enquiry_body(enquiry: Enquiry) -> JsonObject:
+    """Who may learn of the question, as canonical JSON carries it."""
+    return {"outcome": enquiry.outcome.value, "after_s": enquiry.after_s, "audience": list(enquiry.audience)}
 
 
 def obligation_body(obligation: Obligation) -> JsonObject:

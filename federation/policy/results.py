@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from federation import limits
-from federation.vocabulary import Effect, Tier
+from federation.vocabulary import Effect, EnquiryOutcome, Tier
 
 STRICT: Final = ConfigDict(strict=True, extra="forbid")
 
@@ -16,6 +16,9 @@ MAX_EXPIRY_S: Final = 366 * 24 * 3600
 """A decision that stands for more than a year is a mistake."""
 
 Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]+$")]
+MAX_ENQUIRY_DELAY_S: Final = 3650 * 24 * 3600
+"""As long as the bundle's schema lets a purpose delay."""
+
 MAX_NAME_CHARS: Final = 200
 """References and field names."""
 
@@ -66,6 +69,25 @@ class Obligation:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class Enquiry:
+    """Who may learn that a question was asked.
+
+    Attributes:
+        outcome: At once, after a time, or never.
+        after_s: Seconds after which; 0 unless delayed.
+        audience: Who; nobody where the outcome is `never`.
+    """
+
+    outcome: EnquiryOutcome
+    after_s: Annotated[int, Field(ge=0, le=MAX_ENQUIRY_DELAY_S)]
+    audience: tuple[Code, ...]
+
+
+NOBODY: Final = Enquiry(EnquiryOutcome.NEVER, 0, ())
+"""What holds where no policy decided."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Granted:
     """A category with the highest tier that may be released of it."""
 
@@ -93,7 +115,9 @@ class RecordDecision:
         effect: Release, put before a human, or keep.
         tier: How much; T0 when kept.
         fields: Names of the fields that survive.
+        grounds: For each of these fields, the column of the purpose that admits it: why it was sufficient to ask for.
         redactions: Names of the fields that were taken out, where that is to be said.
+        enquiry: Who may learn of the question as far as this record goes.
         reasons: Why.
         obligations: What must also be done.
     """
@@ -102,6 +126,8 @@ class RecordDecision:
     effect: Literal[Effect.PERMIT, Effect.REFER, Effect.WITHHOLD]
     tier: Tier
     fields: tuple[Text, ...]
+    grounds: Mapping[Text, Code]
     redactions: tuple[Text, ...]
+    enquiry: EnquiryOutcome
     reasons: tuple[Reason, ...]
     obligations: tuple[Obligation, ...]

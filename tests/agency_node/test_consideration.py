@@ -13,8 +13,8 @@ from federation.policy.decision import NodeDecision
 from federation.policy.engine import EngineIdentity, EntryPoint, Failure
 from federation.policy.evaluator import Evaluated
 from federation.policy.record import DecisionRecord, Occasion
-from federation.policy.results import Audience, Existence, Reason, RecordDecision, Severity
-from federation.vocabulary import Effect, Tier
+from federation.policy.results import NOBODY, Audience, Existence, Reason, RecordDecision, Severity
+from federation.vocabulary import Effect, EnquiryOutcome, Tier
 
 
 def record(ref: str, category: str = "cp_plan", flags: tuple[str, ...] = ()) -> HeldRecord:
@@ -68,9 +68,19 @@ def evaluated(*refs: str, effect: Effect = Effect.PERMIT, visible: bool = True, 
         reasons=(reason,) if failure else (),
         obligations=(),
         expires_in_s=60,
+        processing=(),
+        enquiry=NOBODY,
         records=tuple(
             RecordDecision(
-                ref=ref, effect=Effect.PERMIT, tier=Tier.T1, fields=(), redactions=(), reasons=(), obligations=()
+                ref=ref,
+                effect=Effect.PERMIT,
+                tier=Tier.T1,
+                fields=(),
+                grounds={},
+                redactions=(),
+                enquiry=EnquiryOutcome.NOTIFY,
+                reasons=(),
+                obligations=(),
             )
             for ref in refs
         ),
@@ -94,6 +104,8 @@ def evaluated(*refs: str, effect: Effect = Effect.PERMIT, visible: bool = True, 
         detail="",
         reasons=(),
         obligations=(),
+        processing=(),
+        enquiry=None,
         evaluation_us=0,
     )
     return Evaluated(decision, record_of, b"", b"")

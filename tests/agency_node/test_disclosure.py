@@ -13,9 +13,9 @@ from agency_node.duties import Contacts
 from agency_node.records import HeldRecord
 from federation.answer import Answer, Contact
 from federation.policy.decision import NodeDecision
-from federation.policy.results import Audience, Existence, Obligation, Reason, RecordDecision, Severity
+from federation.policy.results import NOBODY, Audience, Existence, Obligation, Reason, RecordDecision, Severity
 from federation.query import CategoryAsked, Period, QueryHeader
-from federation.vocabulary import Effect, FamilyInformed, IdentifierState, Outcome, Tier, Urgency
+from federation.vocabulary import Effect, EnquiryOutcome, FamilyInformed, IdentifierState, Outcome, Tier, Urgency
 
 DUTY = Contact(name="Duty desk", role="DSL", phone="01632 960001")
 RELAY = Contact(name="Relay", role="Relay", phone="01632 960999")
@@ -72,7 +72,9 @@ def decided(ref: str = "r1", effect: Effect = Effect.PERMIT, **changes: Any) -> 
         "effect": effect,
         "tier": Tier.T2,
         "fields": ("start", "count"),
+        "grounds": {},
         "redactions": (),
+        "enquiry": EnquiryOutcome.NOTIFY,
         "reasons": (),
         "obligations": (),
         **changes,
@@ -87,6 +89,8 @@ def decision(*records: RecordDecision, effect: Effect = Effect.PERMIT, **changes
         "reasons": (),
         "obligations": (),
         "expires_in_s": 60,
+        "processing": ("UKGDPR_6_1_C",),
+        "enquiry": NOBODY,
         "records": records,
         "existence": Existence.VISIBLE if shown else Existence.HIDDEN,
         **changes,

@@ -25,9 +25,10 @@ from federation.vocabulary import Effect, Outcome, Tier
 from tests.support.node_house import DUTY, RELAY, number
 from tests.support.two_agencies import NOW, RESPONDER, Federation
 
-REFERENCE = Path(__file__).parents[2] / "policies" / "reference"
-CATEGORIES: dict[str, Any] = json.loads((REFERENCE / "categories" / "data.json").read_text())
-FLAGS = sorted(json.loads((REFERENCE / "flags" / "data.json").read_text()))
+DATA = Path(__file__).parents[2] / "policies" / "dist" / "data.json"
+REFERENCE: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))["reference"]
+CATEGORIES: dict[str, Any] = REFERENCE["categories"]
+FLAGS = sorted(REFERENCE["flags"])
 HERE = sorted(name for name, row in CATEGORIES.items() if "school" in row["agency_kinds"])
 ASKED = tuple((name, "T2") for name in HERE)
 
@@ -49,7 +50,7 @@ RECORDS = st.lists(
                 lambda found: tuple(sorted(found))
             ),
             "assertion": st.sampled_from(["fact", "professional_opinion", "third_party_allegation"]),
-            "relation": st.sampled_from(["subject", "household", "parent", "other"]),
+            "relation": st.sampled_from(["subject", "household", "parent", "other", "alleged_perpetrator"]),
             "contact_level": st.sampled_from(["none", "regular", "unknown"]),
             "handling_code": st.sampled_from(["", "", "P", "C", "Z"]),
         }

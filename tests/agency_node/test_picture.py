@@ -27,6 +27,7 @@ def an_answer(outcome: Outcome, *records: DisclosedRecord) -> Answer:
         records=list(records),
         reasons=[],
         obligations=[],
+        processing=[],
         contact=None,
         period_covered=Period(start="2021-11-22", end="2026-11-22"),
         context_note="",

@@ -218,6 +218,7 @@ def answer_of(
         records=[],
         reasons=[],
         obligations=[],
+        processing=[],
         contact=None,
         period_covered=header.period,
         context_note="",

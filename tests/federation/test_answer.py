@@ -48,7 +48,8 @@ def an_answer(*, reasons: int = 0, outcome: Outcome = Outcome.NOTHING_HELD, note
     return Answer.model_validate(
         {
             "query_id": QUERY, "outcome": outcome, "records": [], "reasons": [reason] * reasons, "obligations": [],
-            "contact": None, "period_covered": Period(start="2021-11-22", end="2026-11-22"), "context_note": note,
+            "processing": [], "contact": None,
+            "period_covered": Period(start="2021-11-22", end="2026-11-22"), "context_note": note,
             "identifier_state": IdentifierState.PRESENT, "answered_at": NOW,
         },
         strict=False,

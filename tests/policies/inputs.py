@@ -111,9 +111,11 @@ def record(rng: Random, categories: Sequence[str], ref: str) -> Json:
         "flags": some_of(rng, [*REFERENCE["flags"], "UNHEARD_OF"], 2) if rng.random() < 0.3 else [],
         "fields": rng.sample(fields, rng.randint(0, len(fields))),
         "assertion": rng.choice(["fact", "professional_opinion", "third_party_allegation"]),
-        "relation": rng.choice(["subject"] * 7 + ["household", "parent", "other"]),
+        "relation": rng.choice(["subject"] * 7 + ["household", "parent", "other", "alleged_perpetrator"]),
         "contact_level": rng.choice(["none", "supervised", "regular", "lives_with", "unknown"]),
         "handling_code": rng.choice([""] * 20 + ["P", "C", "5", "Z"]),
+        "barred_users": rng.choice([[], [], ["e" * 32], ["a" * 32]]),
+        "permitted_users": rng.choice([[], [], ["e" * 32], ["a" * 32]]),
     }
 
 
@@ -132,6 +134,12 @@ def overlay(rng: Random, categories: Sequence[str]) -> Json:
         "fields_never": some_of(rng, fields, 3),
         "tier_caps": [{"category": name, "tier": rng.choice(TIERS)} for name in narrowed],
     }
+
+
+def review(ref: str, decision: str) -> Json:
+    """What a person decided of a record, in force for every golden input's time."""
+    reason = {"release": "considered", "withhold": "more_detrimental"}[decision]
+    return {"ref": ref, "decision": decision, "reason": reason, "reviewer": "reviewer", "expires_at": 4_000_000_000}
 
 
 def node_input(rng: Random) -> Json:
@@ -153,9 +161,7 @@ def node_input(rng: Random) -> Json:
         query["break_glass"] = rng.choice(["", "shielded_person"])
     refs = [f"r{number}" for number in range(rng.randint(0, 8))]
     document["records"] = [record(rng, [*names, *names, *names, "immigration"], ref) for ref in refs]
-    document["review"] = [
-        {"ref": ref, "decision": rng.choice(["release", "release", "withhold"])} for ref in some_of(rng, refs, 3)
-    ]
+    document["review"] = [review(ref, rng.choice(["release", "release", "withhold"])) for ref in some_of(rng, refs, 3)]
     return document
 
 

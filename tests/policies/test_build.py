@@ -23,12 +23,12 @@ from tools.build_policies import (
     Opa,
     built_files,
     bundle_files,
-    pack,
     published_schema,
     stage,
     stale,
     to_json,
 )
+from tools.packing import pack
 
 IMPURE = "package wardgate.node\n\nimpure := time.now_ns()\n"
 
@@ -160,7 +160,7 @@ def test_a_broken_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert stale(files) == []
     limits = copy / "reference" / "limits" / "data.json"
     limits.write_text(json.dumps({**REFERENCE["limits"], "looks_day": {"alert": 0, "refuse": 1}}))
-    with pytest.raises(BuildError, match="limits"):
+    with pytest.raises(BuildError, match="reference limits"):
         built_files(opa, accept=False)
 
 

@@ -1,6 +1,6 @@
 """Reference data: of the agreed form, and every name in one document is a row of another."""
 
-import json
+import copy
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -11,11 +11,16 @@ from federation.limits import MAX_ATTESTATIONS, MAX_CATEGORIES, MAX_RECORDS_PER_
 from federation.policy.engine import Failure
 from tests.policies.inputs import POLICIES, REFERENCE, TIERS, Json
 from tools.build_policies import published_schema
+from tools.reference_data import reference_documents
 
-DOCUMENTS = sorted(path.parent.name for path in (POLICIES / "reference").glob("*/data.json"))
+WRITTEN = reference_documents(POLICIES / "reference")
+DOCUMENTS = sorted(WRITTEN)
 PURPOSES = sorted(REFERENCE["purposes"])
 FLAGS = sorted(REFERENCE["flags"])
 CATEGORIES = sorted(REFERENCE["categories"])
+
+
+UNCOMMENCED = {"CA1989_S31ZA", "CA2004_S16LA", "EA1996_S434A", "EA1996_S434A_LOOK_BACK", "EA1996_S436B"}
 
 
 def known(names: Iterable[str], document: str, *, also: Iterable[str] = ()) -> None:
@@ -29,16 +34,16 @@ def schema_of(name: str) -> Draft202012Validator:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_document_agrees_with_its_schema(name: str) -> None:
-    document = json.loads((POLICIES / "reference" / name / "data.json").read_text())
+    document = WRITTEN[name]
     assert [error.message for error in schema_of(f"data.{name}").iter_errors(document)] == []
     assert document == REFERENCE[name], "policies/dist is stale"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_row_with_an_unknown_column_is_refused(name: str) -> None:
-    document = json.loads((POLICIES / "reference" / name / "data.json").read_text())
+    document = copy.deepcopy(WRITTEN[name])
     row = next(iter(document.values()))
-    if name == "audit":
+    if name in {"audit", "enquiry"}:
         row = document
     elif name == "limits":
         row = document["looks_day"]
@@ -69,14 +74,20 @@ def test_demonstration_areas_say_that_they_are_synthetic() -> None:
 def test_what_no_person_has_checked_says_so() -> None:
     for where, row in rows():
         assert row["verified"] is False, where
-    for document in ("purposes", "categories", "attestations", "handling_codes"):
+    for document in ("purposes", "categories", "attestations", "handling_codes", "processing_conditions"):
         assert all(row["verified"] is False for row in REFERENCE[document].values()), document
 
 
 def test_what_is_not_commenced_never_comes_into_force_by_itself() -> None:
-    for provision in ("CA2004_S16LA", "EA1996_S434A", "EA1996_S434A_LOOK_BACK"):
+    for provision in UNCOMMENCED:
         general = [row for row in REFERENCE["provisions"][provision]["rows"] if row["areas"] == ["*"]]
         assert [row["effective_from"] for row in general] == ["9999-12-31"], provision
+    never = {
+        provision
+        for provision, entry in REFERENCE["provisions"].items()
+        if any(row["effective_from"] == "9999-12-31" for row in entry["rows"])
+    }
+    assert never == UNCOMMENCED
 
 
 @pytest.mark.parametrize("code", PURPOSES)
@@ -86,6 +97,10 @@ def test_a_purpose_names_only_what_exists(code: str) -> None:
     known(row["agreements_any"] + row["responder_agreements_any"], "agreements")
     known(row["break_glass"]["codes"], "break_glass")
     known((item["id"] for item in row["obligations"]), "obligations")
+    known(row["processing"]["by_default"], "processing_conditions")
+    for kind, conditions in row["processing"]["by_kind"].items():
+        known([kind], "agency_kinds")
+        known(conditions, "processing_conditions")
     for invoker in row["invokers"]:
         known(invoker["agency_kinds"], "agency_kinds", also=["*"])
         known(invoker["roles"], "roles")

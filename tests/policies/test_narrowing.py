@@ -21,9 +21,12 @@ from tests.policies.inputs import (
     node_inputs,
     overlay,
     randoms,
+    review,
 )
 
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+OUTCOMES = REFERENCE["enquiry"]["outcomes"]
 
 OPENNESS = {"withhold": 0, "refer": 1, "permit": 2}
 
@@ -126,7 +129,7 @@ def test_a_person_who_withholds_is_obeyed(document: Json, position: int, decide:
     if position >= len(document["records"]):
         return
     held = copy.deepcopy(document)
-    held["review"].append({"ref": f"r{position}", "decision": "withhold"})
+    held["review"].append(review(f"r{position}", "withhold"))
     decision = decide(EntryPoint.NODE, held)
     assert decision["records"][position]["effect"] == "withhold"
     assert_no_wider(decision, decide(EntryPoint.NODE, document))
@@ -164,7 +167,9 @@ def test_hidden_looks_like_nothing_held(document: Json, decide: Decide) -> None:
         assert outside(decision) == outside(nothing)
         assert all(record["effect"] != "permit" for record in decision["records"])
     else:
-        assert outside(decision) == {**outside(nothing), "existence": "visible"}
+        shown = outside(decision)
+        assert shown == {**outside(nothing), "existence": "visible", "enquiry": shown["enquiry"]}
+        assert OUTCOMES.index(shown["enquiry"]["outcome"]) >= OUTCOMES.index(nothing["enquiry"]["outcome"])
 
 
 @FEW

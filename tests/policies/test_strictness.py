@@ -20,6 +20,7 @@ from tests.policies.inputs import (
     overlay,
     places,
     replaced,
+    review,
     value_at,
     without,
 )
@@ -36,7 +37,7 @@ def many_records(number: int) -> Json:
         {**copy.deepcopy(some[index % len(some)]), "ref": f"r{index}", "flags": ["THIRD_PARTY"] if index % 3 else []}
         for index in range(number)
     ]
-    document["review"] = [{"ref": f"r{index}", "decision": "release"} for index in range(0, number, 2)]
+    document["review"] = [review(f"r{index}", "release") for index in range(0, number, 2)]
     return document
 
 

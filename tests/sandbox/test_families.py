@@ -20,12 +20,6 @@ BUNDLE = json.loads(
 )["reference"]
 GAP_CHECKS_BY_DATA = {f"G{number}" for number in range(1, 17)}
 """G17, no answer in time, is the gateway's and no child's."""
-OTHER_PURPOSES = {
-    "S17_CIN", "S10_COOP", "FGDM_OFFER", "PLO_S31", "CLA_PLAN", "CSPR_16H", "CDR", "EDU_SAFEG", "EDU_TRANSFER",
-    "CME_436A", "CNIS_436B", "DA_MARAC", "MAPPA", "CSODS/CLARE", "PREVENT_S36", "MISSING", "EXPLOIT", "PRIV_FOST",
-    "EHCP", "YJ", "CRIME_DPA_S2P2", "PROBATION_PSR", "HOUSING", "COURT_ORDER", "SAR/AUDIT",
-}  # fmt: skip
-"""Purposes that the bundle does not decide yet."""
 
 Read = dict[str, dict[NhsNumber, tuple[frozenset[str], list[SourceRecord]]]]
 
@@ -97,9 +91,7 @@ def test_every_handling_flag_of_the_bundle_has_a_family() -> None:
 
 def test_every_purpose_has_a_family() -> None:
     covered = {purpose for family in FAMILIES for purpose in family.purposes}
-    assert covered >= set(BUNDLE["purposes"])
-    assert covered - set(BUNDLE["purposes"]) <= OTHER_PURPOSES
-    assert covered >= OTHER_PURPOSES - set(BUNDLE["purposes"])
+    assert covered == set(BUNDLE["purposes"])
 
 
 def test_every_gap_check_has_a_family() -> None:

@@ -50,6 +50,7 @@ def query(region: Region, scene: Scene) -> dict[str, Any]:
     return {
         "id": "3f0c2a54-0000-4000-8000-000000000001",
         "purpose": scene.purpose,
+        "direction": "request",
         "urgency": scene.urgency.value,
         "area": "testshire",
         "categories": [
@@ -80,6 +81,8 @@ def descriptor(record: SourceRecord) -> dict[str, Any]:
         "relation": record.relation.value,
         "contact_level": record.contact_level.value,
         "handling_code": record.handling_code,
+        "barred_users": [],
+        "permitted_users": [],
     }
 
 

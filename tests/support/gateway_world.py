@@ -353,6 +353,7 @@ class World:
             records=[],
             reasons=[],
             obligations=[],
+            processing=[],
             contact=None,
             period_covered=header.period,
             context_note=note,

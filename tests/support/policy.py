@@ -113,6 +113,7 @@ def question(trick: str = "", **changes: Any) -> dict[str, Any]:
         "query": {
             "id": "2c6d8a1e-3d43-4b6e-9a53-0f0c3f7b8c11",
             "purpose": "S47_ENQ",
+            "direction": "request",
             "urgency": "urgent",
             "area": "camden",
             "categories": [{"name": "cp_plan", "tier": "T1"}, {"name": "missing", "tier": "T2"}],
@@ -166,6 +167,8 @@ def record(ref: str = "r1", **changes: Any) -> dict[str, Any]:
         "relation": "subject",
         "contact_level": "lives_with",
         "handling_code": "",
+        "barred_users": [],
+        "permitted_users": [],
         **changes,
     }
 

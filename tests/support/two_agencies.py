@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from agency_node.composing import Asker, Composed, compose
 from agency_node.question import CheckedQuestion, Times
-from federation.admission import AdmissionRecord, TargetDecision
+from federation.admission import AdmissionRecord, EnquiryGiven, TargetDecision
 from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
 from federation.batch import verify_batch
 from federation.directory import (
@@ -27,7 +27,7 @@ from federation.directory import (
     TrustedDirectory,
 )
 from federation.query import CategoryAsked, Period
-from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency, UserRef
+from federation.vocabulary import EnquiryOutcome, FamilyInformed, IdentifierState, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2, pseudonym_pb2, query_pb2
 from keys import domains
 from keys.digest import derive_key, sha256
@@ -287,6 +287,8 @@ class Federation:
             effect=wanted["effect"],
             reasons=[],
             obligations=[],
+            processing=[],
+            enquiry=EnquiryGiven(outcome=EnquiryOutcome.NEVER, after_s=0, audience=[]),
             decisions={RESPONDER: sha256(decision)},
         ).canonical()
         return link_pb2.Task(

@@ -6,7 +6,10 @@
 #   reason_code: NONE
 package wardgate.gateway
 
+import data.wardgate.lib.conditions
+import data.wardgate.lib.enquiry
 import data.wardgate.lib.obligations
+import data.wardgate.lib.processing
 import data.wardgate.lib.query
 import data.wardgate.lib.reasons
 import data.wardgate.lib.responder
@@ -28,6 +31,8 @@ default decision := {
 	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
 	"obligations": [],
 	"expires_in_s": 0,
+	"processing": [],
+	"enquiry": {"outcome": "never", "after_s": 0, "audience": []},
 	"targets": [],
 }
 
@@ -36,6 +41,8 @@ decision := {
 	"reasons": reasons.list(query.notes),
 	"obligations": obligations.list(query.obligations, "gateway"),
 	"expires_in_s": query.expires_in_s,
+	"processing": processing.relied_on(input.requester.agency),
+	"enquiry": enquiry.of_query,
 	"targets": _targets,
 } if {
 	well_formed
@@ -47,6 +54,8 @@ decision := {
 	"reasons": reasons.list(denials),
 	"obligations": obligations.list(query.refusal_obligations, "gateway"),
 	"expires_in_s": 0,
+	"processing": [],
+	"enquiry": enquiry.of_query,
 	"targets": _refused_targets,
 } if {
 	well_formed
@@ -72,7 +81,17 @@ well_formed if {
 # custom:
 #   legal_basis: Design rule, deny is the only default
 #   reason_code: NONE
-denials contains code if some code in query.denials
+denials contains code if some code in _query_denials
+
+# METADATA
+# title: Disclosure of one's own motion
+# description: Nothing carries it yet, so none is admitted; see the README of the policies.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA
+#   reason_code: DIRECTION_NOT_ALLOWED
+_query_denials contains "DIRECTION_NOT_ALLOWED" if not conditions.asked_for
+
+_query_denials contains code if some code in query.denials
 
 # METADATA
 # title: No target permitted
@@ -81,7 +100,7 @@ denials contains code if some code in query.denials
 #   legal_basis: UK GDPR Art 5(1)(c)
 #   reason_code: NO_TARGET_PERMITTED
 denials contains "NO_TARGET_PERMITTED" if {
-	count(query.denials) == 0
+	count(_query_denials) == 0
 	not _somebody_may_be_asked
 }
 
@@ -178,10 +197,10 @@ _target(target) := _refused(target.id, _denials_of(target)) if {
 	count(_denials_of(target)) > 0
 }
 
-_refused_targets := _targets if count(query.denials) == 0
+_refused_targets := _targets if count(_query_denials) == 0
 
 _refused_targets := [_refused(target.id, {"QUERY_REFUSED"}) | some target in input.targets] if {
-	count(query.denials) > 0
+	count(_query_denials) > 0
 }
 
 _refused(id, codes) := {

@@ -150,3 +150,29 @@ test_home_education_differs_by_day_and_area if {
 	})
 	_codes(elsewhere) == ["PURPOSE_NOT_IN_FORCE"]
 }
+
+test_a_permission_names_the_requesters_conditions_and_who_may_learn if {
+	decision := gateway.decision with input as fixtures.gateway
+	decision.processing == data.reference.purposes.S47_ENQ.processing.by_default
+	decision.enquiry.outcome == "delay"
+	unsafe := gateway.decision with input as fixtures.changed(fixtures.gateway, {"query": {"family_informed": "unsafe"}})
+	unsafe.enquiry == {"outcome": "never", "after_s": 0, "audience": []}
+	refused := gateway.decision with input as fixtures.changed(fixtures.gateway, {"query": {"purpose": "UNHEARD_OF"}})
+	refused.processing == []
+	refused.enquiry.outcome == "never"
+}
+
+test_nothing_is_pushed_through_the_gateway if {
+	pushed := fixtures.changed(fixtures.gateway, {"query": {
+		"purpose": "ISD_16LA",
+		"direction": "proactive",
+		"attestations": ["relevant_to_welfare", "may_facilitate_function"],
+	}})
+	decision := gateway.decision with input as pushed
+	_codes(decision) == ["DIRECTION_NOT_ALLOWED"]
+	every target in decision.targets {
+		_codes(target) == ["QUERY_REFUSED"]
+	}
+	requested := gateway.decision with input as fixtures.changed(pushed, {"query": {"direction": "request"}})
+	requested.effect == "permit"
+}

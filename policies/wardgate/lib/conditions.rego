@@ -91,6 +91,22 @@ second_person if {
 }
 
 # METADATA
+# title: Cause shown
+# description: No cause is asked for, or one of those named is attested - the consent or suspicion a sensitive service needs.
+# custom:
+#   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.11(3)
+#   reason_code: NONE
+cause_shown(codes) if _any_attested(codes)
+
+# METADATA
+# title: Asked for
+# description: Somebody asks; nothing is pushed to them by a holder of its own motion.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(5)
+#   reason_code: NONE
+asked_for if _query.direction == "request"
+
+# METADATA
 # title: Attestation unknown
 # description: An attestation the bundle does not hold attests nothing.
 # custom:
@@ -129,6 +145,17 @@ denials contains "APPROVAL_MISSING" if {
 denials contains "FAMILY_NOT_INFORMED" if {
 	purpose.usable
 	not _purpose_family_position
+}
+
+# METADATA
+# title: Direction not allowed
+# description: The purpose is invoked on request only, or only by a holder of its own motion.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(5) (on request); the statute of each purpose
+#   reason_code: DIRECTION_NOT_ALLOWED
+denials contains "DIRECTION_NOT_ALLOWED" if {
+	purpose.usable
+	not _direction_allowed
 }
 
 # METADATA
@@ -235,6 +262,8 @@ _approval_given(needed) if {
 	approval.role in needed.roles
 	approval.user_ref != input.requester.user.ref
 }
+
+_direction_allowed if _query.direction in purpose.row.directions
 
 _urgency_allowed if _query.urgency in purpose.row.urgencies
 

@@ -191,3 +191,18 @@ test_uses_of_break_glass_count_against_further_uses_only if {
 test_an_unusable_purpose_is_left_to_its_own_reason if {
 	count(conditions.denials) == 0 with input as _query({"purpose": "S48_ENQ"})
 }
+
+test_a_purpose_has_its_directions if {
+	requested := fixtures.question
+	not "DIRECTION_NOT_ALLOWED" in conditions.denials with input as requested
+	pushed := fixtures.changed(fixtures.question, {"query": {"direction": "proactive"}})
+	"DIRECTION_NOT_ALLOWED" in conditions.denials with input as pushed
+	conditions.asked_for with input as requested
+	not conditions.asked_for with input as pushed
+}
+
+test_cause_is_shown_by_any_of_those_named if {
+	conditions.cause_shown([]) with input as fixtures.question
+	conditions.cause_shown(["epo_in_force", "reasonable_cause_significant_harm"]) with input as fixtures.question
+	not conditions.cause_shown(["epo_in_force"]) with input as fixtures.question
+}

@@ -44,6 +44,7 @@ question := {
 	"query": {
 		"id": "query",
 		"purpose": "S47_ENQ",
+		"direction": "request",
 		"urgency": "urgent",
 		"area": "testshire",
 		"categories": [{"name": "s47", "tier": "T2"}, {"name": "police_incident", "tier": "T2"}],
@@ -98,6 +99,17 @@ record(ref, category, fields) := {
 	"relation": "subject",
 	"contact_level": "lives_with",
 	"handling_code": "",
+	"barred_users": [],
+	"permitted_users": [],
+}
+
+# A person's decision of an hour ago that stands for another.
+review(ref, decision) := {
+	"ref": ref,
+	"decision": decision,
+	"reason": {"release": "considered", "withhold": "more_detrimental"}[decision],
+	"reviewer": "reviewer",
+	"expires_at": now + 3600,
 }
 
 s47_fields := ["s47e_s47_start_date", "s47e_s47_end_date", "s47e_s47_outcome_json"]

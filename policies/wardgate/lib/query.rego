@@ -10,6 +10,7 @@ import data.wardgate.lib.conditions
 import data.wardgate.lib.entitlement
 import data.wardgate.lib.purpose
 import data.wardgate.lib.scope
+import data.wardgate.lib.supervision
 
 # METADATA
 # title: Denials
@@ -17,7 +18,7 @@ import data.wardgate.lib.scope
 # custom:
 #   legal_basis: Design rule, deny is the only default
 #   reason_code: NONE
-denials := ((purpose.denials | entitlement.denials) | conditions.denials) | scope.denials
+denials := (((purpose.denials | entitlement.denials) | conditions.denials) | scope.denials) | supervision.denials
 
 # METADATA
 # title: Notes
@@ -78,6 +79,14 @@ obligations contains ["no_tip_off", {}] if input.query.family_informed == "unsaf
 #   legal_basis: Children Act 2004 s.16LC(8)
 #   reason_code: NONE
 obligations contains ["identifier_follow_up", {}] if input.query.identifier_state == "unknown_delay"
+
+# METADATA
+# title: Identifier left out
+# description: Including the consistent identifier was judged more detrimental to the child; the reason is recorded.
+# custom:
+#   legal_basis: Children Act 2004 s.16LC(7)
+#   reason_code: NONE
+obligations contains ["identifier_withheld", {}] if input.query.identifier_state == "withheld_detriment"
 
 # METADATA
 # title: Unusual volume is reported

@@ -105,3 +105,11 @@ test_never_permitted_purposes_and_refused_volume_are_reported if {
 test_ordinary_refusals_are_not_reported if {
 	query.refusal_obligations == set() with input as _query({"attestations": []})
 }
+
+test_an_identifier_left_out_for_the_childs_sake_is_recorded if {
+	left_out := fixtures.changed(fixtures.question, {"query": {"identifier_state": "withheld_detriment"}})
+	found := query.obligations with input as left_out
+	["identifier_withheld", {}] in found
+	plain := query.obligations with input as fixtures.question
+	not ["identifier_withheld", {}] in plain
+}

@@ -131,11 +131,6 @@ _categories_known if {
 
 _reached(asked) if purpose.provisions_in_force(purpose.row.categories[asked.name].provisions)
 
-_cause_shown(asked) if count(_categories[asked.name].needs_any_attestation) == 0
-
-_cause_shown(asked) if {
-	some code in _categories[asked.name].needs_any_attestation
-	code in input.query.attestations
-}
+_cause_shown(asked) if conditions.cause_shown(_categories[asked.name].needs_any_attestation)
 
 _something_granted if count(granted) > 0

@@ -19,11 +19,13 @@ _identifier_states := {"present", "unknown_delay", "withheld_detriment", "not_ap
 
 _assertions := {"fact", "professional_opinion", "third_party_allegation"}
 
-_relations := {"subject", "household", "parent", "other"}
+_relations := {"subject", "household", "parent", "other", "alleged_perpetrator"}
 
 _contact_levels := {"none", "supervised", "regular", "lives_with", "unknown"}
 
 _review_decisions := {"release", "withhold"}
+
+_directions := {"request", "proactive"}
 
 # METADATA
 # title: Question
@@ -185,6 +187,9 @@ review if {
 	every entry in input.review {
 		is_string(entry.ref)
 		entry.decision in _review_decisions
+		is_string(entry.reason)
+		is_string(entry.reviewer)
+		_count(entry.expires_at)
 	}
 }
 
@@ -221,6 +226,7 @@ _query if {
 	query := input.query
 	is_string(query.id)
 	is_string(query.purpose)
+	query.direction in _directions
 	query.urgency in _urgencies
 	is_string(query.area)
 	_categories(query.categories)
@@ -264,6 +270,8 @@ _record(value) if {
 	value.relation in _relations
 	value.contact_level in _contact_levels
 	is_string(value.handling_code)
+	strings(value.barred_users)
+	strings(value.permitted_users)
 }
 
 _tier(value) if {

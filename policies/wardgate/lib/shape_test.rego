@@ -12,7 +12,7 @@ _whole := object.union_n([
 		"look": object.union(fixtures.audit.look, {"approvals": [fixtures.approval("audit", "dpo")]}),
 		"overlay": {"tier_caps": [{"category": "s47", "tier": "T1"}]},
 		"gateway": {"obligations": [{"id": "no_tip_off", "type": "handling", "mandatory": true, "params": {}}]},
-		"review": [{"ref": "r1", "decision": "release"}],
+		"review": [fixtures.review("r1", "release")],
 	},
 ])
 
@@ -67,7 +67,7 @@ test_no_number_may_be_negative_or_a_text if {
 
 test_closed_sets_take_their_members_only if {
 	every path in [
-		"/query/urgency", "/query/family_informed", "/query/identifier_state", "/query/categories/0/tier",
+		"/query/direction", "/query/urgency", "/query/family_informed", "/query/identifier_state", "/query/categories/0/tier",
 		"/records/0/assertion", "/records/0/relation", "/records/0/contact_level", "/review/0/decision",
 		"/overlay/tier_caps/0/tier", "/gateway/categories/0/tier",
 	] {

@@ -27,6 +27,16 @@ employed if input.user.employment_ends == null
 employed if calendar.key(input.user.employment_ends) >= calendar.today
 
 # METADATA
+# title: End of employment known
+# description: Who is supplied for a time has a date on which that ends.
+# custom:
+#   legal_basis: UK GDPR Art 32(4)
+#   reason_code: NONE
+end_known if data.reference.roles[input.user.role].ends == false
+
+end_known if input.user.employment_ends != null
+
+# METADATA
 # title: Unconflicted
 # description: The user has declared no interest that bars them.
 # custom:

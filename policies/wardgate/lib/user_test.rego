@@ -21,3 +21,9 @@ test_a_declared_interest_conflicts if {
 	user.unconflicted with input as _user({"conflicted": false})
 	not user.unconflicted with input as _user({"conflicted": true})
 }
+
+test_whoever_is_supplied_for_a_time_has_an_end if {
+	user.end_known with input as _user({"role": "agency_social_worker", "employment_ends": fixtures.day(2026, 12, 31)})
+	not user.end_known with input as _user({"role": "agency_social_worker", "employment_ends": null})
+	user.end_known with input as _user({"role": "social_worker", "employment_ends": null})
+}

@@ -8,7 +8,9 @@
 #   reason_code: NONE
 package wardgate.node
 
+import data.wardgate.lib.enquiry
 import data.wardgate.lib.obligations
+import data.wardgate.lib.processing
 import data.wardgate.lib.purpose
 import data.wardgate.lib.query
 import data.wardgate.lib.reasons
@@ -33,6 +35,8 @@ default decision := {
 	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
 	"obligations": [],
 	"expires_in_s": 0,
+	"processing": [],
+	"enquiry": {"outcome": "never", "after_s": 0, "audience": []},
 	"records": [],
 	"existence": "hidden",
 }
@@ -42,6 +46,8 @@ decision := {
 	"reasons": reasons.list(query.notes),
 	"obligations": obligations.list(query.obligations, "responder"),
 	"expires_in_s": query.expires_in_s,
+	"processing": processing.relied_on(input.responder),
+	"enquiry": _enquiry,
 	"records": _results,
 	"existence": _existence,
 } if {
@@ -55,7 +61,9 @@ decision := {
 	"reasons": reasons.list(denials),
 	"obligations": obligations.list(query.refusal_obligations, "responder"),
 	"expires_in_s": 0,
-	"records": [_withheld_result(record.ref, {"QUERY_REFUSED"}) | some record in input.records],
+	"processing": [],
+	"enquiry": enquiry.of_query,
+	"records": [_refused_result(record.ref) | some record in input.records],
 	"existence": "hidden",
 } if {
 	well_formed
@@ -206,29 +214,57 @@ _open(ref) if {
 	count(_withheld_codes(ref)) == 0
 }
 
-_result(record) := _withheld_result(record.ref, _withheld_codes(record.ref)) if effect_on(record.ref) == "withhold"
+_result(record) := _withheld_result(record.ref, _withheld_codes(record.ref), _outcome(record)) if {
+	effect_on(record.ref) == "withhold"
+}
 
 _result(record) := {
 	"ref": record.ref,
 	"effect": effect_on(record.ref),
 	"tier": tiers.name[tier_rank[record.ref]],
-	"fields": _fields_of(record),
-	"redactions": _redactions_of(record),
+	"fields": fields,
+	"grounds": {field: reasons_for[field] | some field in fields},
+	"redactions": [field | some field in within; field in taken],
+	"enquiry": _outcome(record),
 	"reasons": reasons.list(_referred_codes(record.ref) | _noted_codes(record.ref)),
 	"obligations": obligations.list(object.get(_owed, record.ref, set()), "responder"),
 } if {
 	effect_on(record.ref) != "withhold"
+	reasons_for := _admitted_of(record)
+	within := [field | some field in record.fields; reasons_for[field]]
+	taken := _taken(record, within)
+	kept := {field | some field in within} - taken
+	fields := [field | some field in within; field in kept]
 }
 
-_withheld_result(ref, codes) := {
+_outcome(record) := data.reference.enquiry.outcomes[_enquiry_ranks[record.ref]]
+
+_refused_result(ref) := _withheld_result(ref, {"QUERY_REFUSED"}, enquiry.of_query.outcome)
+
+_withheld_result(ref, codes, outcome) := {
 	"ref": ref,
 	"effect": "withhold",
 	"tier": "T0",
 	"fields": [],
+	"grounds": {},
 	"redactions": [],
+	"enquiry": outcome,
 	"reasons": reasons.list(codes),
 	"obligations": obligations.list(object.get(_owed, ref, set()), "responder"),
 }
+
+# METADATA
+# title: Enquiry
+# description: >-
+#   The strictest of what the query says and of the flags of records that show. What is hidden does not speak here: it
+#   would tell that something is held. Each record's own outcome, hidden or not, stands with the record.
+# custom:
+#   legal_basis: UK GDPR Arts 12 to 15 and 23; Data Protection Act 2018 Sch 2 para 2 and Sch 3 Pt 5
+#   reason_code: NONE
+_enquiry := enquiry.at(max({enquiry.rank_of_query} | {_enquiry_ranks[record.ref] |
+	some record in input.records
+	_shows(record)
+}))
 
 # METADATA
 # title: Existence

@@ -23,7 +23,9 @@ test_a_record_within_all_limits_is_released if {
 		"effect": "permit",
 		"tier": "T2",
 		"fields": fixtures.s47_fields,
+		"grounds": {field: "default_tier" | some field in fixtures.s47_fields},
 		"redactions": [],
+		"enquiry": "delay",
 		"reasons": [],
 		"obligations": [],
 	}]
@@ -153,4 +155,34 @@ test_existence_follows_the_most_open_record if {
 	decision := node.decision with input as both
 	_effects(decision) == ["withhold", "permit"]
 	decision.existence == "visible"
+}
+
+test_a_permission_names_the_holders_conditions_and_a_refusal_none if {
+	holder := node.decision with input as fixtures.node
+	holder.processing == data.reference.purposes.S47_ENQ.processing.by_default
+	police := node.decision with input as fixtures.police_node
+	police.processing == data.reference.purposes.S47_ENQ.processing.by_kind.police
+	refused := node.decision with input as fixtures.changed(fixtures.node, {"query": {"approvals": []}})
+	refused.processing == []
+}
+
+test_the_strictest_flag_that_shows_says_who_may_learn_of_the_question if {
+	plain := node.decision with input as fixtures.node
+	plain.enquiry.outcome == "delay"
+	strict := node.decision with input as fixtures.with_record(fixtures.node, {"flags": ["NO_TIPOFF"]})
+	strict.enquiry == {"outcome": "never", "after_s": 0, "audience": []}
+	strict.records[0].enquiry == "never"
+}
+
+test_a_hidden_record_speaks_for_itself_only if {
+	hidden := node.decision with input as fixtures.with_record(fixtures.node, {"flags": ["WITNESS_PROT"]})
+	hidden.records[0].enquiry == "never"
+	nothing := node.decision with input as fixtures.changed(fixtures.node, {"records": []})
+	hidden.enquiry == nothing.enquiry
+	nothing.enquiry.outcome == "delay"
+}
+
+test_of_an_unknown_flag_nobody_learns if {
+	decision := node.decision with input as fixtures.with_record(fixtures.node, {"flags": ["UNHEARD_OF"]})
+	decision.records[0].enquiry == "never"
 }

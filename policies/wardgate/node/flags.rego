@@ -5,6 +5,7 @@ package wardgate.node
 import data.wardgate.lib.agency
 import data.wardgate.lib.calendar
 import data.wardgate.lib.conditions
+import data.wardgate.lib.enquiry
 import data.wardgate.lib.tiers
 
 _rows := data.reference.flags
@@ -38,7 +39,7 @@ flags_of := {record.ref: flags |
 withholding_flags contains flag if {
 	some flag in _known
 	_rows[flag].withhold.applies
-	_responder_meant(_rows[flag].withhold.responder_kinds)
+	_responder_meant(_rows[flag].withhold)
 	not _withholding_spares(flag)
 }
 
@@ -52,6 +53,11 @@ withholding_flags contains flag if {
 	some flag in _known
 	_rows[flag].needs.second_person
 	not conditions.second_person
+}
+
+withholding_flags contains flag if {
+	some flag in _known
+	not _cause_shown(flag)
 }
 
 withholding_flags contains flag if {
@@ -127,6 +133,35 @@ withheld[record.ref] contains _rows[flag].reason_code if {
 }
 
 # METADATA
+# title: Users named as barred
+# description: >-
+#   A flag under which records name who is related or involved refuses those users, on every record the flag reaches. A
+#   colleague of theirs is not refused.
+# custom:
+#   legal_basis: Data Protection Act 2018 s.170; Caldicott principle 4
+#   reason_code: FLAG_*
+withheld[record.ref] contains _rows[flag].reason_code if {
+	count(_barring_flags) > 0
+	some record in input.records
+	some flag in (flags_of[record.ref] & _barring_flags)
+	input.requester.user.ref in _barred_users[flag]
+}
+
+# METADATA
+# title: Users not named as permitted
+# description: A flag under which a record names the only users who may read it refuses everybody else.
+# custom:
+#   legal_basis: The order; Family Procedure Rules 12.73 and 12.75
+#   reason_code: FLAG_*
+withheld[record.ref] contains _rows[flag].reason_code if {
+	count(_permitting_flags) > 0
+	some record in input.records
+	some flag in (flags_of[record.ref] & _permitting_flags)
+	count(record.permitted_users) > 0
+	not _user_permitted(record)
+}
+
+# METADATA
 # title: Intelligence without a handling code
 # description: A flag that demands a handling code is on a record that carries none.
 # custom:
@@ -149,6 +184,7 @@ referred[record.ref] contains _rows[flag].reason_code if {
 	some record in input.records
 	not _released(record)
 	some flag in (flags_of[record.ref] & referring_flags)
+	not _settled(record, flag)
 }
 
 # METADATA
@@ -196,15 +232,64 @@ owed[record.ref] contains [obligation, {}] if {
 #   reason_code: NONE
 shielded contains record.ref if {
 	some record in input.records
-	count(flags_of[record.ref] & shielding_flags) > 0
 	not _released(record)
+	some flag in (flags_of[record.ref] & shielding_flags)
+	not _settled(record, flag)
 }
+
+# METADATA
+# title: Enquiry by flag
+# description: How strictly each flag present keeps it from others that a question was asked; an unknown flag, from everybody.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: NONE
+enquiry_ranks[flag] := enquiry.rank[_rows[flag].enquiry] if some flag in _known
+
+enquiry_ranks[flag] := enquiry.rank.never if some flag in (_present - _known)
 
 _lowering_flags := {flag | some flag, rank in capping_flags; rank < tiers.rank.T2}
 
-_responder_meant(kinds) if "*" in kinds
+_responder_meant(withhold) if "*" in withhold.responder_kinds
 
-_responder_meant(kinds) if input.responder.kind in kinds
+_responder_meant(withhold) if input.responder.kind in withhold.responder_kinds
+
+_responder_meant(withhold) if {
+	withhold.elsewhere
+	not _area_shared
+}
+
+_area_shared if {
+	some area in input.responder.areas
+	area in input.requester.agency.areas
+}
+
+_barring_flags := {flag | some flag in _known; _rows[flag].users == "barred"}
+
+_permitting_flags := {flag | some flag in _known; _rows[flag].users == "permitted"}
+
+_barred_users := {flag: users |
+	some flag in _barring_flags
+	users := {user | some record in input.records; flag in record.flags; some user in record.barred_users}
+}
+
+# Where one carrier of the flag names nobody, a person must find out who is meant.
+_unnamed_flags := {flag |
+	some flag in _barring_flags
+	some record in input.records
+	flag in record.flags
+	count(record.barred_users) == 0
+}
+
+_user_permitted(record) if input.requester.user.ref in record.permitted_users
+
+_settled(_, flag) if flag in (_barring_flags - _unnamed_flags)
+
+_settled(record, flag) if {
+	flag in _permitting_flags
+	count(record.permitted_users) > 0
+}
+
+_cause_shown(flag) if conditions.cause_shown(_rows[flag].needs.attestations_any)
 
 # What spares is asked of the flag, not of its row: under `not`, a column that is missing must not undo the flag.
 _withholding_spares(flag) if input.query.purpose in _rows[flag].withhold.except_purposes

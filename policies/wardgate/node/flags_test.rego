@@ -7,11 +7,19 @@ import data.wardgate.node
 _inert := {
 	"reason_code": "FLAG_STALE",
 	"reach": "record",
-	"withhold": {"applies": false, "except_purposes": [], "except_agreements": [], "responder_kinds": ["*"]},
+	"withhold": {"applies": false, "except_purposes": [], "except_agreements": [], "responder_kinds": ["*"], "elsewhere": false},
 	"refer": {"applies": false, "except_purposes": [], "shields": false},
 	"cap": {"tier": "T2", "except_purposes": []},
 	"redact": {"tags": [], "fields": []},
-	"needs": {"break_glass": false, "second_person": false, "handling_code": false, "context": false},
+	"needs": {
+		"break_glass": false,
+		"second_person": false,
+		"handling_code": false,
+		"context": false,
+		"attestations_any": [],
+	},
+	"users": "",
+	"enquiry": "notify",
 	"obligations": [],
 	"areas": ["*"],
 	"effective_from": "2000-01-01",
@@ -103,7 +111,7 @@ test_a_flag_may_need_the_persons_context if {
 	_codes(_first(unknown, flags)) == ["THIRD_PARTY_WITHOUT_CONTEXT"]
 	_first(unknown, flags).effect == "refer"
 	_first(_flagged, flags).effect == "refer"
-	released := fixtures.changed(unknown, {"review": [{"ref": "r1", "decision": "release"}]})
+	released := fixtures.changed(unknown, {"review": [fixtures.review("r1", "release")]})
 	_first(released, flags).effect == "permit"
 }
 
@@ -111,7 +119,7 @@ test_a_referring_flag_waits_for_a_person if {
 	flags := _flags({"refer": {"applies": true}})
 	_first(_flagged, flags).effect == "refer"
 	_codes(_first(_flagged, flags)) == ["FLAG_STALE"]
-	released := fixtures.changed(_flagged, {"review": [{"ref": "r1", "decision": "release"}]})
+	released := fixtures.changed(_flagged, {"review": [fixtures.review("r1", "release")]})
 	_first(released, flags).effect == "permit"
 }
 
@@ -125,7 +133,7 @@ test_a_shielding_flag_hides_existence_until_a_person_releases if {
 	hidden := node.decision with input as _flagged with data.reference.flags as flags
 	hidden.existence == "hidden"
 	[obligation.id | some obligation in hidden.records[0].obligations] == ["shield_existence"]
-	released := fixtures.changed(_flagged, {"review": [{"ref": "r1", "decision": "release"}]})
+	released := fixtures.changed(_flagged, {"review": [fixtures.review("r1", "release")]})
 	shown := node.decision with input as released with data.reference.flags as flags
 	shown.existence == "visible"
 	shown.records[0].obligations == []
@@ -279,4 +287,58 @@ test_staff_need_break_glass_and_a_second_person if {
 	record := _first(seconded, data.reference.flags)
 	record.effect == "permit"
 	[obligation.id | some obligation in record.obligations] == ["alert_shielded_person"]
+}
+
+test_a_withholding_flag_may_mean_responders_elsewhere if {
+	elsewhere := _flags({"withhold": {"applies": true, "responder_kinds": ["refuge"], "elsewhere": true}})
+	_first(_flagged, elsewhere).effect == "permit"
+	away := fixtures.changed(_flagged, {"requester": {"agency": {"areas": ["neighbourshire"]}}})
+	_first(away, elsewhere).effect == "withhold"
+	_first(away, _flags({"withhold": {"applies": true, "responder_kinds": ["refuge"]}})).effect == "permit"
+}
+
+test_a_flag_may_need_consent_or_cause if {
+	_first(_flagged, _flags({"needs": {"attestations_any": ["sensitive_consent"]}})).effect == "withhold"
+	shown := _flags({"needs": {"attestations_any": ["sensitive_consent", "reasonable_cause_significant_harm"]}})
+	_first(_flagged, shown).effect == "permit"
+}
+
+_conflicted(first, second) := fixtures.changed(fixtures.node, {"records": [
+	object.union(fixtures.node.records[0], {"flags": ["INVENTED"], "barred_users": first}),
+	object.union(_second, {"flags": ["INVENTED"], "barred_users": second}),
+	object.union(_second, {"ref": "r3"}),
+]})
+
+_conflict := _flags({"reach": "child", "users": "barred", "refer": {"applies": true, "shields": true}})
+
+_conflict_effects(first, second) := effects if {
+	decision := node.decision with input as _conflicted(first, second) with data.reference.flags as _conflict
+	effects := _effects(decision)
+}
+
+test_a_user_named_in_one_record_is_refused_all if {
+	_conflict_effects(["user"], ["somebody"]) == ["withhold", "withhold", "withhold"]
+}
+
+test_a_colleague_of_a_user_named_is_not_refused if {
+	_conflict_effects(["somebody"], ["somebody-else"]) == ["permit", "permit", "permit"]
+}
+
+test_where_one_record_names_nobody_a_person_finds_out if {
+	_conflict_effects(["somebody"], []) == ["refer", "refer", "refer"]
+	decision := node.decision with input as _conflicted([], []) with data.reference.flags as _conflict
+	decision.existence == "hidden"
+}
+
+test_an_order_lets_only_those_it_names_read if {
+	order := _flags({"users": "permitted", "refer": {"applies": true, "shields": true}})
+	_first(fixtures.with_record(_flagged, {"permitted_users": ["user"]}), order).effect == "permit"
+	_first(fixtures.with_record(_flagged, {"permitted_users": ["somebody"]}), order).effect == "withhold"
+	_first(_flagged, order).effect == "refer"
+}
+
+test_a_dead_child_is_open_to_reviews_of_the_death_only if {
+	row := data.reference.flags.DECEASED
+	sort(row.withhold.except_purposes) == ["CDR", "CRIME_DPA_S2P2", "CSPR_16H"]
+	_first(fixtures.with_record(fixtures.node, {"flags": ["DECEASED"]}), data.reference.flags).effect == "withhold"
 }

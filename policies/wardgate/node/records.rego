@@ -32,17 +32,6 @@ permitted := {name: rank |
 }
 
 # METADATA
-# title: Released by a person
-# description: Somebody at the responder considered the record and released it, and nobody withheld it.
-# custom:
-#   legal_basis: Children Act 2004 s.16LA (the holder considers)
-#   reason_code: NONE
-released := {entry.ref |
-	some entry in input.review
-	entry.decision == "release"
-}
-
-# METADATA
 # title: Category not permitted
 # description: The record's category was not asked for, not permitted, or not kept by agencies of this kind.
 # custom:
@@ -134,31 +123,6 @@ withheld[record.ref] contains "HANDLING_CODE_WITHHOLDS" if {
 }
 
 # METADATA
-# title: Withheld by a person
-# description: Somebody at the responder considered that disclosure would be more detrimental to the child than not disclosing.
-# custom:
-#   legal_basis: Children Act 2004 s.16LA (more detrimental to the child than not disclosing)
-#   reason_code: DETRIMENT_WITHHELD
-withheld[entry.ref] contains "DETRIMENT_WITHHELD" if {
-	some entry in input.review
-	entry.decision == "withhold"
-}
-
-# METADATA
-# title: Purpose asks for a human decision
-# description: >-
-#   Under this purpose a person at the holder considers relevance and detriment when this tier or more is asked and
-#   granted. Whatever else lowers the tier of a record does not spare it the person: a flag must never open a record.
-# custom:
-#   legal_basis: Children Act 2004 s.16LA (holder considers; detriment)
-#   reason_code: HUMAN_DECISION
-referred[record.ref] contains "HUMAN_DECISION" if {
-	some record in input.records
-	not _released(record)
-	scope.granted[record.category] >= tiers.rank[purpose.row.human_decision_from]
-}
-
-# METADATA
 # title: Category asks for a human decision
 # description: Records of this category are released by a person of the responder, never by policy alone.
 # custom:
@@ -204,6 +168,19 @@ referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 	some record in input.records
 	not _released(record)
 	_categories[record.category].third_party
+	not _context_given(record)
+}
+
+# METADATA
+# title: Somebody else's record without their contact
+# description: In any category, what is about somebody other than the child travels only with that person's contact with the child.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA(1) (another individual, relating to the child)
+#   reason_code: THIRD_PARTY_WITHOUT_CONTEXT
+referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
+	some record in input.records
+	record.relation != "subject"
+	not _released(record)
 	not _context_given(record)
 }
 
@@ -275,8 +252,6 @@ tier_rank := {record.ref: rank |
 	} | {capping_flags[flag] | some flag in flags_of[record.ref]})
 }
 
-_released(record) if record.ref in released
-
 _never_locally(name) if name in input.overlay.categories_never
 
 _permitted_record(record) if permitted[record.category] >= 0
@@ -316,44 +291,3 @@ _handling_open(record) if _handling[record.handling_code].effect in {"permit", "
 _referred_locally(_) if input.query.purpose in input.overlay.purposes_refer
 
 _referred_locally(record) if record.category in input.overlay.categories_refer
-
-_definitions(record) := _categories[record.category].fields
-
-_within_tier(record, field) if {
-	definition := _definitions(record)[field]
-	tiers.rank[definition.tier] <= tier_rank[record.ref]
-	_unprotected(definition, field)
-}
-
-_unprotected(definition, _) if not definition.protected
-
-_unprotected(_, field) if field in purpose.row.protected_fields
-
-_tags_redacted := {flag: {tag | some tag in _rows[flag].redact.tags} | some flag in redacting_flags}
-
-_names_redacted := {flag: {field | some field in _rows[flag].redact.fields} | some flag in redacting_flags}
-
-_redacted(record, field) if {
-	some flag in (flags_of[record.ref] & redacting_flags)
-	some tag in _definitions(record)[field].tags
-	tag in _tags_redacted[flag]
-}
-
-_redacted(record, field) if {
-	some flag in (flags_of[record.ref] & redacting_flags)
-	field in _names_redacted[flag]
-}
-
-_redacted(_, field) if field in input.overlay.fields_never
-
-_fields_of(record) := [field |
-	some field in record.fields
-	_within_tier(record, field)
-	not _redacted(record, field)
-]
-
-_redactions_of(record) := [field |
-	some field in record.fields
-	_within_tier(record, field)
-	_redacted(record, field)
-]

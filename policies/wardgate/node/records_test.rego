@@ -86,34 +86,6 @@ test_a_category_agencies_of_the_kind_do_not_keep_is_withheld if {
 	_codes(_record_decision(_node({"responder": {"kind": "housing"}}))) == ["CATEGORY_NOT_PERMITTED"]
 }
 
-test_a_tier_gives_its_fields_and_those_below_in_the_records_order if {
-	record := _record_decision(fixtures.node)
-	record.fields == fixtures.s47_fields
-	summary := _record_decision(_node({"gateway": {"categories": [{"name": "s47", "tier": "T1"}]}}))
-	summary.fields == ["s47e_s47_start_date", "s47e_s47_end_date"]
-	existence := _record_decision(_node({"gateway": {"categories": [{"name": "s47", "tier": "T0"}]}}))
-	existence.fields == []
-}
-
-test_a_field_the_category_does_not_define_is_never_released if {
-	odd := fixtures.with_record(fixtures.node, {"fields": ["s47e_s47_start_date", "worker_home_address"]})
-	_record_decision(odd).fields == ["s47e_s47_start_date"]
-}
-
-test_a_protected_field_is_for_the_purposes_that_name_it if {
-	placed := _about(fixtures.neighbour, "looked_after", ["lega_legal_status", "clap_cla_placement_postcode"])
-	_record_decision(placed).fields == ["lega_legal_status", "clap_cla_placement_postcode"]
-	unnamed := node.decision with input as placed with data.reference.purposes.S47_ENQ.protected_fields as []
-	unnamed.records[0].fields == ["lega_legal_status"]
-	unnamed.records[0].redactions == []
-}
-
-test_the_overlay_takes_out_fields_by_name if {
-	record := _record_decision(_node({"overlay": {"fields_never": ["s47e_s47_end_date"]}}))
-	record.fields == ["s47e_s47_start_date", "s47e_s47_outcome_json"]
-	record.redactions == ["s47e_s47_end_date"]
-}
-
 test_the_period_includes_both_its_days if {
 	every date in [fixtures.day(2024, 11, 22), fixtures.day(2026, 11, 22)] {
 		_record_decision(fixtures.with_record(fixtures.node, {"date": date})).effect == "permit"
@@ -228,56 +200,6 @@ test_handling_codes_permit_refer_and_withhold if {
 	}
 }
 
-test_a_person_releases_what_was_referred if {
-	coded := fixtures.with_record(fixtures.police_node, {"handling_code": "C"})
-	released := fixtures.changed(coded, {"review": [{"ref": "r1", "decision": "release"}]})
-	record := _record_decision(released)
-	record.effect == "permit"
-	[obligation.id | some obligation in record.obligations] == ["no_onward_share", "originator_consult"]
-	another := fixtures.changed(coded, {"review": [{"ref": "r2", "decision": "release"}]})
-	_record_decision(another).effect == "refer"
-}
-
-test_a_person_withholds_whatever_policy_says if {
-	withheld := _node({"review": [{"ref": "r1", "decision": "withhold"}]})
-	_codes(_record_decision(withheld)) == ["DETRIMENT_WITHHELD"]
-	both := _node({"review": [{"ref": "r1", "decision": "release"}, {"ref": "r1", "decision": "withhold"}]})
-	_record_decision(both).effect == "withhold"
-}
-
-test_a_person_does_not_release_what_policy_withholds if {
-	private := fixtures.with_record(_node({"review": [{"ref": "r1", "decision": "release"}]}), {"flags": ["LEGAL_PRIV"]})
-	_record_decision(private).effect == "withhold"
-}
-
-test_the_duty_to_share_asks_a_person_from_summary_upwards if {
-	summary := _duty
-	record := _record_decision(summary)
-	record.effect == "refer"
-	_codes(record) == ["HUMAN_DECISION"]
-	existence := fixtures.changed(_duty, {"query": {"categories": [{"name": "s47", "tier": "T0"}]}})
-	_record_decision(existence).effect == "permit"
-	considered := fixtures.changed(_duty, {"review": [{"ref": "r1", "decision": "release"}]})
-	_record_decision(considered).effect == "permit"
-	_record_decision(fixtures.node).effect == "permit"
-}
-
-test_what_lowers_the_tier_does_not_spare_the_person if {
-	lowered := fixtures.changed(_duty, {"gateway": {"categories": [{"name": "s47", "tier": "T0"}]}})
-	_record_decision(lowered).effect == "refer"
-	_record_decision(lowered).tier == "T0"
-	protected := fixtures.with_record(_duty, {"flags": ["SENSITIVE_ADDRESS"]})
-	_record_decision(protected).effect == "refer"
-	_record_decision(protected).tier == "T0"
-}
-
-test_detriment_under_the_duty_is_a_persons_decision if {
-	detrimental := fixtures.changed(_duty, {"review": [{"ref": "r1", "decision": "withhold"}]})
-	decision := node.decision with input as detrimental
-	_codes(decision.records[0]) == ["DETRIMENT_WITHHELD"]
-	decision.existence == "hidden"
-}
-
 test_sensitive_services_are_released_by_a_person if {
 	clinic := fixtures.agency("testshire-clinic", "sexual_health_service", "S11_1")
 	held := _about(clinic, "sexual_health", [])
@@ -285,7 +207,7 @@ test_sensitive_services_are_released_by_a_person if {
 	_codes(decision.records[0]) == ["HUMAN_RELEASE"]
 	decision.existence == "hidden"
 	[obligation.id | some obligation in decision.records[0].obligations] == ["shield_existence"]
-	released := node.decision with input as fixtures.changed(held, {"review": [{"ref": "r1", "decision": "release"}]})
+	released := node.decision with input as fixtures.changed(held, {"review": [fixtures.review("r1", "release")]})
 	released.records[0].effect == "permit"
 	released.records[0].tier == "T0"
 	released.records[0].obligations == []
@@ -298,10 +220,10 @@ test_an_adults_record_travels_with_its_context if {
 	_codes(_record_decision(held)) == ["HUMAN_RELEASE", "THIRD_PARTY_WITHOUT_CONTEXT"]
 	related := fixtures.with_record(held, {"relation": "parent", "contact_level": "regular"})
 	_codes(_record_decision(related)) == ["HUMAN_RELEASE"]
-	released := fixtures.changed(related, {"review": [{"ref": "r1", "decision": "release"}]})
+	released := fixtures.changed(related, {"review": [fixtures.review("r1", "release")]})
 	_record_decision(released).fields == ["service_contact"]
 	_record_decision(released).tier == "T1"
-	considered := fixtures.changed(held, {"review": [{"ref": "r1", "decision": "release"}]})
+	considered := fixtures.changed(held, {"review": [fixtures.review("r1", "release")]})
 	_record_decision(considered).effect == "permit"
 }
 
@@ -311,7 +233,7 @@ test_the_overlay_refers_purposes_and_categories if {
 	}
 	other := _node({"overlay": {"categories_refer": ["cin"], "purposes_refer": ["FRONT_DOOR"]}})
 	_record_decision(other).effect == "permit"
-	released := _node({"overlay": {"categories_refer": ["s47"]}, "review": [{"ref": "r1", "decision": "release"}]})
+	released := _node({"overlay": {"categories_refer": ["s47"]}, "review": [fixtures.review("r1", "release")]})
 	_record_decision(released).effect == "permit"
 }
 
@@ -319,4 +241,19 @@ test_an_allegation_stays_an_allegation if {
 	alleged := _record_decision(fixtures.with_record(fixtures.node, {"assertion": "third_party_allegation"}))
 	[obligation.id | some obligation in alleged.obligations] == ["mark_allegation"]
 	_record_decision(fixtures.with_record(fixtures.node, {"assertion": "professional_opinion"})).obligations == []
+}
+
+test_an_alleged_perpetrator_is_reached_only_by_purposes_that_say_so if {
+	_record_decision(fixtures.with_record(fixtures.node, {"relation": "alleged_perpetrator"})).tier == "T2"
+	other := fixtures.with_record(_consent, {"relation": "alleged_perpetrator"})
+	_codes(_record_decision(other)) == ["RELATION_NOT_COVERED"]
+}
+
+test_what_is_about_somebody_else_travels_with_their_contact if {
+	known := fixtures.with_record(fixtures.node, {"relation": "parent", "contact_level": "none"})
+	_record_decision(known).effect == "permit"
+	unknown := fixtures.with_record(fixtures.node, {"relation": "parent", "contact_level": "unknown"})
+	_codes(_record_decision(unknown)) == ["THIRD_PARTY_WITHOUT_CONTEXT"]
+	about_the_child := fixtures.with_record(fixtures.node, {"contact_level": "unknown"})
+	_record_decision(about_the_child).effect == "permit"
 }

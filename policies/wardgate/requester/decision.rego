@@ -7,13 +7,14 @@
 package wardgate.requester
 
 import data.wardgate.lib.conditions
+import data.wardgate.lib.enquiry
 import data.wardgate.lib.obligations
+import data.wardgate.lib.processing
 import data.wardgate.lib.purpose
 import data.wardgate.lib.query
 import data.wardgate.lib.reasons
-import data.wardgate.lib.scope
 import data.wardgate.lib.shape
-import data.wardgate.lib.tiers
+import data.wardgate.lib.supervision
 import data.wardgate.lib.user
 
 # METADATA
@@ -28,6 +29,8 @@ default decision := {
 	"reasons": [{"code": "INPUT_MALFORMED", "audience": "both", "severity": "denial"}],
 	"obligations": [],
 	"expires_in_s": 0,
+	"processing": [],
+	"enquiry": {"outcome": "never", "after_s": 0, "audience": []},
 }
 
 decision := {
@@ -35,6 +38,8 @@ decision := {
 	"reasons": reasons.list(query.notes),
 	"obligations": obligations.list(query.obligations, "requester"),
 	"expires_in_s": query.expires_in_s,
+	"processing": processing.relied_on(input.requester.agency),
+	"enquiry": enquiry.of_query,
 } if {
 	well_formed
 	count(denials) == 0
@@ -45,6 +50,8 @@ decision := {
 	"reasons": reasons.list(denials),
 	"obligations": obligations.list(_refusal_obligations, "requester"),
 	"expires_in_s": 0,
+	"processing": [],
+	"enquiry": enquiry.of_query,
 } if {
 	well_formed
 	count(denials) > 0
@@ -88,6 +95,22 @@ denials contains "TRAINING_EXPIRED" if not user.trained
 denials contains "EMPLOYMENT_ENDED" if not user.employed
 
 # METADATA
+# title: End of employment missing
+# description: Whoever is supplied for a time asks only while the date of its end is known.
+# custom:
+#   legal_basis: UK GDPR Art 32(4)
+#   reason_code: EMPLOYMENT_END_MISSING
+denials contains "EMPLOYMENT_END_MISSING" if not user.end_known
+
+# METADATA
+# title: Disclosure of one's own motion
+# description: Nothing carries it yet, so nobody puts such a query; see the README of the policies.
+# custom:
+#   legal_basis: Children Act 2004 s.16LA
+#   reason_code: DIRECTION_NOT_ALLOWED
+denials contains "DIRECTION_NOT_ALLOWED" if not conditions.asked_for
+
+# METADATA
 # title: Conflict of interest
 # description: The user has declared an interest that bars them from asking; a colleague may.
 # custom:
@@ -125,8 +148,8 @@ denials contains "CASE_ROLE_MISSING" if {
 #   reason_code: COSIGNATURE_MISSING
 denials contains "COSIGNATURE_MISSING" if {
 	input.user.supervised
-	_detail_granted
-	not _cosigned
+	supervision.detail_granted
+	not supervision.cosigned
 }
 
 _refusal_obligations := query.refusal_obligations | _remedies
@@ -148,14 +171,3 @@ _remedies contains ["obtain_approval", {"kind": "co_signature", "roles": []}] if
 _granted if input.query.purpose in input.user.grants
 
 _in_the_case if input.user.case_role in purpose.row.case_roles
-
-_detail_granted if {
-	some rank in scope.granted
-	rank == tiers.rank.T2
-}
-
-_cosigned if {
-	some approval in input.query.approvals
-	approval.kind == "co_signature"
-	approval.user_ref != input.user.ref
-}

@@ -129,3 +129,24 @@ test_an_unusable_purpose_hides_no_other_fault_of_the_user if {
 	unknown := fixtures.changed(_user({"conflicted": true, "grants": []}), {"query": {"purpose": "S48_ENQ"}})
 	requester.denials == {"PURPOSE_UNKNOWN", "USER_CONFLICTED"} with input as unknown
 }
+
+test_a_permission_names_its_conditions_and_who_may_learn if {
+	decision := requester.decision with input as fixtures.requester
+	decision.processing == data.reference.purposes.S47_ENQ.processing.by_default
+	decision.enquiry.outcome == "delay"
+	refused := requester.decision with input as _user({"conflicted": true})
+	refused.processing == []
+}
+
+test_an_agency_worker_without_an_end_does_not_ask if {
+	supplied := {"requester": {"user": {"role": "agency_social_worker"}}, "user": {"role": "agency_social_worker"}}
+	worker := fixtures.changed(fixtures.requester, supplied)
+	requester.denials == set() with input as worker
+	endless := fixtures.changed(worker, {"user": {"employment_ends": null}})
+	requester.denials == {"EMPLOYMENT_END_MISSING"} with input as endless
+}
+
+test_nothing_is_pushed_by_a_requester if {
+	pushed := fixtures.changed(fixtures.requester, {"query": {"direction": "proactive"}})
+	requester.denials == {"DIRECTION_NOT_ALLOWED"} with input as pushed
+}

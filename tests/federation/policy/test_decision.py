@@ -29,6 +29,9 @@ NOTE = {"code": "WITHIN_PURPOSE", "audience": "both", "severity": "info"}
 DENIAL = {"code": "NOT_ENTITLED", "audience": "both", "severity": "denial"}
 DUTY = {"id": "rejustify_after", "type": "deadline", "mandatory": True, "params": {"after_s": 60}}
 
+NOBODY: JsonObject = {"outcome": "never", "after_s": 0, "audience": []}
+SILENT: JsonObject = {"processing": [], "enquiry": NOBODY}
+
 Judge = Callable[..., tuple[Decision, bytes]]
 
 
@@ -325,7 +328,7 @@ def test_a_gateway_may_lower_tiers_and_leave_categories_and_targets_out(
 
 
 def test_a_gateways_refusal_of_the_whole_input_refuses_each_target_for_the_same_reasons(judge: Judge) -> None:
-    value = {"effect": "deny", "reasons": [DENIAL], "obligations": [], "expires_in_s": 0, "targets": []}
+    value = {"effect": "deny", "reasons": [DENIAL], "obligations": [], "expires_in_s": 0, "targets": [], **SILENT}
     decision, _ = judge(value, EntryPoint.GATEWAY, gateway_input(targets=3))
     assert isinstance(decision, GatewayDecision)
     assert decision.failure is None
@@ -339,7 +342,9 @@ def withheld(ref: str) -> JsonObject:
         "effect": "withhold",
         "tier": "T0",
         "fields": [],
+        "grounds": {},
         "redactions": [],
+        "enquiry": "never",
         "reasons": [DENIAL],
         "obligations": [],
     }
@@ -351,6 +356,7 @@ def node_result(*records: JsonObject, existence: str, effect: str = "permit") ->
         "reasons": [],
         "obligations": [],
         "expires_in_s": 60,
+        **SILENT,
         "records": list(records),
         "existence": existence,
     }
@@ -364,11 +370,30 @@ def test_a_node_that_withholds_everything_must_hide_it(judge: Judge) -> None:
 
 
 def test_a_referral_may_be_hidden_or_shown(judge: Judge) -> None:
-    referred = {**withheld("r0"), "effect": "refer", "tier": "T1", "fields": ["start_date"], "redactions": ["end_date"]}
+    named = {"fields": ["start_date"], "grounds": {"start_date": "default_tier"}, "redactions": ["end_date"]}
+    referred = {**withheld("r0"), "effect": "refer", "tier": "T1", **named}
     for existence in Existence:
         decision, _ = judge(node_result(referred, existence=existence.value), EntryPoint.NODE, node_input(records=1))
         assert isinstance(decision, NodeDecision)
         assert decision.records[0].effect is Effect.REFER
+
+
+@pytest.mark.parametrize(
+    "grounds", [{}, {"end_date": "default_tier"}, {"start_date": "default_tier", "x": "highest_tier"}]
+)
+def test_each_field_of_a_record_has_its_ground_and_nothing_else_has(judge: Judge, grounds: dict[str, str]) -> None:
+    released = {**withheld("r0"), "effect": "permit", "tier": "T1", "fields": ["start_date"]}
+    sound = {**released, "grounds": {"start_date": "default_tier"}}
+    one = node_input(records=1)
+    assert judge(node_result(sound, existence="visible"), EntryPoint.NODE, one)[0].permitted
+    broken = node_result({**released, "grounds": grounds}, existence="visible")
+    assert_denied(judge(broken, EntryPoint.NODE, one)[0], Failure.BAD_RESULT)
+
+
+def test_who_may_learn_of_a_question_is_said_in_known_words(judge: Judge, golden: dict[EntryPoint, JsonObject]) -> None:
+    for entry_point in (EntryPoint.REQUESTER, EntryPoint.GATEWAY, EntryPoint.NODE):
+        for enquiry in ({}, {**NOBODY, "outcome": "perhaps"}, {**NOBODY, "after_s": -1}):
+            assert_denied(judge({**golden[entry_point], "enquiry": enquiry}, entry_point)[0], Failure.BAD_RESULT)
 
 
 def test_with_no_records_only_hidden_is_admissible(judge: Judge) -> None:

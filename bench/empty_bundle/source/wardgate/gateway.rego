@@ -2,7 +2,7 @@ package wardgate.gateway
 
 import data.wardgate.everything
 
-decision := object.union(everything.permission, {"targets": targets})
+decision := object.union(everything.query_permission, {"targets": targets})
 
 targets := [target |
 	some agency in input.targets

@@ -2,7 +2,7 @@ package wardgate.node
 
 import data.wardgate.everything
 
-decision := object.union(everything.permission, {"records": records, "existence": "visible"})
+decision := object.union(everything.query_permission, {"records": records, "existence": "visible"})
 
 records := [record |
 	some held in input.records
@@ -11,7 +11,9 @@ records := [record |
 		"effect": "permit",
 		"tier": "T1",
 		"fields": held.fields,
+		"grounds": {field: "default_tier" | some field in held.fields},
 		"redactions": [],
+		"enquiry": "notify",
 		"reasons": [],
 		"obligations": [],
 	}

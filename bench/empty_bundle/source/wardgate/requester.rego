@@ -2,4 +2,4 @@ package wardgate.requester
 
 import data.wardgate.everything
 
-decision := everything.permission
+decision := everything.query_permission

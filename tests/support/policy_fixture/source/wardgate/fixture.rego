@@ -7,6 +7,11 @@ permission := {
 	"expires_in_s": 60,
 }
 
+query_permission := object.union(permission, {
+	"processing": ["ART_6"],
+	"enquiry": {"outcome": "notify", "after_s": 0, "audience": ["child"]},
+})
+
 ordinary if input.query.break_glass == ""
 
 zero := input.query.issued_at - input.query.issued_at

@@ -2,7 +2,7 @@ package wardgate.gateway
 
 import data.wardgate.fixture
 
-decision := object.union(fixture.permission, {"targets": targets}) if fixture.ordinary
+decision := object.union(fixture.query_permission, {"targets": targets}) if fixture.ordinary
 
 targets := [target |
 	some agency in input.targets

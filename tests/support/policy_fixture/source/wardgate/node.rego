@@ -2,12 +2,12 @@ package wardgate.node
 
 import data.wardgate.fixture
 
-decision := object.union(fixture.permission, {"records": records, "existence": "visible"}) if {
+decision := object.union(fixture.query_permission, {"records": records, "existence": "visible"}) if {
 	fixture.ordinary
 	count(input.records) > 0
 }
 
-decision := object.union(fixture.permission, {"records": [], "existence": "hidden"}) if {
+decision := object.union(fixture.query_permission, {"records": [], "existence": "hidden"}) if {
 	fixture.ordinary
 	count(input.records) == 0
 }
@@ -19,7 +19,9 @@ records := [record |
 		"effect": "permit",
 		"tier": "T1",
 		"fields": held.fields,
+		"grounds": {field: "default_tier" | some field in held.fields},
 		"redactions": [],
+		"enquiry": "notify",
 		"reasons": [],
 		"obligations": [],
 	}

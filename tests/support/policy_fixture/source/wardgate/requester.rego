@@ -3,20 +3,20 @@ package wardgate.requester
 
 import data.wardgate.fixture
 
-decision := fixture.permission if fixture.ordinary
+decision := fixture.query_permission if fixture.ordinary
 
-decision := object.union(fixture.permission, {"expires_in_s": 1 / fixture.zero}) if {
+decision := object.union(fixture.query_permission, {"expires_in_s": 1 / fixture.zero}) if {
 	input.query.break_glass == "divide_by_zero"
 }
 
-decision := object.union(fixture.permission, {"expires_in_s": count(fixture.much_time)}) if {
+decision := object.union(fixture.query_permission, {"expires_in_s": count(fixture.much_time)}) if {
 	input.query.break_glass == "take_time"
 }
 
-decision := object.union(fixture.permission, {"expires_in_s": count(fixture.much_memory)}) if {
+decision := object.union(fixture.query_permission, {"expires_in_s": count(fixture.much_memory)}) if {
 	input.query.break_glass == "take_memory"
 }
 
-decision := object.union(fixture.permission, {"surplus": true}) if {
+decision := object.union(fixture.query_permission, {"surplus": true}) if {
 	input.query.break_glass == "surplus"
 }
