@@ -8,25 +8,27 @@ from typing import Final
 
 from sqlalchemy import select
 
-from agency_node.answering import Answering
-from agency_node.asking import Asking
-from agency_node.caseload import Caseload
+from agency_node.answering.departure import Departure
+from agency_node.answering.desk import Answering
+from agency_node.answering.duties import UNDERSTOOD, Contacts
+from agency_node.answering.intake import Intake
+from agency_node.answering.responder import Responder
+from agency_node.answering.translation_audit import TranslationAudit
+from agency_node.answering.worker import Worker
+from agency_node.asking.desk import Asking
+from agency_node.asking.own_pseudonyms import OwnPseudonyms
+from agency_node.asking.pursuit import Pursuits
+from agency_node.caseload.indexer import CaseloadRuns
+from agency_node.caseload.indexing import CaseloadParts
+from agency_node.caseload.lookup import Lookup
+from agency_node.caseload.pseudonyms import Pseudonyms
+from agency_node.caseload.update import Caseload
 from agency_node.checking import read_overlay, today
-from agency_node.decisions import Decisions
-from agency_node.departure import Departure
-from agency_node.duties import UNDERSTOOD, Contacts
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcEvaluator, GrpcQueryGateway
-from agency_node.inbox import JsonInbox
-from agency_node.indexer import CaseloadRuns
-from agency_node.indexing import CaseloadParts
-from agency_node.intake import Intake
-from agency_node.link import GrpcLinkGateway, Link
-from agency_node.lookup import Lookup
-from agency_node.own_pseudonyms import OwnPseudonyms
-from agency_node.pseudonyms import Pseudonyms
-from agency_node.pursuit import Pursuits
-from agency_node.responder import Responder
+from agency_node.inbox.decisions import Decisions
+from agency_node.inbox.view import JsonInbox
+from agency_node.link.holding import GrpcLinkGateway, Link
 from agency_node.routines import (
     erase_overdue,
     follow_directory,
@@ -41,8 +43,6 @@ from agency_node.settings import NodeSettings
 from agency_node.sources.opening import open_source
 from agency_node.store.asked import asked_since
 from agency_node.store.tasks import recent_tasks
-from agency_node.translation_audit import TranslationAudit
-from agency_node.worker import Worker
 from federation.answer import Contact
 from federation.canonical import JsonObject
 from federation.counters import DAY_S, Counters

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
-from agency_node.overlay import Overlay
+from agency_node.answering.overlay import Overlay
 from agency_node.settings import NodeSettings
 from agency_node.sources.opening import open_source
 from agency_node.users import UsersFile

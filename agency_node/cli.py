@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from agency_node.question import QuestionDocument
+from agency_node.asking.question import QuestionDocument
 from agency_node.settings import NodeSettings
 from federation.canonical import JsonObject, to_canonical
 from federation.command import done, emit, fail_with_code
@@ -193,7 +193,7 @@ def _show(picture: JsonObject, *, as_json: bool) -> None:
     if as_json:
         emit(picture, as_json=True)
         return
-    from agency_node.showing import show_picture
+    from agency_node.asking.showing import show_picture
 
     show_picture(picture)
 

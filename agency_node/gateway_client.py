@@ -46,7 +46,7 @@ class GrpcDirectory:
 
 
 class GrpcQueryGateway:
-    """`agency_node.pursuit.QueryGateway` over gRPC."""
+    """`agency_node.asking.pursuit.QueryGateway` over gRPC."""
 
     def __init__(self, channel: RotatingChannel, *, receipts: Receipts) -> None:
         self._channel = channel
@@ -78,7 +78,7 @@ class GrpcQueryGateway:
 
 
 class GrpcEvaluator:
-    """`agency_node.pseudonyms.Evaluator`, and proofs of translations, over gRPC."""
+    """`agency_node.caseload.pseudonyms.Evaluator`, and proofs of translations, over gRPC."""
 
     def __init__(self, channel: RotatingChannel) -> None:
         self._channel = channel

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Final
 
+from agency_node.asking.pursuit import Pursuits
 from agency_node.enrolment import keep_certificate
 from agency_node.foundation import Foundation
-from agency_node.link import Link
-from agency_node.pursuit import Pursuits
+from agency_node.link.holding import Link
 from agency_node.retention import Retention
 from federation.transport.certificates import HeldCertificates
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from agency_node.question import DEFAULT_TIMES, Times
+from agency_node.asking.question import DEFAULT_TIMES, Times
 from agency_node.sources.opening import SourceSettings
 from federation.document import AgencyName
 from federation.settings import Section, ServiceSettings
@@ -97,7 +97,7 @@ class QueryTimes(Section):
     emergency_expiry_s: int = Field(4 * 3600, ge=60, le=24 * 3600, description="Expiry of an emergency query.")
 
     def by_urgency(self) -> dict[Urgency, Times]:
-        """As `agency_node.asking` takes them."""
+        """As `agency_node.asking.desk` takes them."""
         return {
             urgency: Times(getattr(self, f"{urgency}_deadline_s"), getattr(self, f"{urgency}_expiry_s"))
             for urgency in DEFAULT_TIMES

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Final
 
-from agency_node.departure import DEFAULT_QUANTUM_MS, departure_s
+from agency_node.answering.departure import DEFAULT_QUANTUM_MS, departure_s
 from bench.critical import Step, critical_path, path_on_cores_s, path_s, responder_step
 from bench.fan_out import Cells
 from bench.indexing import Indexed, multiplications_per_child

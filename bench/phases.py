@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import agency_node.pursuit
-import agency_node.weighing
+import agency_node.answering.weighing
+import agency_node.asking.pursuit
 import gateway.exchange
-from agency_node.answering import Answering
-from agency_node.asking import Asking
-from agency_node.intake import Intake
-from agency_node.lookup import Lookup
-from agency_node.own_pseudonyms import OwnPseudonyms
-from agency_node.pursuit import Pursuits
-from agency_node.weighing import Weighing
-from agency_node.worker import Worker
+from agency_node.answering.desk import Answering
+from agency_node.answering.intake import Intake
+from agency_node.answering.weighing import Weighing
+from agency_node.answering.worker import Worker
+from agency_node.asking.desk import Asking
+from agency_node.asking.own_pseudonyms import OwnPseudonyms
+from agency_node.asking.pursuit import Pursuits
+from agency_node.caseload.lookup import Lookup
 from bench.floors import Sizes
 from bench.one_process import OneProcess
 from bench.samples import median, slope
@@ -55,15 +55,15 @@ PHASES: Final[Sequence[Watched]] = (
     Watched(Pursuits, "_target", "asker: target states"),
     Watched(Intake, "_verify", "responder: verify"),
     Watched(Intake, "examine", "responder: take in"),
-    Watched(agency_node.weighing, "open_question", "responder: unseal"),
+    Watched(agency_node.answering.weighing, "open_question", "responder: unseal"),
     Watched(Lookup, "look", "responder: look up"),
     Watched(Weighing, "_reviews", "responder: human decisions"),
-    Watched(agency_node.weighing, "consider", "responder: decide (policy)"),
+    Watched(agency_node.answering.weighing, "consider", "responder: decide (policy)"),
     Watched(Answering, "_sealed_answer", "responder: minimise, seal, sign"),
     Watched(Answering, "_disclose", "responder: store answer"),
     Watched(Answers, "_verify_answer", "gateway: verify answer"),
     Watched(Answers, "answered", "gateway: store answer"),
-    Watched(agency_node.pursuit, "read_answer", "asker: verify and open answer"),
+    Watched(agency_node.asking.pursuit, "read_answer", "asker: verify and open answer"),
     Watched(Pursuits, "_answer", "asker: store answer"),
     Watched(Exchange, "acknowledge", "gateway: acknowledge"),
     Watched(Pursuits, "_acknowledge", "asker: acknowledge (gateway's included)"),

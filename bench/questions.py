@@ -1,6 +1,6 @@
 """The questions that are put, and what must come back."""
 
-from agency_node.question import QuestionDocument
+from agency_node.asking.question import QuestionDocument
 from bench.region import QUESTION, area_of, children, user
 from federation.canonical import JsonObject, to_canonical
 from federation.vocabulary import Completeness

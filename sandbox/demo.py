@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
 
-from agency_node.question import ApprovalNamed, QuestionDocument
+from agency_node.asking.question import ApprovalNamed, QuestionDocument
+from agency_node.asking.showing import show_picture
 from agency_node.settings import NodeSettings
-from agency_node.showing import show_picture
 from federation.canonical import JsonObject
 from federation.exit_codes import ExitCode
 from sandbox.families import find_child

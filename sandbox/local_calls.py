@@ -5,7 +5,7 @@ import time
 from typing import Any, Final
 
 from agency_node import keychain as node_keys
-from agency_node.question import QuestionDocument
+from agency_node.asking.question import QuestionDocument
 from agency_node.settings import NodeSettings
 from federation.canonical import JsonObject
 from federation.transport.certificates import HeldCertificates

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationError, field_validator, model_validator
 
-from agency_node.overlay import Overlay
+from agency_node.answering.overlay import Overlay
 from agency_node.settings import QueryTimes
 from agency_node.sources.dates import ENGLAND, read_date
 from agency_node.users import User

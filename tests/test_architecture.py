@@ -19,8 +19,8 @@ FOREIGN = ("grpc", "grpc_health", "sqlalchemy", "sqlmodel", "aiohttp", "aiosqlit
 """Libraries that reach a network or a database. `keys` has a stricter test of its own."""
 
 PURE_WITHOUT_SAYING_SO = {
-    "agency_node.departure",
-    "agency_node.reference",
+    "agency_node.answering.departure",
+    "agency_node.asking.reference",
     "federation.admission",
     "federation.answer",
     "federation.canonical",
@@ -36,7 +36,7 @@ PURE_WITHOUT_SAYING_SO = {
 }
 """Modules that others rely on to be free of I/O though their first lines are about something else."""
 
-NAME_STORE_TYPES = {"agency_node.evidence", "agency_node.referral"}
+NAME_STORE_TYPES = {"agency_node.answering.evidence", "agency_node.inbox.referral"}
 """Pure functions over row types of the store: they load its library and call nothing of it."""
 
 CLAIM = re.compile(r"\bPure(?=[.:;])|\b[Nn]o I/O[.;]|\bwithout I/O\b")
@@ -98,12 +98,12 @@ def test_an_exception_to_purity_is_still_needed(name: str) -> None:
 
 def test_modules_that_must_be_pure_are_among_those_looked_at() -> None:
     assert {
-        "agency_node.composing",
-        "agency_node.disclosure",
-        "agency_node.picture",
-        "agency_node.question",
-        "agency_node.records",
-        "agency_node.task",
+        "agency_node.asking.composing",
+        "agency_node.answering.disclosure",
+        "agency_node.asking.picture",
+        "agency_node.asking.question",
+        "agency_node.caseload.records",
+        "agency_node.answering.task",
         "federation.batch",
         "federation.directory",
         "federation.following",

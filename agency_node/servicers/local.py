@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import grpc
 
-from agency_node.asking import Asking
-from agency_node.question import QuestionDocument
+from agency_node.asking.desk import Asking
+from agency_node.asking.question import QuestionDocument
 from federation.canonical import JsonObject, to_canonical
 from federation.finishing import to_the_end
 from federation.wire.v1 import local_pb2 as wire

@@ -108,7 +108,7 @@ class Record(NodeTable, table=True):
 
     Attributes:
         ref: Keyed hash of the record's stable id in its source: how policy, referrals and decisions name it.
-        payload: Encrypted canonical JSON (`agency_node.records`).
+        payload: Encrypted canonical JSON (`agency_node.caseload.records`).
     """
 
     __table_args__ = (

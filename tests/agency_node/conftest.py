@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agency_node.duties import UNDERSTOOD
+from agency_node.answering.duties import UNDERSTOOD
 from federation.policy.bundle import install_bundle
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from agency_node.overlay import Overlay
+from agency_node.answering.overlay import Overlay
 from agency_node.retention import DAY_S, Erased, Periods, Retention
 from agency_node.store.tables import metadata
 from federation.errors import WardgateError

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agency_node.departure import Departure, departure_s
+from agency_node.answering.departure import Departure, departure_s
+from agency_node.caseload.progress import Phase, Progress, ProgressMeter
+from agency_node.caseload.records import HeldRecord, decode_flags, encode_flags, encode_record, in_order
 from agency_node.locks import KeyedLock
-from agency_node.progress import Phase, Progress, ProgressMeter
-from agency_node.records import HeldRecord, decode_flags, encode_flags, encode_record, in_order
 from agency_node.sources.record import SourceRecord
 from agency_node.vault import Kind, Vault
 from federation.errors import ErrorCode, WardgateError

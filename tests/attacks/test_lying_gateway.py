@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agency_node.answers import read_answer
-from agency_node.task import open_question, pseudonym_of, verify_task
-from agency_node.translation_audit import ALARM, TranslationAudit
+from agency_node.answering.task import open_question, pseudonym_of, verify_task
+from agency_node.answering.translation_audit import ALARM, TranslationAudit
+from agency_node.asking.answers import read_answer
 from federation.admission import AdmissionRecord, TargetDecision
 from federation.answer import Answer
 from federation.directory import AgencyEntry, DirectoryDocument, SignedPoints, SignedStatement

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agency_node.composing import Composed
+from agency_node.asking.composing import Composed
 from federation.vocabulary import TargetState
 from gateway.dispatch import LEASE_S, MAX_IN_FLIGHT, UNARY_PRESENCE_S, Session
 from tests.support.gateway_world import CSC, SCHOOL, World, messages_in, tasks_in

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agency_node.overlay import Overlay
+from agency_node.answering.overlay import Overlay
 from agency_node.sources.record import SourceRecord
 from agency_node.sources.source import SourceRow
 from federation.policy.bundle import install_bundle

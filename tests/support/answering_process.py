@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agency_node.duties import UNDERSTOOD
-from agency_node.overlay import Overlay
+from agency_node.answering.duties import UNDERSTOOD
+from agency_node.answering.overlay import Overlay
 from agency_node.store.tables import TaskState
 from federation.policy.bundle import install_bundle
 from federation.policy.evaluator import PolicyPoint

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agency_node.question import QuestionDocument
+from agency_node.asking.question import QuestionDocument
 from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
 from federation.ledger.reader import Criteria, Reader

@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agency_node.composing import Asker, Composed, compose
-from agency_node.question import CheckedQuestion, Times
+from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
 from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
 from federation.batch import BatchHeader, verify_batch

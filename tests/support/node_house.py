@@ -11,16 +11,16 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agency_node.answering import Answering
-from agency_node.caseload import Caseload
-from agency_node.decisions import Decisions
-from agency_node.duties import Contacts
-from agency_node.indexing import CaseloadParts
-from agency_node.intake import Arrival, Intake
-from agency_node.lookup import Lookup
-from agency_node.overlay import Overlay
-from agency_node.pseudonyms import Pseudonyms
-from agency_node.responder import Responder
+from agency_node.answering.desk import Answering
+from agency_node.answering.duties import Contacts
+from agency_node.answering.intake import Arrival, Intake
+from agency_node.answering.overlay import Overlay
+from agency_node.answering.responder import Responder
+from agency_node.caseload.indexing import CaseloadParts
+from agency_node.caseload.lookup import Lookup
+from agency_node.caseload.pseudonyms import Pseudonyms
+from agency_node.caseload.update import Caseload
+from agency_node.inbox.decisions import Decisions
 from agency_node.sources.record import SourceChild, SourceRecord
 from agency_node.sources.source import SourceRow
 from agency_node.store.tables import TaskState

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from agency_node.composing import Asker, Composed, compose
-from agency_node.question import CheckedQuestion, Times
+from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, EnquiryGiven, TargetDecision
 from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
 from federation.batch import verify_batch
@@ -194,7 +194,7 @@ class Federation:
     # -- pseudonyms ---------------------------------------------------------------------------------------------
 
     async def evaluate(self, batch: pseudonym_pb2.BlindedBatch) -> pseudonym_pb2.EvaluateResponse:
-        """See `agency_node.pseudonyms.Evaluator`: trustee first, gateway second, both with proofs."""
+        """See `agency_node.caseload.pseudonyms.Evaluator`: trustee first, gateway second, both with proofs."""
         key = self.parties[RESPONDER].signing.verify_key
         header = verify_batch(batch.header, batch.signature, batch.elements, key=key, now=NOW)
         self.evaluated.append(header.count)

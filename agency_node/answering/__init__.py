@@ -1,0 +1,1 @@
+"""Other agencies' queries: from a task to the sealed answer."""

@@ -1,0 +1,340 @@
+"""One task to its sealed answer.
+
+Weigh, minimise, seal, *commit* (ledger entry, sealed answer, encrypted decision input and, where it has just arrived,
+the task itself, in one transaction), and only then let it leave. Whatever is killed in between is found in the store or
+offered again by the gateway; an answer that was sealed once is never sealed anew, so that one disclosure has one ledger
+entry.
+
+Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
+query is answered at once as if the record did not exist, and what the human decides holds for the next query.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy.exc import IntegrityError
+
+from agency_node.answering import evidence
+from agency_node.answering.consideration import Considered
+from agency_node.answering.disclosure import Occasion, disclose
+from agency_node.answering.duties import AlertDue, alerts, each_once
+from agency_node.answering.intake import Arrival, Intake, is_passing
+from agency_node.answering.responder import Responder
+from agency_node.answering.weighing import Weighed, Weighing
+from agency_node.inbox.referral import Referred, content_of, referred_by
+from agency_node.locks import KeyedLock
+from agency_node.store import referrals as referral_store
+from agency_node.store import tasks as store
+from agency_node.store.referrals import NewReferral
+from agency_node.store.tables import ReferralState, TaskState
+from agency_node.vault import Kind
+from federation.answer import Answer, SealedPart, answer_digest
+from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
+from federation.ledger.entry import Entry
+from federation.ledger.writes import NothingChanged, Write
+from federation.store import reading, store_errors
+from federation.telemetry import EventLog
+from federation.vocabulary import Outcome
+from federation.wire.v1 import link_pb2 as wire
+
+LAST_MOMENT_S: Final = 60
+"""So long before a query expires its answer is made without the human: later it would not be taken any more."""
+
+_log = EventLog(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Where a task stands after work on it.
+
+    Attributes:
+        answer: The sealed answer, as stored, where there is one.
+    """
+
+    task_id: str
+    state: TaskState
+    answer: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A task to bring to an end.
+
+    Attributes:
+        stored: As it stands in the store, or would if it were stored.
+        arrival: What is to be stored with its end, where it is not stored yet.
+    """
+
+    stored: store.StoredTask
+    arrival: store.NewTask | None = None
+
+    def ended(self, settled: store.Settled) -> list[Write]:
+        """The task with its end."""
+        return store.task_settled(settled) if self.arrival is None else store.task_inserted(self.arrival, settled)
+
+    def referred(self) -> list[Write]:
+        """The task, waiting for a human."""
+        task_id = self.stored.task_id
+        if self.arrival is None:
+            return store.task_referred(task_id)
+        return store.task_inserted(self.arrival, store.Settled(task_id, TaskState.REFERRED))
+
+
+class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
+    """Somebody else ended the task first."""
+
+
+class Answering:
+    """Answers tasks."""
+
+    def __init__(self, responder: Responder, intake: Intake) -> None:
+        self._responder = responder
+        self._intake = intake
+        self._weighing = Weighing(responder)
+        self._reading = reading(responder.engine)
+        self._working = KeyedLock()
+
+    async def answer_at_once(self, arrival: Arrival) -> Reply | None:
+        """Answer or refer a task that is not stored yet: one transaction in place of two.
+
+        Returns:
+            Where it stands; None where that cannot be done at once, and nothing was: it has to be stored first.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`: a task that cannot be opened could not be refused.
+        """
+        row = arrival.row
+        async with self._working.holding(row.task_id):
+            try:
+                weighed = await self._weighing.weigh(arrival.verified, is_second=False)
+                return await self._conclude(_Job(store.as_stored(row), row), weighed)
+            except _Overtaken:
+                return None
+            except WardgateError as error:
+                if is_passing(error):
+                    return None
+                return Reply(row.task_id, await self._intake.refuse(arrival.message, row.content_sha256, error))
+
+    async def answer(self, task_id: str) -> Reply:
+        """Bring a stored task as far as it will go; what was answered before is given again as it was.
+
+        Raises:
+            WardgateError: `TASK_UNKNOWN`; `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
+        """
+        async with self._working.holding(task_id):
+            stored = await self._find(task_id)
+            if self._is_ripe(stored):
+                try:
+                    return await self._work(stored)
+                except _Overtaken:
+                    stored = await self._find(task_id)
+            return Reply(task_id, stored.state, stored.answer)
+
+    async def unfinished(self) -> list[store.Unfinished]:
+        """Tasks about which something is still to be done, after a start or a lost link.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        async with store_errors("unfinished tasks"), self._reading.connect() as connection:
+            return await store.unfinished_tasks(connection)
+
+    async def stored(self, task_id: str) -> None:
+        """The gateway has the answer: it need not be sent again."""
+        await self._responder.journal.record([], store.task_stored(task_id))
+
+    async def cancel(self, task_id: str) -> None:
+        """The gateway wants no answer any more: work and referral end."""
+        now = int(self._responder.clock())
+        closed = referral_store.referral_closed(task_id, ReferralState.CANCELLED, now)
+        async with self._working.holding(task_id):
+            await self._responder.journal.record([], [*store.task_cancelled(task_id), *closed])
+
+    async def due(self) -> list[str]:
+        """Tasks whose last moment has come: those that waited for a human, and those that can no longer be answered.
+
+        Silent referrals that nobody decided in time are ended on the way.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
+        """
+        now = self._responder.clock()
+        await self._responder.journal.record([], referral_store.silent_expired(int(now)))
+        async with store_errors("due tasks"), self._reading.connect() as connection:
+            tasks = await store.due_tasks(connection, int(now) + LAST_MOMENT_S)
+        return [task.task_id for task in tasks if now >= _last_moment(task)]
+
+    async def _find(self, task_id: str) -> store.StoredTask:
+        async with store_errors("task"), self._reading.connect() as connection:
+            stored = await store.find_task(connection, task_id)
+        if stored is None:
+            raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
+        return stored
+
+    def _is_ripe(self, stored: store.StoredTask) -> bool:
+        """Whether there is work to do on a task now."""
+        if stored.state is not TaskState.REFERRED:
+            return stored.state is TaskState.ACCEPTED
+        return not stored.is_undecided or self._responder.clock() >= _last_moment(stored)
+
+    async def _work(self, stored: store.StoredTask) -> Reply:
+        message = wire.Task.FromString(stored.task)
+        try:
+            verified = self._weighing.verify(message)
+            weighed = await self._weighing.weigh(verified, is_second=stored.state is TaskState.REFERRED)
+        except WardgateError as error:
+            if is_passing(error):
+                raise
+            if error.code is ErrorCode.QUERY_EXPIRED:
+                return await self._expire(stored)
+            return Reply(stored.task_id, await self._intake.refuse(message, stored.content_sha256, error))
+        return await self._conclude(_Job(stored), weighed)
+
+    async def _conclude(self, job: _Job, weighed: Weighed) -> Reply:
+        stored = job.stored
+        referred = referred_by(weighed.considered)
+        can_open = bool(referred.records) and not stored.referral_id
+        can_wait = not referred.silent and self._responder.clock() < _last_moment(stored)
+        if can_open and can_wait:
+            return await self._refer(job, weighed, referred)
+        opened = self._new_referral(weighed, referred, silent=True) if can_open else None
+        return await self._disclose(job, weighed, opened)
+
+    # -- referring ------------------------------------------------------------------------------------------------
+
+    def _new_referral(self, weighed: Weighed, referred: Referred, *, silent: bool) -> NewReferral:
+        parts, task = self._responder, weighed.task
+        referral_id = str(uuid4())
+        content = content_of(
+            task, weighed.question, weighed.considered, referred, found=weighed.found, vault=parts.vault
+        )
+        return NewReferral(
+            referral_id=referral_id,
+            task_id=task.task_id,
+            silent=silent,
+            content=parts.vault.seal(Kind.REFERRAL, referral_id, content.encode()),
+            opened_at=weighed.now,
+            expires_at=weighed.now + parts.standing_s if silent else task.header.expires_at,
+        )
+
+    async def _refer(self, job: _Job, weighed: Weighed, referred: Referred) -> Reply:
+        parts, task_id = self._responder, weighed.task.task_id
+        opened = self._new_referral(weighed, referred, silent=False)
+        due = _alerts(weighed.considered)
+        entry = evidence.referral_entry(
+            weighed.task,
+            weighed.considered,
+            at=weighed.now,
+            responder=parts.agency_id,
+            referral_id=opened.referral_id,
+            alerts=[item.obligation for item in due],
+        )
+        writes = [*job.referred(), *referral_store.referral_opened(opened), *self._kept(weighed, due)]
+        await self._commit(job, [entry], writes)
+        return Reply(task_id, TaskState.REFERRED)
+
+    # -- disclosing -----------------------------------------------------------------------------------------------
+
+    async def _disclose(self, job: _Job, weighed: Weighed, opened: NewReferral | None) -> Reply:
+        parts, stored, task_id = self._responder, job.stored, job.stored.task_id
+        answer, sealed = self._sealed_answer(weighed, was_announced=stored.state is TaskState.REFERRED)
+        content = parts.message(task_id, sealed)
+        due = _alerts(weighed.considered)
+        entries = [
+            evidence.answered_entry(
+                weighed.task,
+                weighed.considered,
+                at=weighed.now,
+                responder=parts.agency_id,
+                outcome=answer.outcome,
+                answer_sha256=answer_digest(sealed),
+                referral_id=opened.referral_id if opened else stored.referral_id,
+                alerts=[item.obligation for item in due],
+            )
+        ]
+        writes = job.ended(store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id))
+        if stored.is_undecided:
+            entries.insert(0, self._referral_expired(stored, weighed))
+            writes += referral_store.referral_closed(task_id, ReferralState.EXPIRED, weighed.now)
+        if opened is not None:
+            writes += referral_store.referral_opened(opened)
+        await self._commit(job, entries, [*writes, *self._kept(weighed, due)])
+        return Reply(task_id, TaskState.ANSWERED, content)
+
+    def _kept(self, weighed: Weighed, due: list[AlertDue]) -> list[Write]:
+        """The decisions, for replay, and the alerts they demand."""
+        kept = evidence.kept_decisions(weighed.considered, self._responder.vault)
+        return [*store.decisions_kept(kept), *store.alerts_opened(_alert_rows(due, weighed))]
+
+    async def _commit(self, job: _Job, entries: Sequence[Entry], writes: Sequence[Write]) -> None:
+        """Make durable, unless somebody else ended the task, or stored it, or its query, before.
+
+        Raises:
+            _Overtaken: So it was; nothing was done.
+        """
+        try:
+            await self._responder.journal.record(entries, writes)
+        except NothingChanged as error:
+            raise _Overtaken from error
+        except IntegrityError as error:
+            if job.arrival is None:
+                raise
+            raise _Overtaken from error
+
+    def _referral_expired(self, stored: store.StoredTask, weighed: Weighed) -> Entry:
+        return evidence.referral_expired_entry(
+            weighed.task, at=weighed.now, responder=self._responder.agency_id, referral_id=stored.referral_id
+        )
+
+    def _sealed_answer(self, weighed: Weighed, *, was_announced: bool) -> tuple[Answer, list[SealedPart]]:
+        """The answer and its sealed parts; one that is too large becomes `error`, and the operator hears of it."""
+        parts, considered = self._responder, weighed.considered
+        occasion = Occasion(weighed.task.header, weighed.now, bool(weighed.failing), was_announced)
+        answer = disclose(considered.records, considered.decision, occasion=occasion, contacts=parts.contacts)
+        try:
+            return answer, parts.seal(answer, weighed.task, considered)
+        except WardgateError as error:
+            if error.code is not ErrorCode.MESSAGE_TOO_LARGE:
+                raise
+            _log.event(Event.ANSWER_TOO_LARGE, task_id=weighed.task.task_id, count=len(answer.records))
+            answer = answer.model_copy(update={"outcome": Outcome.ERROR, "records": []})
+            return answer, parts.seal(answer, weighed.task, considered)
+
+    async def _expire(self, stored: store.StoredTask) -> Reply:
+        """The query's time is over: no answer would be taken any more."""
+        now = int(self._responder.clock())
+        entry = evidence.expired_entry(
+            at=now, responder=self._responder.agency_id, task_id=stored.task_id, query_id=stored.query_id
+        )
+        writes = store.task_settled(store.Settled(stored.task_id, TaskState.EXPIRED))
+        closed = referral_store.referral_closed(stored.task_id, ReferralState.EXPIRED, now)
+        await self._commit(_Job(stored), [entry], [*writes, *closed])
+        return Reply(stored.task_id, TaskState.EXPIRED)
+
+
+def _last_moment(stored: store.StoredTask | store.Due) -> float:
+    """When an answer must be made at the latest: a minute before expiry, or a tenth of the time there was."""
+    return stored.expires_at - min(LAST_MOMENT_S, max(stored.expires_at - stored.arrived_at, 0) // 10)
+
+
+def _alerts(considered: Considered) -> list[AlertDue]:
+    decision = considered.decision
+    return alerts(each_once([decision.obligations, *(item.obligations for item in decision.records)]))
+
+
+def _alert_rows(due: list[AlertDue], weighed: Weighed) -> list[store.NewAlert]:
+    return [
+        store.NewAlert(
+            alert_id=str(uuid4()),
+            query_id=weighed.task.header.query_id,
+            decision_id=weighed.considered.decision_id,
+            obligation=item.obligation,
+            recipients=" ".join(item.recipients),
+            silent=item.silent,
+            opened_at=weighed.now,
+        )
+        for item in due
+    ]

@@ -1,0 +1,183 @@
+"""From records and a policy decision to the answer that leaves. Pure: the one place where data is minimised.
+
+Rules, in order:
+
+1. a decision that no policy made (engine, bundle or input failed) becomes `error`, whatever is held: absence is never
+   claimed on the word of a failure;
+2. a query that policy refuses as a whole becomes `refused`, whatever is held: that depends on the query alone;
+3. hidden existence comes before anything else is looked at: from there on the records do not exist, so that "held but
+   hidden" and "not held" run the same lines and differ in nothing;
+4. a source that was not read to its end becomes `error`, whatever is held; what other sources hold is still given;
+5. of a released record only the fields that policy names survive; at T0 a category becomes one pointer without fields,
+   date or type, however many records stand behind it;
+6. reasons for auditors stay in the ledger; obligations that bind this node alone stay here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from agency_node.answering.duties import Contacts, contact_for, each_once, told
+from agency_node.caseload.records import HeldRecord
+from federation.admission import ObligationGiven, ReasonGiven
+from federation.answer import Answer, DisclosedRecord
+from federation.policy.decision import NodeDecision
+from federation.policy.results import Audience, Existence, Obligation, Reason, RecordDecision
+from federation.query import QueryHeader
+from federation.vocabulary import Effect, Outcome, Tier
+
+TRAVELLING_FLAGS: Final = frozenset({"DISPUTED", "RETRACTED", "STALE"})
+"""Accuracy marks (UK GDPR articles 16 and 18) go wherever the assertion goes; every other flag stays at the holder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What an answer depends on besides records and decision; alike whatever is held.
+
+    Attributes:
+        header: The query's header.
+        answered_at: Seconds since the epoch.
+        is_source_failing: A source was not read to its end: what it holds is not known.
+        was_announced: The requester has been told that a human decides, so that something is held is known already.
+    """
+
+    header: QueryHeader
+    answered_at: int
+    is_source_failing: bool = False
+    was_announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A record with the decision that lets some of it out."""
+
+    record: HeldRecord
+    decision: RecordDecision
+
+
+class _Reasoned(Protocol):
+    @property
+    def reasons(self) -> tuple[Reason, ...]: ...
+
+
+def disclose(
+    records: Sequence[HeldRecord], decision: NodeDecision, *, occasion: Occasion, contacts: Contacts
+) -> Answer:
+    """Build the answer.
+
+    Args:
+        records: What was before policy; empty when the child is not known here.
+        decision: What policy decided, in the order of `records`. A record still referred to a human is not released.
+        occasion: The query and the moment.
+        contacts: How to reach a person here; one is given only with records.
+
+    Raises:
+        ValueError: The decision is not about these records.
+    """
+    visible = _visible(records, decision)
+    released = [item for item in visible if decision.permitted and item.decision.effect is Effect.PERMIT]
+    outcome = _outcome(decision, visible, released, occasion)
+    owed = each_once([decision.obligations, *(item.decision.obligations for item in released)]) if released else []
+    reasons = [decision] if released or outcome is Outcome.REFUSED else []
+    return Answer(
+        query_id=occasion.header.query_id,
+        outcome=outcome,
+        records=list(_disclosed(released)),
+        reasons=_reasons(reasons),
+        obligations=[_given(item) for item in told(owed)],
+        processing=list(decision.processing),
+        contact=contact_for(contacts, owed) if released else None,
+        period_covered=occasion.header.period,
+        context_note="",
+        identifier_state=occasion.header.identifier_state,
+        answered_at=occasion.answered_at,
+    )
+
+
+def _visible(records: Sequence[HeldRecord], decision: NodeDecision) -> list[Released]:
+    if [record.ref for record in records] != [item.ref for item in decision.records]:
+        raise ValueError("the decision is about other records")
+    if decision.existence is Existence.HIDDEN or decision.failure is not None:
+        return []
+    return [Released(*pair) for pair in zip(records, decision.records, strict=True)]
+
+
+def _outcome(
+    decision: NodeDecision, visible: Sequence[Released], released: Sequence[Released], occasion: Occasion
+) -> Outcome:
+    if decision.failure is not None:
+        return Outcome.ERROR
+    if not decision.permitted:
+        return Outcome.REFUSED
+    if occasion.is_source_failing:
+        return Outcome.ERROR
+    if released:
+        return Outcome.RECORDS
+    return Outcome.REFUSED if visible or occasion.was_announced else Outcome.NOTHING_HELD
+
+
+def _disclosed(released: Sequence[Released]) -> Iterator[DisclosedRecord]:
+    pointers: dict[str, list[Released]] = {}
+    for item in released:
+        if item.decision.tier is Tier.T0:
+            pointers.setdefault(item.record.category, []).append(item)
+        else:
+            yield _record(item)
+    for category in sorted(pointers):
+        yield _pointer(category, pointers[category])
+
+
+def _record(item: Released) -> DisclosedRecord:
+    record, decision = item.record, item.decision
+    surviving = set(decision.fields).difference(decision.redactions)
+    return DisclosedRecord(
+        category=record.category,
+        type=record.type,
+        tier=decision.tier,
+        date=record.date.isoformat(),
+        fields={name: value for name, value in sorted(record.fields.items()) if name in surviving},
+        assertion=record.assertion,
+        relation=record.relation,
+        contact_level=record.contact_level,
+        handling_code=record.handling_code,
+        flags=[flag for flag in record.flags if flag in TRAVELLING_FLAGS],
+        redactions=sorted(set(decision.redactions)),
+        reasons=_reasons([decision]),
+    )
+
+
+def _pointer(category: str, items: Sequence[Released]) -> DisclosedRecord:
+    """Somebody here holds such a record: no count, date, type or redaction tells the records apart."""
+    relations = {item.record.relation for item in items}
+    return DisclosedRecord(
+        category=category,
+        type="",
+        tier=Tier.T0,
+        date="",
+        fields={},
+        assertion="fact",
+        relation=relations.pop() if len(relations) == 1 else "other",
+        contact_level="unknown",
+        # The originator's conditions bind the receiver even of a pointer.
+        handling_code=",".join(sorted({item.record.handling_code for item in items} - {""})),
+        flags=[],
+        redactions=[],
+        reasons=_reasons(item.decision for item in items),
+    )
+
+
+def _reasons(parts: Iterable[_Reasoned]) -> list[ReasonGiven]:
+    """Reasons that the requester may read, each once, in the order of their codes."""
+    found = {
+        reason.code: ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
+        for part in parts
+        for reason in part.reasons
+        if reason.audience is not Audience.AUDITOR
+    }
+    return [found[code] for code in sorted(found)]
+
+
+def _given(obligation: Obligation) -> ObligationGiven:
+    return ObligationGiven(
+        id=obligation.id, type=obligation.type, mandatory=obligation.mandatory, params=dict(obligation.params)
+    )

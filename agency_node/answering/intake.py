@@ -1,0 +1,191 @@
+"""Takes tasks in: verifies each, and makes durable what cannot be answered at once.
+
+The gateway offers a task until it hears of it, and it hears nothing before something is durable here: the answer, the
+referral, or, where neither can be made just now, the task as it came. A task that does not verify is refused: it is
+kept with an alarm in log and ledger, and nothing is ever answered to it.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agency_node.answering import evidence
+from agency_node.answering.responder import Responder
+from agency_node.answering.task import VerifiedTask, task_digest, verify_task
+from agency_node.store import tasks as store
+from agency_node.store.referrals import close_waiting_referral
+from agency_node.store.tables import ReferralState, TaskState
+from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
+from federation.query import parse_query
+from federation.store import reading, store_errors
+from federation.telemetry import EventLog
+from federation.wire.v1 import link_pb2 as wire
+
+_log = EventLog(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A task that verified and is not stored yet.
+
+    Attributes:
+        row: As it would be stored.
+    """
+
+    message: wire.Task
+    verified: VerifiedTask
+    row: store.NewTask
+
+
+class Intake:
+    """The node's door for tasks."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+        self._reading = reading(responder.engine)
+
+    async def examine(self, task: wire.Task) -> Arrival | TaskState:
+        """Verify a task; one that is known already stays as it stands.
+
+        Returns:
+            What to do, or the state of a task about which nothing new is to be done: `refused` or `expired` where
+            nothing will be answered.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE` or `STORE_UNAVAILABLE`: to be tried again; `DIRECTORY_REJECTED`:
+                likewise, until this node has the directory that the requester used.
+        """
+        digest = task_digest(task)
+        async with store_errors("task"), self._reading.connect() as connection:
+            known = await store.find_task(connection, task.task_id)
+        if known is not None and known.content_sha256 == digest:
+            return known.state
+        if known is not None:
+            return await self.refuse(task, digest, WardgateError(ErrorCode.REPLAYED, "a task id came twice"))
+        await self._follow_directory(task.header)
+        try:
+            return self._arrival(task, self._verify(task), digest)
+        except WardgateError as error:
+            return await self._turned_away(task, digest, error)
+
+    async def accept(self, arrival: Arrival) -> TaskState:
+        """Make a verified task durable, so that the gateway may hear that it is accepted.
+
+        Returns:
+            Its state: `accepted` for a new one.
+
+        Raises:
+            WardgateError: As `examine`.
+        """
+        try:
+            return await self._store(arrival.row)
+        except WardgateError as error:
+            return await self._turned_away(arrival.message, arrival.row.content_sha256, error)
+
+    async def _turned_away(self, task: wire.Task, digest: bytes, error: WardgateError) -> TaskState:
+        if error.code is ErrorCode.QUERY_EXPIRED:
+            return TaskState.EXPIRED
+        if is_passing(error):
+            raise error
+        return await self.refuse(task, digest, error)
+
+    def _verify(self, task: wire.Task) -> VerifiedTask:
+        responder = self._responder
+        return verify_task(task, directory=responder.directory(), responder=responder.agency_id, now=responder.clock())
+
+    async def _follow_directory(self, header: bytes) -> None:
+        """Fetch the directory that the requester used, where it is newer than ours."""
+        try:
+            needed = parse_query(header).directory_version
+        except WardgateError:
+            return  # verification will name what is wrong
+        if needed > self._responder.directory().version:
+            await self._responder.refresh_directory()
+        version = self._responder.directory().version
+        if needed > version:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version {needed} is needed, {version} is here")
+
+    def _arrival(self, task: wire.Task, verified: VerifiedTask, digest: bytes) -> Arrival:
+        header = verified.header
+        row = store.NewTask(
+            task_id=task.task_id,
+            query_id=header.query_id,
+            requester=header.requester,
+            user_ref=header.user_ref,
+            break_glass=bool(header.break_glass),
+            content_sha256=digest,
+            state=TaskState.ACCEPTED,
+            arrived_at=int(self._responder.clock()),
+            expires_at=header.expires_at,
+            task=task.SerializeToString(),
+        )
+        return Arrival(task, verified, row)
+
+    async def _store(self, row: store.NewTask) -> TaskState:
+        async def apply(connection: AsyncConnection) -> TaskState:
+            rivals = await store.rivals(connection, task_id=row.task_id, requester=row.requester, query_id=row.query_id)
+            for rival in rivals:
+                if (rival.task_id, rival.content_sha256) == (row.task_id, row.content_sha256):
+                    return rival.state  # another delivery was quicker
+            if rivals:
+                raise WardgateError(ErrorCode.REPLAYED, "the task id or the query came before, with other content")
+            await store.insert_task(connection, row)
+            return TaskState.ACCEPTED
+
+        return (await self._responder.journal.record([], apply)).result
+
+    async def refuse(self, task: wire.Task, digest: bytes, error: WardgateError) -> TaskState:
+        """Raise the alarm about a task that does not verify, or no longer does, and keep it as evidence.
+
+        A task that is stored under this id is ended only if it is the very one that is refused.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`.
+        """
+        now = int(self._responder.clock())
+        row = store.NewTask(
+            task_id=task.task_id,
+            query_id=task.task_id,
+            requester="",
+            user_ref="",
+            break_glass=False,
+            content_sha256=digest,
+            state=TaskState.REFUSED,
+            arrived_at=now,
+            expires_at=now,
+            task=task.SerializeToString(),
+        )
+
+        async def apply(connection: AsyncConnection) -> None:
+            known = await store.find_task(connection, row.task_id)
+            if known is not None and known.content_sha256 == digest:
+                await store.settle_task(connection, store.Settled(row.task_id, TaskState.REFUSED))
+                await close_waiting_referral(connection, row.task_id, ReferralState.CANCELLED, now)
+            elif known is None and _is_id(row.task_id):
+                await store.insert_task(connection, row)
+
+        task_id = task.task_id if _is_id(task.task_id) else "no-id"
+        _log.event(Event.TASK_NOT_VERIFIED, task_id=task_id, error=error)
+        entry = evidence.alarm_entry(
+            at=now,
+            responder=self._responder.agency_id,
+            task_id=task_id,
+            error=str(error.code),
+            content_sha256=digest,
+        )
+        await self._responder.journal.record([entry], apply)
+        return TaskState.REFUSED
+
+
+def is_passing(error: WardgateError) -> bool:
+    """Whether an error is of this node and this moment, not of the task."""
+    return error.code in {ErrorCode.LEDGER_UNAVAILABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.POLICY_UNAVAILABLE}
+
+
+def _is_id(task_id: str) -> bool:
+    try:
+        return str(UUID(task_id)) == task_id
+    except ValueError:
+        return False

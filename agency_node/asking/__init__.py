@@ -1,0 +1,1 @@
+"""This agency's own queries: from a question to the joined picture."""

@@ -1,0 +1,178 @@
+"""Makes the signed query out of a checked question: blinds, seals, signs. No I/O; randomness comes from `keys` alone.
+
+The result is complete: the same bytes can be sent again after a crash, and nothing of them can be made anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agency_node.asking.question import CheckedQuestion, Times
+from federation.directory import Agency, TrustedDirectory
+from federation.query import (
+    AuditNote,
+    Part,
+    QueryHeader,
+    Question,
+    QuestionContext,
+    Ticket,
+    TicketPoint,
+    audit_context,
+    part_digest,
+    question_context,
+)
+from federation.vocabulary import UserRef
+from federation.wire.v1 import query_pb2 as wire
+from keys import domains
+from keys.digest import sha256
+from keys.envelope import SealingKey, seal
+from keys.padding import pad
+from keys.pseudonym import Pseudonym, blind_pseudonym
+from keys.signing import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as the query will say it."""
+
+    agency: Agency
+    user_ref: UserRef
+    user_id: str
+    user_name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A query ready to be stored and sent, with the private half of its reply key."""
+
+    header: QueryHeader
+    request: wire.AskRequest
+    reply_key: SealingKey
+
+
+def compose(
+    question: CheckedQuestion,
+    *,
+    query_id: str,
+    decision_id: str,
+    asker: Asker,
+    pseudonym: Pseudonym,
+    targets: Mapping[str, Agency],
+    directory: TrustedDirectory,
+    times: Times,
+    now: int,
+    key: SigningKey,
+) -> Composed:
+    """Make the query.
+
+    Args:
+        question: What is asked.
+        query_id: Its id, never used before.
+        decision_id: Of this node's own decision that it may be put.
+        asker: Who asks.
+        pseudonym: The child's pseudonym in the asker's scope and newest epoch.
+        targets: Whom to ask; at least one.
+        directory: The trusted directory that lists them.
+        times: Deadline and expiry for this urgency.
+        now: Seconds since the epoch.
+        key: The agency's signing key.
+    """
+    requester = asker.agency.descriptor.id
+    expires_at = now + times.expiry_s
+    parts: dict[str, Part] = {}
+    for responder, target in targets.items():
+        context = QuestionContext(
+            query_id=query_id,
+            requester=requester,
+            responder=responder,
+            sealing_epoch=target.keys.sealing_epoch,
+            purpose=question.purpose,
+            issued_at=now,
+            expires_at=expires_at,
+        )
+        parts[responder] = _part(context, target, pseudonym)
+    reply_key = SealingKey.generate()
+    envelope = _audit_envelope(question, query_id, asker, pseudonym, directory)
+    header = QueryHeader(
+        query_id=query_id,
+        requester=requester,
+        requester_key_version=asker.agency.keys.version,
+        user_ref=asker.user_ref,
+        role=asker.role,
+        purpose=question.purpose,
+        urgency=question.urgency,
+        area=question.area,
+        categories=list(question.categories),
+        period=question.period,
+        attestations=list(question.attestations),
+        approvals=list(question.approvals),
+        family_informed=question.family_informed,
+        break_glass=question.break_glass,
+        identifier_state=question.identifier_state,
+        issued_at=now,
+        deadline_at=now + times.deadline_s,
+        expires_at=expires_at,
+        reply_key=reply_key.public,
+        directory_version=directory.version,
+        decision_id=decision_id,
+        audit_sha256=sha256(envelope),
+        targets={responder: part_digest(part) for responder, part in parts.items()},
+    )
+    header_bytes = header.canonical()
+    ticket = Ticket(
+        query_sha256=sha256(header_bytes),
+        requester=requester,
+        epoch=asker.agency.epoch,
+        issued_at=now,
+        expires_at=expires_at,
+        points=[
+            TicketPoint(responder=responder, epoch=targets[responder].epoch, element=part.blinded)
+            for responder, part in parts.items()
+        ],
+    ).canonical()
+    request = wire.AskRequest(
+        header=header_bytes,
+        signature=key.sign(domains.QUERY, header_bytes),
+        ticket=ticket,
+        ticket_signature=key.sign(domains.TICKET, ticket),
+        parts=[
+            wire.TargetPart(responder=part.responder, blinded=part.blinded, sealed=part.sealed)
+            for part in parts.values()
+        ],
+        audit_envelope=envelope,
+    )
+    return Composed(header, request, reply_key)
+
+
+def _part(context: QuestionContext, target: Agency, pseudonym: Pseudonym) -> Part:
+    """A fresh blind for every target: two targets that collude with the gateway learn nothing of each other's."""
+    blind, element = blind_pseudonym(pseudonym)
+    inner = Question(
+        query_id=context.query_id,
+        requester=context.requester,
+        responder=context.responder,
+        blind=blind.reveal(),
+        context_note="",
+    ).canonical()
+    sealed = seal(target.keys.sealing_key, purpose="question", context=question_context(context), plaintext=pad(inner))
+    return Part(context.responder, element, sealed)
+
+
+def _audit_envelope(
+    question: CheckedQuestion,
+    query_id: str,
+    asker: Asker,
+    pseudonym: Pseudonym,
+    directory: TrustedDirectory,
+) -> bytes:
+    note = AuditNote(
+        query_id=query_id,
+        requester=asker.agency.descriptor.id,
+        user=asker.user_id,
+        user_name=asker.user_name,
+        justification=question.justification,
+        pseudonym=pseudonym.reveal(),
+        epoch=asker.agency.epoch,
+    ).canonical()
+    context = audit_context(query_id, asker.agency.descriptor.id)
+    return seal(directory.audit_key, purpose="audit", context=context, plaintext=pad(note))

@@ -1,0 +1,33 @@
+"""This node's own pseudonym of a child: from its caseload where it has one of the newest epoch, else evaluated live."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agency_node.caseload.pseudonyms import Pseudonyms
+from agency_node.store import children as store
+from agency_node.vault import Kind, Vault
+from federation.store import reading, store_errors
+from keys.nhs_number import NhsNumber
+from keys.pseudonym import Pseudonym
+
+
+class OwnPseudonyms:
+    """`agency_node.asking.desk.PseudonymSource` over caseload and holders."""
+
+    def __init__(self, *, engine: AsyncEngine, vault: Vault, pseudonyms: Pseudonyms) -> None:
+        self._engine = reading(engine)
+        self._vault = vault
+        self._pseudonyms = pseudonyms
+
+    async def pseudonym_of(self, number: NhsNumber) -> Pseudonym:
+        """The child's pseudonym in this agency's scope and newest epoch.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`, `QUOTA_EXCEEDED`, `TRUSTEE_UNAVAILABLE`, `PROOF_REJECTED`, ...
+        """
+        child_key = self._vault.child_key(number)
+        async with store_errors("own pseudonym"), self._engine.connect() as connection:
+            row = await store.find_child(connection, child_key)
+        if row is not None and row.epoch == self._pseudonyms.epoch:
+            return Pseudonym(self._vault.open(Kind.PSEUDONYM, child_key, row.pseudonym))
+        _, found = await self._pseudonyms.evaluate([number], use="query")
+        return found[0]

@@ -1,0 +1,185 @@
+"""All answers joined, with what is missing said plainly. Pure.
+
+Silence, refusal, error and absence are different things, and "nothing known" is never shown unless every asked agency
+answered: `completeness` is `complete` only if every permitted target is answered and none is `error`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agency_node.asking.reference import spoken_reference
+from federation.admission import ObligationGiven, ReasonGiven
+from federation.answer import Answer
+from federation.canonical import JsonObject
+from federation.policy.catalogue import Catalogue
+from federation.query import QueryHeader
+from federation.vocabulary import Completeness, Outcome, TargetState
+
+FALSE_REASSURANCE: Final = "No answer is not the same as no record: read the list of those who have not answered."
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """One responder as this node knows it."""
+
+    agency: str
+    name: str
+    kind: str
+    state: TargetState
+    settled: bool
+    late: bool = False
+    absent_until: int = 0
+    reasons: tuple[ReasonGiven, ...] = ()
+    obligations: tuple[ObligationGiven, ...] = ()
+    answer: Answer | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """The query behind a picture. `header` is missing when this node's own policy refused it: it was never made."""
+
+    query_id: str
+    purpose: str
+    effect: str
+    asked_at: int
+    deadline_at: int
+    expires_at: int
+    closed: bool
+    reasons: Sequence[ReasonGiven]
+    obligations: Sequence[ObligationGiven]
+    header: QueryHeader | None
+    warnings: Sequence[str] = ()
+    receipt: Mapping[str, Any] | None = None
+    error: str = ""
+
+
+def completeness_of(targets: Sequence[TargetView]) -> Completeness:
+    """Whether the picture is whole. No permitted target at all is a result of its own, never an empty success."""
+    permitted = [target for target in targets if target.state is not TargetState.NOT_PERMITTED]
+    if not permitted:
+        return Completeness.NOTHING_PERMITTED
+    whole = all(target.answer is not None and target.answer.outcome is not Outcome.ERROR for target in permitted)
+    return Completeness.COMPLETE if whole else Completeness.INCOMPLETE
+
+
+def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Catalogue) -> JsonObject:
+    """The picture as JSON: what `wardgate node ask --json` prints.
+
+    Args:
+        query: The query.
+        targets: Every responder addressed, by agency id.
+        catalogue: The bundle's texts.
+    """
+    completeness = completeness_of(targets)
+    ordered = sorted(targets, key=lambda target: target.agency)
+    return {
+        "query_id": query.query_id,
+        "reference": spoken_reference(query.query_id),
+        "purpose": query.purpose,
+        "effect": query.effect,
+        "completeness": completeness.value,
+        "missing": [target.agency for target in ordered if _is_missing(target)],
+        "asked_at": query.asked_at,
+        "deadline_at": query.deadline_at,
+        "expires_at": query.expires_at,
+        "closed": query.closed,
+        "error": query.error,
+        "categories": _asked(query.header),
+        "period": _period(query.header),
+        "targets": [_target(target, catalogue) for target in ordered],
+        "chronology": chronology(ordered),
+        "reasons": [_reason(reason, catalogue) for reason in {item.code: item for item in query.reasons}.values()],
+        "obligations": [_obligation(item) for item in {item.id: item for item in query.obligations}.values()],
+        "warnings": [*query.warnings, *([FALSE_REASSURANCE] if completeness is Completeness.INCOMPLETE else [])],
+        "receipt": dict(query.receipt) if query.receipt else None,
+    }
+
+
+def _is_missing(target: TargetView) -> bool:
+    if target.state is TargetState.NOT_PERMITTED:
+        return False
+    return target.answer is None or target.answer.outcome is Outcome.ERROR
+
+
+def _asked(header: QueryHeader | None) -> list[JsonObject]:
+    return [{"name": item.name, "tier": item.tier.value} for item in header.categories] if header else []
+
+
+def _period(header: QueryHeader | None) -> JsonObject | None:
+    return {"from": header.period.start, "to": header.period.end} if header else None
+
+
+def _target(target: TargetView, catalogue: Catalogue) -> JsonObject:
+    answer = target.answer
+    return {
+        "agency": target.agency,
+        "name": target.name,
+        "kind": target.kind,
+        "state": target.state.value,
+        "final": target.settled,
+        "late": target.late,
+        "absent_until": target.absent_until,
+        "outcome": answer.outcome.value if answer else None,
+        "fault": target.fault,
+        "answer": _answer(answer, catalogue) if answer else None,
+        "reasons": [_reason(reason, catalogue) for reason in target.reasons],
+        "obligations": [_obligation(item) for item in target.obligations],
+    }
+
+
+def _answer(answer: Answer, catalogue: Catalogue) -> JsonObject:
+    found = answer.model_dump(mode="json", exclude={"v", "query_id", "reasons", "records"})
+    found["records"] = [
+        {
+            **record.model_dump(mode="json", exclude={"reasons"}),
+            "reasons": [_reason(reason, catalogue) for reason in record.reasons],
+        }
+        for record in answer.records
+    ]
+    found["reasons"] = [_reason(reason, catalogue) for reason in answer.reasons]
+    return found
+
+
+def _reason(reason: ReasonGiven, catalogue: Catalogue) -> JsonObject:
+    row = catalogue.reasons.get(reason.code)
+    return {
+        "code": reason.code,
+        "severity": reason.severity,
+        "text": row.user if row else "",
+        "legal_basis": row.legal_basis if row else "",
+    }
+
+
+def _obligation(obligation: ObligationGiven) -> JsonObject:
+    return {
+        "id": obligation.id,
+        "type": obligation.type,
+        "mandatory": obligation.mandatory,
+        "params": dict(obligation.params),
+    }
+
+
+def chronology(targets: Sequence[TargetView]) -> list[JsonObject]:
+    """Every dated record of every answer, oldest first, each with who says so and what kind of claim it is."""
+    dated = [
+        (record.date, target.agency, record)
+        for target in targets
+        if target.answer is not None
+        for record in target.answer.records
+        if record.date
+    ]
+    return [
+        {
+            "date": day,
+            "agency": agency,
+            "category": record.category,
+            "type": record.type,
+            "tier": record.tier.value,
+            "assertion": record.assertion,
+            "handling_code": record.handling_code,
+            "fields": dict(record.fields),
+        }
+        for day, agency, record in sorted(dated, key=lambda item: (item[0], item[1], item[2].category))
+    ]

@@ -1,0 +1,96 @@
+"""A picture for a person at a terminal: what is known, by whom, and what is missing."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from federation.canonical import JsonObject
+
+_WORDS: Final[Mapping[str, str]] = {
+    "records": "holds records",
+    "nothing_held": "nothing held",
+    "refused": "refused",
+    "error": "source failed",
+}
+_STATES: Final[Mapping[str, str]] = {
+    "not_permitted": "not permitted to be asked",
+    "waiting": "not answered yet",
+    "delivered": "working on it",
+    "referred": "referred to a human",
+    "expired": "did not answer in time",
+    "unreachable": "unreachable",
+    "cancelled": "cancelled",
+    "answered": "answered",
+}
+
+
+def show_picture(picture: JsonObject, console: Console | None = None) -> None:
+    """Print a picture.
+
+    Args:
+        picture: As `agency_node.asking.picture.build_picture` made it.
+        console: Where to; standard output when it is left out.
+    """
+    out = console or Console()
+    out.print(Panel(_headline(picture), title=f"query {picture['reference']}", expand=False))
+    for reason in picture["reasons"]:
+        out.print(f"  {escape(reason['code'])}: {escape(reason['text'])}")
+    for obligation in picture["obligations"]:
+        out.print(f"  [bold]to do[/bold] {escape(obligation['id'])}")
+    if picture["targets"]:
+        out.print(_targets(picture))
+    if picture["chronology"]:
+        _show_chronology(picture, out)
+    for warning in picture["warnings"]:
+        out.print(f"[bold yellow]{escape(warning)}[/bold yellow]")
+
+
+def _headline(picture: JsonObject) -> str:
+    asked = datetime.fromtimestamp(picture["asked_at"], UTC).astimezone().strftime("%d %b %Y %H:%M:%S")
+    missing = ", ".join(picture["missing"])
+    lines = [
+        f"purpose {picture['purpose']}   asked {asked}",
+        f"effect  {picture['effect']}",
+        f"picture {picture['completeness'].replace('_', ' ')}" + (f": no answer from {missing}" if missing else ""),
+    ]
+    return escape("\n".join(lines))
+
+
+def _targets(picture: JsonObject) -> Table:
+    table = Table("agency", "state", "what it says", "why", title="who was asked")
+    for target in picture["targets"]:
+        answer = target["answer"] or {}
+        said = _WORDS.get(target["outcome"] or "", "")
+        if answer.get("records"):
+            said = "; ".join(_pointer(record) for record in answer["records"])
+        reasons = [*target["reasons"], *answer.get("reasons", [])]
+        state = _STATES.get(target["state"], target["state"]) + (" (late)" if target["late"] else "")
+        if target["fault"]:
+            state, said = f"answer rejected: {target['fault']}", ""
+        table.add_row(
+            escape(target["name"]), escape(state), escape(said), escape(", ".join(item["code"] for item in reasons))
+        )
+    return table
+
+
+def _pointer(record: Mapping[str, Any]) -> str:
+    if record["tier"] == "T0":
+        return f"{record['category']}: known"
+    return f"{record['category']}: {record['type']} {record['date']}"
+
+
+def _show_chronology(picture: JsonObject, out: Console) -> None:
+    out.print("[bold]chronology[/bold], oldest first; each line says who says so and what kind of claim it is")
+    for event in picture["chronology"]:
+        code = f", handling code {event['handling_code']}" if event["handling_code"] else ""
+        claim = event["assertion"].replace("_", " ")
+        out.print(
+            f"  {event['date']}  [bold]{escape(event['category'])}[/bold]  {escape(event['agency'])}  ({claim}{code})"
+        )
+        for name, value in sorted(event["fields"].items()):
+            out.print(f"      {escape(name)}: {escape(str(value))}")

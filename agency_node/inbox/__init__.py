@@ -1,0 +1,1 @@
+"""What waits for people of this agency: referrals, decisions, alerts."""

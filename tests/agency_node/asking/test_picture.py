@@ -1,0 +1,151 @@
+"""The joined picture: whole only when everybody permitted has answered, and what is missing is said."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from agency_node.asking.picture import FALSE_REASSURANCE, QueryView, TargetView, build_picture, completeness_of
+from agency_node.asking.reference import spoken_reference
+from federation.admission import ObligationGiven, ReasonGiven
+from federation.answer import Answer, DisclosedRecord
+from federation.policy.evaluator import PolicyPoint
+from federation.policy.results import Audience, Severity
+from federation.query import Period
+from federation.vocabulary import Completeness, IdentifierState, Outcome, TargetState, Tier
+from tests.support.node_house import number
+from tests.support.two_agencies import NOW, Federation
+
+QUERY_ID = "0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11"
+STATES = [state for state in TargetState if state is not TargetState.NOT_PERMITTED]
+
+
+def an_answer(outcome: Outcome, *records: DisclosedRecord) -> Answer:
+    return Answer(
+        query_id=QUERY_ID,
+        outcome=outcome,
+        records=list(records),
+        reasons=[],
+        obligations=[],
+        processing=[],
+        contact=None,
+        period_covered=Period(start="2021-11-22", end="2026-11-22"),
+        context_note="",
+        identifier_state=IdentifierState.PRESENT,
+        answered_at=NOW,
+    )
+
+
+def a_target(agency: str, state: TargetState, answer: Answer | None = None, **changes: Any) -> TargetView:
+    return TargetView(agency=agency, name=agency, kind="school", state=state, settled=False, answer=answer, **changes)
+
+
+def a_query(**changes: Any) -> QueryView:
+    values: dict[str, Any] = {
+        "query_id": QUERY_ID, "purpose": "S47_ENQ", "effect": "permit", "asked_at": NOW, "deadline_at": NOW + 10,
+        "expires_at": NOW + 3_600, "closed": False, "reasons": [], "obligations": [], "header": None,
+    }  # fmt: skip
+    return QueryView(**{**values, **changes})
+
+
+ANSWERED = [(TargetState.ANSWERED, outcome) for outcome in Outcome]
+UNANSWERED: list[tuple[TargetState, Outcome | None]] = [(state, None) for state in TargetState]
+ONE: list[tuple[TargetState, Outcome | None]] = [*ANSWERED, *UNANSWERED]
+
+
+def expected(cases: tuple[tuple[TargetState, Outcome | None], ...]) -> Completeness:
+    permitted = [case for case in cases if case[0] is not TargetState.NOT_PERMITTED]
+    if not permitted:
+        return Completeness.NOTHING_PERMITTED
+    good = {Outcome.RECORDS, Outcome.NOTHING_HELD, Outcome.REFUSED}
+    return Completeness.COMPLETE if all(outcome in good for _, outcome in permitted) else Completeness.INCOMPLETE
+
+
+@pytest.mark.parametrize("cases", [*product(ONE, repeat=1), *product(ONE, repeat=2)])
+def test_complete_means_that_every_permitted_target_answered_and_none_failed(
+    policy: PolicyPoint, cases: tuple[tuple[TargetState, Outcome | None], ...]
+) -> None:
+    targets = [
+        a_target(f"agency-{position}", state, an_answer(outcome) if outcome else None)
+        for position, (state, outcome) in enumerate(cases)
+    ]
+    assert completeness_of(targets) is expected(cases)
+    picture = build_picture(a_query(), targets, policy.catalogue)
+    missing = [
+        f"agency-{position}"
+        for position, (state, outcome) in enumerate(cases)
+        if state is not TargetState.NOT_PERMITTED and outcome in {None, Outcome.ERROR}
+    ]
+    assert (picture["missing"] == []) == (picture["completeness"] != "incomplete")
+    assert picture["missing"] == missing
+    assert (FALSE_REASSURANCE in picture["warnings"]) == bool(missing)
+
+
+def test_nobody_asked_is_nothing_permitted_and_no_empty_success(policy: PolicyPoint) -> None:
+    picture = build_picture(a_query(effect="deny"), [], policy.catalogue)
+    assert picture["completeness"] == "nothing_permitted"
+    assert picture["targets"] == picture["chronology"] == []
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_alone_never_stands_for_an_answer(state: TargetState) -> None:
+    """Not even "answered": what the gateway says counts for nothing until an answer has been opened."""
+    assert completeness_of([a_target("a", state)]) is Completeness.INCOMPLETE
+
+
+def record(date: str, category: str = "attendance") -> DisclosedRecord:
+    return DisclosedRecord(
+        category=category, type=category, tier=Tier.T1 if date else Tier.T0, date=date, fields={}, assertion="fact",
+        relation="subject", contact_level="none", handling_code="", flags=[], redactions=[], reasons=[],
+    )  # fmt: skip
+
+
+def test_the_chronology_is_every_dated_record_oldest_first_with_its_source(policy: PolicyPoint) -> None:
+    targets = [
+        a_target("b", TargetState.ANSWERED, an_answer(Outcome.RECORDS, record("2026-01-02"), record(""))),
+        a_target("a", TargetState.ANSWERED, an_answer(Outcome.RECORDS, record("2026-01-02"), record("2020-05-05"))),
+        a_target("c", TargetState.WAITING),
+    ]
+    found = build_picture(a_query(), targets, policy.catalogue)["chronology"]
+    assert [(item["date"], item["agency"]) for item in found] == [
+        ("2020-05-05", "a"),
+        ("2026-01-02", "a"),
+        ("2026-01-02", "b"),
+    ]
+    assert all(item["assertion"] == "fact" for item in found)
+
+
+def test_targets_stand_in_order_with_what_is_known_of_each(policy: PolicyPoint) -> None:
+    targets = [
+        a_target("z", TargetState.REFERRED, absent_until=NOW + 5),
+        a_target("m", TargetState.WAITING, fault="SIGNATURE_REJECTED"),
+        a_target("a", TargetState.ANSWERED, an_answer(Outcome.NOTHING_HELD), late=True),
+    ]
+    found = build_picture(a_query(), targets, policy.catalogue)["targets"]
+    assert [item["agency"] for item in found] == ["a", "m", "z"]
+    assert [item["outcome"] for item in found] == ["nothing_held", None, None]
+    assert (found[0]["late"], found[1]["fault"], found[2]["absent_until"]) == (True, "SIGNATURE_REJECTED", NOW + 5)
+
+
+def test_reasons_carry_the_bundles_text_and_law_and_stand_once(policy: PolicyPoint) -> None:
+    reason = ReasonGiven(code="TARGET_OUTSIDE_AREA", audience=Audience.BOTH, severity=Severity.DENIAL)
+    unknown = ReasonGiven(code="NOT_IN_THE_BUNDLE", audience=Audience.BOTH, severity=Severity.INFO)
+    obligation = ObligationGiven(id="no_tip_off", type="handling", mandatory=True, params={})
+    query = a_query(reasons=[reason, reason, unknown], obligations=[obligation, obligation])
+    picture = build_picture(query, [], policy.catalogue)
+    assert [item["code"] for item in picture["reasons"]] == ["TARGET_OUTSIDE_AREA", "NOT_IN_THE_BUNDLE"]
+    row = policy.catalogue.reasons["TARGET_OUTSIDE_AREA"]
+    assert (picture["reasons"][0]["text"], picture["reasons"][0]["legal_basis"]) == (row.user, row.legal_basis)
+    assert picture["reasons"][1]["text"] == ""
+    assert len(picture["obligations"]) == 1
+
+
+def test_what_was_asked_and_the_spoken_reference_are_shown(policy: PolicyPoint) -> None:
+    header = Federation().ask(number(0)).composed.header
+    picture = build_picture(a_query(header=header, warnings=["silent"], receipt={"index": 1}), [], policy.catalogue)
+    assert {item["name"] for item in picture["categories"]} == {item.name for item in header.categories}
+    assert picture["period"] == {"from": header.period.start, "to": header.period.end}
+    assert picture["reference"] == spoken_reference(QUERY_ID)
+    assert (picture["warnings"], picture["receipt"]) == (["silent"], {"index": 1})
+    bare = build_picture(a_query(), [], policy.catalogue)
+    assert (bare["categories"], bare["period"], bare["receipt"]) == ([], None, None)
