@@ -1,4 +1,7 @@
-"""`wardgate policy …`: make the policy authority's key, sign a bundle for services to load, verify one."""
+"""`wardgate policy …`: make the policy authority's key, sign a bundle for services to load, verify one.
+
+The commands of those who write policy stand in `federation.policy.authoring.cli`.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,15 +10,16 @@ import typer
 
 from federation.command import done, emit, fail_with_code
 from federation.keyfiles import read_verify_key, write_public
+from federation.policy.authoring.cli import SHIPPED, register
 from federation.policy.bundle import VerifiedBundle, install_bundle
 from federation.policy.catalogue import Catalogue
 from keys.keyring import Keyring
 from keys.signing import SigningKey
 
-policy_app = typer.Typer(no_args_is_help=True, help="Sign and verify policy bundles.")
+policy_app = typer.Typer(no_args_is_help=True, help="Write, sign and verify policy bundles.")
+register(policy_app)
 
 AUTHORITY = "authority"
-SHIPPED = Path(__file__).resolve().parent.parent.parent / "policies" / "dist"
 
 KeyringDir = Annotated[Path, typer.Option("--keyring", file_okay=False, help="Folder of the policy authority's key.")]
 
