@@ -3,12 +3,15 @@
 What each needs is imported when it runs, so that `wardgate --help` stays quick.
 """
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from federation.command import ExitCode, done, emit, fail_with_code
+from federation.canonical import JsonObject, from_json
+from federation.command import MAX_JSON_FILE_BYTES, ExitCode, done, emit, fail_with_code, read_json_file
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 SOURCE = PACKAGE_ROOT / "policies"
@@ -19,7 +22,19 @@ OpaPath = Annotated[
     Path | None,
     typer.Option("--opa", envvar="WARDGATE_OPA", help="The pinned OPA; else the checkout's .cache, else the PATH."),
 ]
+BundleDir = Annotated[
+    Path, typer.Option("--bundle", exists=True, file_okay=False, help="Folder of a built or a signed bundle.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Entry(StrEnum):
+    """The decision points by their short names."""
+
+    REQUESTER = "requester"
+    GATEWAY = "gateway"
+    NODE = "node"
+    AUDIT = "audit"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command("build")(build)
     app.command("test")(run_tests)
     app.command("lint")(lint)
+    app.command("explain")(explain)
 
 
 @fail_with_code
@@ -82,6 +98,45 @@ def lint(source: SourceDir = SOURCE, opa: OpaPath = None, as_json: AsJson = Fals
     else:
         done("\n".join([f"{finding.check}: {finding.text}" for finding in found] or [f"{len(CHECKS)} checks hold"]))
     _end(holds=not found)
+
+
+@fail_with_code
+def explain(
+    file: Annotated[
+        Path | None, typer.Argument(help="A golden decision, or an input with --entry; - is standard input.")
+    ] = None,
+    golden: Annotated[str, typer.Option("--golden", help="A golden decision of the bundle, by name.")] = "",
+    entry: Annotated[Entry | None, typer.Option("--entry", help="Which decision point a bare input is for.")] = None,
+    bundle: BundleDir = SHIPPED,
+    trace: Annotated[bool, typer.Option("--trace", help="Add every rule that held; needs OPA.")] = False,
+    opa: OpaPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide on an input and say why, rule by rule, with law and texts."""
+    if (file is None) == (golden == ""):
+        raise typer.BadParameter("name a FILE or a --golden decision, one of the two", param_hint="FILE")
+    from federation.policy.authoring.explaining import explain as explained_of
+    from federation.policy.authoring.explaining import golden_question, question_of
+    from federation.policy.authoring.explanation_text import content, lines
+    from federation.policy.authoring.opa import Opa
+    from federation.policy.authoring.opened import OpenedBundle
+    from federation.policy.engine import EntryPoint
+
+    command = Opa.find(opa) if trace else None
+    opened = OpenedBundle.read(bundle)
+    wanted = EntryPoint(f"wardgate/{entry.value}/decision") if entry else None
+    question = golden_question(opened, golden) if file is None else question_of(_read_input(file), wanted)
+    explained = explained_of(opened, question, command)
+    if as_json:
+        emit(content(explained), as_json=True)
+    else:
+        done("\n".join(lines(explained)))
+
+
+def _read_input(file: Path) -> JsonObject:
+    if str(file) != "-":
+        return read_json_file(file)
+    return from_json(sys.stdin.buffer.read(MAX_JSON_FILE_BYTES + 1), max_bytes=MAX_JSON_FILE_BYTES, what="input")
 
 
 def _end(*, holds: bool) -> None:

@@ -1,4 +1,4 @@
-"""Faults that a reader of Rego finds without compiling it: notes and twins that are missing, files in the wrong place. Pure."""
+"""Faults that a reader of Rego finds without compiling it: notes or twins that are missing, files misplaced. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
