@@ -4,6 +4,7 @@ What each needs is imported when it runs, so that `wardgate --help` stays quick.
 """
 
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     app.command("test")(run_tests)
     app.command("lint")(lint)
     app.command("explain")(explain)
+    app.command("matrix")(matrix)
 
 
 @fail_with_code
@@ -131,6 +133,39 @@ def explain(
         emit(content(explained), as_json=True)
     else:
         done("\n".join(lines(explained)))
+
+
+@fail_with_code
+def matrix(
+    bundle: BundleDir = SHIPPED,
+    purpose: Annotated[list[str] | None, typer.Option("--purpose", help="Show these purposes only.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", help="Show these roles only.")] = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="Show askers of these kinds of agency only.")] = None,
+    category: Annotated[list[str] | None, typer.Option("--category", help="Show these categories only.")] = None,
+    area: Annotated[str, typer.Option("--area", help="Where; else the area of the golden decisions.")] = "",
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="When; else today.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", dir_okay=False, help="Draw it into this HTML file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the engine who may ask what, at which tier: role by purpose by category."""
+    from federation.policy.authoring.askers import Setting
+    from federation.policy.authoring.matrix import Wanted, shown_area
+    from federation.policy.authoring.matrix import matrix as matrix_of
+    from federation.policy.authoring.matrix_page import page
+    from federation.policy.authoring.matrix_text import lines
+    from federation.policy.authoring.opened import OpenedBundle
+    from federation.policy_input import ENGLAND
+
+    opened = OpenedBundle.read(bundle)
+    setting = Setting(area or shown_area(opened), (day or datetime.now(ENGLAND)).date())
+    wanted = Wanted(*(tuple(codes or ()) for codes in (purpose, role, kind, category)))
+    found = matrix_of(opened, setting, wanted)
+    if out is not None:
+        out.write_text(page(found), encoding="utf-8")
+    if as_json:
+        emit(found.content(), as_json=True)
+    else:
+        done(f"drawn into {out}" if out is not None else "\n".join(lines(found)))
 
 
 def _read_input(file: Path) -> JsonObject:
