@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command("lint")(lint)
     app.command("explain")(explain)
     app.command("matrix")(matrix)
+    app.command("diff")(diff)
 
 
 @fail_with_code
@@ -166,6 +167,25 @@ def matrix(
         emit(found.content(), as_json=True)
     else:
         done(f"drawn into {out}" if out is not None else "\n".join(lines(found)))
+
+
+@fail_with_code
+def diff(
+    old: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the older bundle.")],
+    new: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the newer bundle.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say in words what a newer bundle changes, widening first; exit code 3 when it widens, or may."""
+    from federation.policy.authoring.diff import diff as diff_of
+    from federation.policy.authoring.opened import OpenedBundle
+
+    found = diff_of(OpenedBundle.read(old), OpenedBundle.read(new))
+    if as_json:
+        emit(found.content(), as_json=True)
+    else:
+        done("\n".join(found.lines()))
+    if found.widens:
+        raise typer.Exit(int(ExitCode.WIDENED))
 
 
 def _read_input(file: Path) -> JsonObject:
