@@ -97,7 +97,7 @@ def _written(source: PolicySource) -> tuple[set[tuple[str, str]], list[str]]:
 
 def _parsed(out: str, errors: str) -> Json:
     try:
-        return json.loads(out or "[]")
+        return json.loads(out)
     except ValueError as error:
         raise invalid(f"opa test failed:\n{(errors or out)[-SHOWN_CHARS:]}") from error
 
