@@ -155,7 +155,7 @@ def test_a_column_that_no_sentence_tells_is_shown_all_the_same() -> None:
     assert "`moon`: full" in section(page, "What is given")
 
 
-# -- what is written by hand names what there is ------------------------------------------------------------------------
+# -- what is written by hand names what there is -----------------------------------------------------------------------
 
 BY_HAND = (DOCS / "policy-guide.md", DOCS / "request-flow.md", ROOT / "README.md", ROOT / "policies" / "README.md")
 CODE = re.compile(r"`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`")

@@ -13,6 +13,7 @@ import typer
 
 from federation.canonical import JsonObject, from_json
 from federation.command import MAX_JSON_FILE_BYTES, ExitCode, done, emit, fail_with_code, read_json_file
+from federation.errors import ErrorCode, WardgateError
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 SOURCE = PACKAGE_ROOT / "policies"
@@ -162,7 +163,7 @@ def matrix(
     wanted = Wanted(*(tuple(codes or ()) for codes in (purpose, role, kind, category)))
     found = matrix_of(opened, setting, wanted)
     if out is not None:
-        out.write_text(page(found), encoding="utf-8")
+        _write(out, page(found))
     if as_json:
         emit(found.content(), as_json=True)
     else:
@@ -186,6 +187,14 @@ def diff(
         done("\n".join(found.lines()))
     if found.widens:
         raise typer.Exit(int(ExitCode.WIDENED))
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{out.name}: {error.strerror}") from error
 
 
 def _read_input(file: Path) -> JsonObject:

@@ -211,8 +211,14 @@ def test_words_tell_every_kind_of_cell_apart() -> None:
     assert len({words(cell) for cell in kinds}) == len(kinds)
 
 
+def test_a_page_that_cannot_be_written_is_an_error_with_its_code(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert run("--purpose", "EHE_CONSENT_434A", "--out", tmp_path / "file" / "matrix.html").exit_code == 12
+
+
 def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
-    out = tmp_path / "matrix.html"
+    out = tmp_path / "new" / "matrix.html"
     done = run("--out", out, "--purpose", "FRONT_DOOR", "--date", DAY.isoformat())
 
     assert done.exit_code == 0
