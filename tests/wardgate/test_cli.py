@@ -31,10 +31,12 @@ def test_a_bundle_is_signed_and_verified_by_command(tmp_path: Path) -> None:
 
     assert "would make" in run("keys-init", "--keyring", keyring, "--public", public)
     assert not (tmp_path / "keys").exists()
-    run("keys-init", "--keyring", keyring, "--public", public, "--yes")
-    run("sign", "--keyring", keyring, "--out", str(tmp_path / "bundle"))
+    made = json.loads(run("keys-init", "--keyring", keyring, "--public", public, "--yes", "--json"))
+    assert Path(public).read_text().strip() == made["verify_key"]
+    signed = json.loads(run("sign", "--keyring", keyring, "--out", str(tmp_path / "bundle"), "--json"))
     found = json.loads(run("verify", str(tmp_path / "bundle"), "--key", public, "--json"))
 
+    assert {key: found[key] for key in signed} == signed
     assert "S47_ENQ" in found["purposes"]
     assert "BULK_LISTING" in found["never_permitted"]
 
