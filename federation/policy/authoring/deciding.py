@@ -14,6 +14,9 @@ from federation.policy.engine import EngineIdentity, EntryPoint, Failure, Policy
 from federation.policy.schema import InputSchemas
 from federation.policy.wasm_engine import WasmEngine
 
+SANDBOXES: Final = 2
+"""Decisions at once: a whole matrix is a few thousand."""
+
 DEADLINE_S: Final = 30.0
 """An author waits; nothing hangs on it."""
 
@@ -70,7 +73,7 @@ async def deciding(opened: OpenedBundle) -> AsyncIterator[Decider]:
     Raises:
         WardgateError: `BUNDLE_REJECTED`: it cannot be used, or a golden decision does not come out.
     """
-    engine = WasmEngine(sandboxes=1)
+    engine = WasmEngine(sandboxes=SANDBOXES)
     try:
         await engine.activate(opened.bundle)
         yield Decider(opened, engine, Catalogue.read(opened.bundle), InputSchemas.read(opened.bundle))

@@ -1,7 +1,7 @@
 """Explains a decision from the bundle's own words: its catalogue, its data, what its rules say of themselves. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from federation.policy.authoring import bounds
@@ -25,6 +25,9 @@ HEADS: Final = {Effect.WITHHOLD: ("withheld",), Effect.REFER: ("referred", "note
 
 KNOWN: Final = frozenset({"effect", "reasons", "obligations", "targets", "records"})
 """Parts of a result that the explanation takes apart; the rest is shown as it is."""
+KNOWN_OF_PARTS: Final = frozenset(
+    {"agency", "ref", "effect", "tier", "fields", "redactions", "categories", "reasons", "obligations"}
+)
 
 Json = Any
 
@@ -55,14 +58,17 @@ class Explainer:
             value: The engine's own words.
             detail: What the schema or the engine had to say against the input.
         """
-        further = {key: item for key, item in value.items() if key not in KNOWN}
+        further = _further(value, KNOWN)
         return Explanation(
             entry_point=self.entry_point,
             effect=decision.effect.value,
             detail=detail,
             reasons=self._reasons(decision.reasons),
             obligations=self._obligations(decision.obligations),
-            parts=tuple(self._parts(decision)),
+            parts=tuple(
+                replace(part, further=_further(said, KNOWN_OF_PARTS))
+                for part, said in self._said(self._parts(decision), value)
+            ),
             further=further,
         )
 
@@ -80,12 +86,19 @@ class Explainer:
                         for granted in target.categories
                     )
                     reasons, owed = self._reasons(target.reasons), self._obligations(target.obligations)
-                    yield PartWhy(target.agency, target.effect.value, tiers, (), (), reasons, owed)
+                    yield PartWhy(target.agency, target.effect.value, tiers, (), (), reasons, owed, {})
             case NodeDecision():
                 records = self.document.get("records") if decision.failure is None else []
                 by_ref = {record["ref"]: record for record in records}
                 for decided in decision.records:
                     yield self._record(by_ref.get(decided.ref), decided, codes)
+
+    @staticmethod
+    def _said(parts: Iterable[PartWhy], value: Mapping[str, Json]) -> Iterator[tuple[PartWhy, Mapping[str, Json]]]:
+        """Each part with the engine's own words about it; none where the program refused for policy."""
+        own: list[Mapping[str, Json]] = value.get("targets") or value.get("records") or []
+        by_name = {item.get("agency", item.get("ref")): item for item in own}
+        yield from ((part, by_name.get(part.name, {})) for part in parts)
 
     def _record(self, record: Json, decided: RecordDecision, codes: Iterable[str]) -> PartWhy:
         tiers: tuple[TierWhy, ...] = ()
@@ -102,6 +115,7 @@ class Explainer:
             kept=kept,
             reasons=self._reasons(decided.reasons, decided.effect),
             obligations=self._obligations(decided.obligations),
+            further={},
         )
 
     def _kept(self, record: Json, decided: RecordDecision) -> Iterator[FieldWhy]:
@@ -164,3 +178,7 @@ class Explainer:
             ObligationWhy(item.id, item.type, item.mandatory, dict(item.params), rows[item.id]["text"])
             for item in obligations
         )
+
+
+def _further(said: Mapping[str, Json], known: frozenset[str]) -> dict[str, Json]:
+    return {key: item for key, item in said.items() if key not in known}

@@ -73,6 +73,7 @@ class PartWhy:
         kept: Fields that do not.
         reasons: Why.
         obligations: What must also be done.
+        further: What else the bundle said of it, as it said it.
     """
 
     name: str
@@ -82,6 +83,7 @@ class PartWhy:
     kept: tuple[FieldWhy, ...]
     reasons: tuple[ReasonWhy, ...]
     obligations: tuple[ObligationWhy, ...]
+    further: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

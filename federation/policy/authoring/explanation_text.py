@@ -1,7 +1,7 @@
 """An explanation as people read it, and as programs do. Pure."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ def lines(explained: Explained) -> Iterator[str]:
     yield f"  bundle of {explained.bundle}; engine {explained.engine.name}"
     if found.detail:
         yield f"  the input: {found.detail}"
-    yield from (f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(found.further.items()))
+    yield from _further(found.further)
     yield from _reasons(found.reasons, "")
     yield from _obligations(found.obligations, "")
     for part in found.parts:
@@ -53,8 +53,13 @@ def _part(part: PartWhy) -> Iterator[str]:
     if part.released:
         yield f"  released: {', '.join(part.released)}"
     yield from (f"  not released: {item.field}, {item.why}" for item in part.kept)
+    yield from _further(part.further)
     yield from _reasons(part.reasons, "  ")
     yield from _obligations(part.obligations, "  ")
+
+
+def _further(said: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(said.items()))
 
 
 def _bounds(tier: TierWhy) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.authoring.askers import Asker, Setting, askers, questions
-from federation.policy.authoring.deciding import Decider, deciding
+from federation.policy.authoring.deciding import SANDBOXES, Decider, deciding
 from federation.policy.authoring.opened import OpenedBundle
 from federation.policy.decision import GatewayDecision
 from federation.policy.engine import EntryPoint
@@ -141,9 +141,13 @@ async def _matrix(opened: OpenedBundle, setting: Setting, wanted: Wanted) -> Mat
     shown = tuple(name for name in reference["categories"] if not wanted.categories or name in wanted.categories)
     pattern = _pattern(opened)
     async with deciding(opened) as decider:
-        rows = [
-            await _row(decider, pattern, asker, setting, shown) for asker in askers(reference) if wanted.admits(asker)
-        ]
+        few = asyncio.Semaphore(SANDBOXES)
+
+        async def row(asker: Asker) -> Row:
+            async with few:
+                return await _row(decider, pattern, asker, setting, shown)
+
+        rows = await asyncio.gather(*(row(asker) for asker in askers(reference) if wanted.admits(asker)))
     documents = ("purposes", "categories", "roles", "agency_kinds")
     titles = {name: {code: str(row["title"]) for code, row in reference[name].items()} for name in documents}
     return Matrix(opened.bundle.id.revision, setting, tuple(rows), titles, shown)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from federation.policy.authoring.bounds import OTHER
 from federation.policy.authoring.cli import SHIPPED
-from federation.policy.authoring.deciding import deciding
+from federation.policy.authoring.deciding import Decided, deciding
 from federation.policy.authoring.explainer import Explainer
 from federation.policy.authoring.explaining import Question, explain
 from federation.policy.authoring.explanation import Explanation, PartWhy
@@ -165,6 +165,25 @@ def test_a_flag_s_reason_leads_to_the_rule_that_acts_on_flags() -> None:
     assert [(reason.code, [note.head for note in reason.rules]) for reason in found.reasons] == [
         ("FLAG_POLICE_INTEL", ["noted"])
     ]
+
+
+def test_what_a_later_bundle_says_besides_is_shown_as_it_says_it() -> None:
+    item = GOLDEN["node_s47_police"]
+    value = copy.deepcopy(item["result"])
+    value["tide"] = "high"
+    value["records"][1]["moon"] = "full"
+    explainer = Explainer(opened().reference, opened().rules, opened().notes, item["entry_point"], item["input"])
+    decided = asyncio.run(_decided(EntryPoint.NODE, item["input"]))
+
+    found = explainer.explain(decided.decision, value, "")
+
+    assert found.further["tide"] == "high"
+    assert [dict(found_part.further) for found_part in found.parts] == [{}, {"moon": "full"}, {}, {}]
+
+
+async def _decided(entry: EntryPoint, document: Any) -> Decided:
+    async with deciding(opened()) as decider:
+        return await decider.decide(entry, document)
 
 
 def test_an_input_the_schema_refuses_is_explained_as_a_denial() -> None:
