@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 OPA_VERSION := v1.20.2
 OPA := .cache/opa/bin/opa
+WARDGATE := $(VENV)/bin/wardgate
 BUF := .cache/buf/node_modules/.bin/buf
 LIBSODIUM := libsodium.so.23|libsodium.so.26|libsodium.23.dylib|libsodium.26.dylib
 
@@ -39,7 +40,7 @@ checks:
 	$(PY) tools/generate_stubs.py --check
 	$(PY) tools/generate_docs.py --check
 	@if [ -x $(BUF) ]; then echo '$(BUF) lint'; cd proto && ../$(BUF) lint; fi
-	@if [ -x $(OPA) ]; then echo '$(PY) tools/build_policies.py --check'; $(PY) tools/build_policies.py --check; fi
+	@if [ -x $(OPA) ]; then echo '$(WARDGATE) policy build --check'; $(WARDGATE) policy build --check; fi
 
 demo: setup ## Run the story of one referral on this machine, from end to end
 	$(VENV)/bin/wardgate sandbox demo
@@ -48,7 +49,7 @@ bench: setup ## Measure beside the floor, in one run
 	$(PY) -m bench
 
 policies: setup-dev $(OPA) ## Rebuild policies/dist from policies/ (needs Go)
-	$(PY) tools/build_policies.py
+	$(WARDGATE) policy build
 
 proto: setup-dev ## Regenerate federation/wire from proto/
 	$(PY) tools/generate_stubs.py

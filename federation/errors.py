@@ -89,6 +89,8 @@ class ErrorCode(StrEnum):
     SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
     REGION_INVALID = "REGION_INVALID"
     LEDGER_INVALID = "LEDGER_INVALID"
+    POLICY_SOURCE_INVALID = "POLICY_SOURCE_INVALID"
+    OPA_UNAVAILABLE = "OPA_UNAVAILABLE"
     # internal
     INTERNAL = "INTERNAL"
 
@@ -334,6 +336,18 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.DATA_LOSS,
         "The ledger does not verify.",
         "The first bad index is named. Keep a copy before anything else.",
+    ),
+    ErrorCode.POLICY_SOURCE_INVALID: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "The policy sources are not fit to be built.",
+        "Mend what the detail names; `wardgate policy lint` and `wardgate policy test` list everything at once.",
+    ),
+    ErrorCode.OPA_UNAVAILABLE: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "The OPA command that writing policy needs was not found, or is of another version.",
+        "Run `make .cache/opa/bin/opa`, or name the pinned version with `--opa`. Running Wardgate needs none.",
     ),
     ErrorCode.INTERNAL: ErrorSpec(
         Family.INTERNAL,

@@ -12,24 +12,18 @@ import pytest
 from jsonschema import Draft202012Validator
 from opapywasm import OpaWasmPolicy
 
+from federation.errors import ErrorCode, WardgateError
+from federation.policy.authoring.build import built_files, stale, write
+from federation.policy.authoring.opa import Opa
+from federation.policy.authoring.packing import pack, unpack
+from federation.policy.authoring.source import PolicySource, to_json
 from federation.policy.bundle import VerifiedBundle, install_bundle
 from federation.policy.engine import EntryPoint
 from keys.signing import SigningKey
 from tests.policies.inputs import DIST, POLICIES, REFERENCE, Json
 from tests.support.opa import opa_command
-from tools import build_policies
-from tools.build_policies import (
-    BuildError,
-    Opa,
-    built_files,
-    bundle_files,
-    published_schema,
-    stage,
-    stale,
-    to_json,
-)
-from tools.packing import pack
 
+SOURCE = PolicySource(POLICIES)
 IMPURE = "package wardgate.node\n\nimpure := time.now_ns()\n"
 
 
@@ -49,20 +43,14 @@ def test_the_bundle_can_be_installed_and_verified(tmp_path: Path) -> None:
 
 
 def test_what_is_committed_was_built_from_these_sources() -> None:
-    assert build_policies.sources_digest() == (DIST / "sources.json").read_bytes()
-    assert build_policies.reference_data() == (DIST / "data.json").read_bytes()
-    assert pack(bundle_files(tests=False)) == (DIST / "bundle.tar.gz").read_bytes()
+    assert SOURCE.digests() == (DIST / "sources.json").read_bytes()
+    assert SOURCE.reference_data() == (DIST / "data.json").read_bytes()
+    assert pack(SOURCE.bundle_files(tests=False)) == (DIST / "bundle.tar.gz").read_bytes()
 
 
 @pytest.mark.opa
 def test_what_is_committed_is_what_is_built() -> None:
-    assert stale(built_files(Opa(opa_command()), accept=False)) == []
-
-
-@pytest.mark.opa
-@pytest.mark.slow
-def test_the_sources_are_formatted_strict_and_tested_throughout() -> None:
-    build_policies.lint(Opa(opa_command()))
+    assert stale(SOURCE, built_files(SOURCE, Opa(opa_command()), accept=False)) == []
 
 
 def test_the_module_needs_nothing_of_its_host(policy: OpaWasmPolicy) -> None:
@@ -75,6 +63,7 @@ def test_a_packed_bundle_is_an_ordinary_archive() -> None:
     packed = pack(files)
     assert packed == pack(dict(reversed(files.items())))
     assert len(gzip.decompress(packed)) % 512 == 0
+    assert unpack(packed) == files
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         read = {member.name: archive.extractfile(member) for member in archive.getmembers()}
         assert {name: member.read() for name, member in read.items() if member} == files
@@ -93,7 +82,7 @@ def test_published_schemas_stand_alone_and_take_nothing_unknown(path: Path) -> N
 
 def test_every_object_of_an_input_is_closed_and_every_list_bounded() -> None:
     for entry in EntryPoint:
-        schema = published_schema(POLICIES / "schemas" / f"input.{entry.value.split('/')[1]}.json")
+        schema = SOURCE.published_schema(f"input.{entry.value.split('/')[1]}")
         for node in walk(schema):
             if node.get("type") == "object":
                 closed = node["additionalProperties"] is False and node["required"] == list(node["properties"])
@@ -122,7 +111,7 @@ def test_an_overlay_cannot_say_anything_but_what_it_knows() -> None:
 
 
 def test_codes_may_not_end_in_a_line_break() -> None:
-    schema = Draft202012Validator(published_schema(POLICIES / "schemas" / "data.agency_kinds.json"))
+    schema = Draft202012Validator(SOURCE.published_schema("data.agency_kinds"))
     assert schema.is_valid({"school": {"title": "School"}})
     assert not schema.is_valid({"school\n": {"title": "School"}})
 
@@ -130,48 +119,45 @@ def test_codes_may_not_end_in_a_line_break() -> None:
 @pytest.mark.opa
 def test_a_built_in_that_would_call_the_host_is_refused(tmp_path: Path) -> None:
     opa = Opa(opa_command())
-    stage(tmp_path, tests=False)
+    SOURCE.stage(tmp_path, tests=False)
     arguments = ("check", "--strict", "--capabilities", POLICIES / "capabilities.json", "--bundle", tmp_path)
     opa.run(*arguments)
     (tmp_path / "wardgate" / "node" / "impure.rego").write_text(IMPURE)
-    with pytest.raises(BuildError, match=r"undefined function time\.now_ns"):
+    with pytest.raises(WardgateError, match=r"undefined function time\.now_ns"):
         opa.run(*arguments)
 
 
 @pytest.mark.opa
-def test_a_broken_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = tmp_path / "policies"
-    shutil.copytree(POLICIES, copy)
-    monkeypatch.setattr(build_policies, "ROOT", tmp_path)
-    monkeypatch.setattr(build_policies, "SOURCE", copy)
-    monkeypatch.setattr(build_policies, "DIST", copy / "dist")
-    opa = Opa(opa_command())
-    golden = copy / "golden" / "gateway_s47.json"
+def test_a_broken_source_is_named(tmp_path: Path) -> None:
+    shutil.copytree(POLICIES, tmp_path / "policies")
+    source, opa = PolicySource(tmp_path / "policies"), Opa(opa_command())
+    golden = source.root / "golden" / "gateway_s47.json"
     document = json.loads(golden.read_text())
     golden.write_text(json.dumps({**document, "result": {**document["result"], "expires_in_s": 1}}))
-    with pytest.raises(BuildError, match="golden gateway_s47 differs"):
-        built_files(opa, accept=False)
-    files = built_files(opa, accept=True)
+    with pytest.raises(WardgateError, match="golden gateway_s47 differs"):
+        built_files(source, opa, accept=False)
+    files = built_files(source, opa, accept=True)
     assert json.loads(golden.read_text()) == document
-    assert stale(files) == []
-    (copy / "dist" / "stray").write_text("")
-    assert stale(files) == ["stray"]
-    build_policies.write(files)
-    assert stale(files) == []
-    limits = copy / "reference" / "limits" / "data.json"
+    assert stale(source, files) == []
+    (source.dist / "stray").write_text("")
+    assert stale(source, files) == ["stray"]
+    write(source, files)
+    assert stale(source, files) == []
+    limits = source.root / "reference" / "limits" / "data.json"
     limits.write_text(json.dumps({**REFERENCE["limits"], "looks_day": {"alert": 0, "refuse": 1}}))
-    with pytest.raises(BuildError, match="reference limits"):
-        built_files(opa, accept=False)
+    with pytest.raises(WardgateError, match="reference limits"):
+        built_files(source, opa, accept=False)
 
 
 def test_another_opa_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="no OPA command"):
+    with pytest.raises(WardgateError, match="no OPA command") as missing:
         Opa(tmp_path / "opa")
     other = tmp_path / "opa"
     other.write_text("#!/bin/sh\necho Version: 0.1.0\n")
     other.chmod(0o755)
-    with pytest.raises(BuildError, match="is pinned"):
+    with pytest.raises(WardgateError, match="is pinned") as wrong:
         Opa(other)
+    assert {missing.value.code, wrong.value.code} == {ErrorCode.OPA_UNAVAILABLE}
 
 
 def test_json_is_canonical_with_a_final_line_break() -> None:

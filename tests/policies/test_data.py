@@ -8,11 +8,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from federation.limits import MAX_ATTESTATIONS, MAX_CATEGORIES, MAX_RECORDS_PER_DECISION, MAX_TARGETS
+from federation.policy.authoring.reference_data import reference_documents
+from federation.policy.authoring.source import PolicySource
 from federation.policy.engine import Failure
 from tests.policies.inputs import POLICIES, REFERENCE, TIERS, Json
-from tools.build_policies import published_schema
-from tools.reference_data import reference_documents
 
+SOURCE = PolicySource(POLICIES)
 WRITTEN = reference_documents(POLICIES / "reference")
 DOCUMENTS = sorted(WRITTEN)
 PURPOSES = sorted(REFERENCE["purposes"])
@@ -29,7 +30,7 @@ def known(names: Iterable[str], document: str, *, also: Iterable[str] = ()) -> N
 
 
 def schema_of(name: str) -> Draft202012Validator:
-    return Draft202012Validator(published_schema(POLICIES / "schemas" / f"{name}.json"))
+    return Draft202012Validator(SOURCE.published_schema(name))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -226,10 +227,10 @@ def test_what_the_program_itself_says_is_in_the_catalogue() -> None:
 
 
 def test_inputs_may_be_as_large_as_the_wire_allows() -> None:
-    query = published_schema(POLICIES / "schemas" / "input.gateway.json")["$defs"]["query"]["properties"]
+    query = SOURCE.published_schema("input.gateway")["$defs"]["query"]["properties"]
     assert query["categories"]["maxItems"] == MAX_CATEGORIES
     assert query["attestations"]["maxItems"] == MAX_ATTESTATIONS
-    gateway = published_schema(POLICIES / "schemas" / "input.gateway.json")["properties"]
+    gateway = SOURCE.published_schema("input.gateway")["properties"]
     assert gateway["targets"]["maxItems"] == MAX_TARGETS
-    node = published_schema(POLICIES / "schemas" / "input.node.json")["properties"]
+    node = SOURCE.published_schema("input.node")["properties"]
     assert node["records"]["maxItems"] == MAX_RECORDS_PER_DECISION

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from federation.policy.authoring.reference_data import ReferenceDataError, document
 from tests.policies.inputs import Json
-from tools.reference_data import ReferenceDataError, document
 
 PURPOSE_DEFAULTS: Json = {
     "row": {"requires": {"attestations_all": [], "family_informed": ["yes"]}, "area_rule": "own"},

@@ -9,11 +9,14 @@ from random import Random
 import pytest
 
 from federation.limits import MAX_RECORDS_PER_DECISION, MAX_TARGETS
+from federation.policy.authoring.opa import Opa
+from federation.policy.authoring.source import PolicySource, to_json
 from federation.policy.engine import EntryPoint
 from tests.policies.conftest import Decide
 from tests.policies.inputs import (
     DIST,
     GOLDEN,
+    POLICIES,
     Json,
     golden_input,
     node_input,
@@ -25,7 +28,6 @@ from tests.policies.inputs import (
     without,
 )
 from tests.support.opa import opa_command, run_opa
-from tools.build_policies import Opa, bundle_files, stage, to_json
 
 ODD_WORDS = ["", "T9", "*", "UNHEARD_OF", "é😀", "-", "0"]
 
@@ -60,7 +62,7 @@ def test_the_largest_inputs_are_decided(decide: Decide) -> None:
 @pytest.mark.parametrize(("make", "entry"), [(many_records, EntryPoint.NODE), (many_targets, EntryPoint.GATEWAY)])
 def test_work_grows_linearly(make: Callable[[int], Json], entry: EntryPoint, tmp_path: Path) -> None:
     """Counted in expressions evaluated by OPA's profiler: a number that does not depend on the machine."""
-    stage(tmp_path / "bundle", tests=False)
+    PolicySource(POLICIES).stage(tmp_path / "bundle", tests=False)
 
     def work(number: int) -> int:
         given_input = tmp_path / f"{number}.json"
@@ -112,4 +114,4 @@ def test_rules_use_no_floats_or_sets_in_results() -> None:
 
 
 def test_the_bundle_for_servers_holds_no_tests() -> None:
-    assert not [name for name in bundle_files(tests=False) if name.endswith("_test.rego")]
+    assert not [name for name in PolicySource(POLICIES).bundle_files(tests=False) if name.endswith("_test.rego")]

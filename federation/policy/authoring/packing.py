@@ -1,4 +1,4 @@
-"""Archives whose bytes depend on their files alone. Pure."""
+"""Archives whose bytes depend on nothing but the files in them. Pure."""
 
 import io
 import tarfile
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """A tar.gz whose bytes depend on the files alone: fixed owner, mode and time, stored without compression."""
+    """A tar.gz of files by name: fixed owner, mode and time, stored without compression."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in sorted(files.items()):
@@ -15,6 +15,13 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             entry.size, entry.mode = len(content), 0o644
             archive.addfile(entry, io.BytesIO(content))
     return b"".join(_stored_gzip(raw.getvalue()))
+
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """The plain files of a tar.gz by name."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as opened:
+        found = {member.name: opened.extractfile(member) for member in opened.getmembers()}
+        return {name: file.read() for name, file in found.items() if file is not None}
 
 
 def _stored_gzip(content: bytes) -> Iterator[bytes]:

@@ -1,0 +1,76 @@
+"""Two decisions on one input compared: what more, and what less, the newer gives. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from federation.policy.authoring.change import Direction, Found
+from federation.policy.authoring.comparators import TIERS, columns, members, number, rank, rows, words
+
+Json = Any
+
+EFFECTS: Final = ("deny", "withhold", "refer", "permit")
+
+LISTS: Final = {
+    "reasons": members("reason {} is given", "reason {} is not given any more", more_is_wider=True),
+    "obligations": members("obligation {} is laid down", "obligation {} falls away", more_is_wider=False),
+    "fields": members("field {} is released", "field {} is no longer released", more_is_wider=True),
+    "redactions": members("field {} is redacted", "field {} is no longer redacted", more_is_wider=False),
+    "grounds": words("grounds of what is released"),
+    "processing": words("conditions of data protection law"),
+    "parts": members("{} may be shown", "{} may no longer be shown", more_is_wider=True),
+}
+
+PART: Final = columns(
+    {
+        **LISTS,
+        "effect": rank("effect", EFFECTS),
+        "tier": rank("tier", TIERS),
+        "categories": rows(
+            (Direction.WIDENED, "category {} at {}"),
+            (Direction.NARROWED, "category {} is gone"),
+            rank("tier", TIERS),
+        ),
+    }
+)
+
+GONE: Final = (Direction.UNCLEAR, "{} is not decided on any more")
+NEW: Final = (Direction.UNCLEAR, "{} is decided on now")
+
+WHOLE: Final = columns(
+    {
+        **LISTS,
+        "effect": rank("effect", EFFECTS),
+        "existence": rank("existence", ("hidden", "visible")),
+        "expires_in_s": number("seconds for which it holds"),
+        "targets": rows(NEW, GONE, PART, "target {}"),
+        "records": rows(NEW, GONE, PART, "record {}"),
+    }
+)
+
+
+def decisions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Found:
+    """How two results differ. A reason that comes or goes only explains: what it does is seen in the rest."""
+    for direction, text in WHOLE(_keyed(old), _keyed(new)):
+        is_reason = "reason " in text and text.endswith(("is given", "is not given any more"))
+        yield Direction.OTHER if is_reason else direction, text
+
+
+def _keyed(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists of objects as mappings by their names, and reasons as their codes."""
+    shapes: Mapping[str, Callable[[list[Json]], Json]] = {
+        "reasons": lambda items: [item["code"] for item in items],
+        "obligations": lambda items: [_obligation(item) for item in items],
+        "targets": lambda items: {item["agency"]: _keyed(item) for item in items},
+        "records": lambda items: {item["ref"]: _keyed(item) for item in items},
+        "categories": lambda items: {item["name"]: item["tier"] for item in items},
+    }
+    return {
+        key: shapes[key](value) if key in shapes else value
+        for key, value in result.items()
+        if key not in {"agency", "ref"}
+    }
+
+
+def _obligation(item: Mapping[str, Any]) -> str:
+    params = ", ".join(f"{key} {value}" for key, value in sorted(item["params"].items()))
+    return f"{item['id']} ({params})" if params else str(item["id"])

@@ -1,0 +1,151 @@
+"""The pages about handling flags: an overview, and one for each that says what it does to a record."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tools.docs_reference import page, table
+from tools.policy_words import (
+    NOT_ADVICE,
+    SOURCE,
+    TIERS,
+    PolicyDocs,
+    Row,
+    areas,
+    bullets,
+    codes,
+    further_part,
+    in_force,
+    listed,
+    unsaid,
+    verified_sentence,
+)
+
+TOLD: Final = frozenset(
+    [
+        "title",
+        "reason_code",
+        "precedence",
+        "reach",
+        "withhold",
+        "refer",
+        "cap",
+        "redact",
+        "needs",
+        "obligations",
+        "areas",
+        "effective_from",
+        "effective_to",
+        "source",
+        "verified",
+    ]
+)
+INNER: Final = {
+    "withhold": ("applies", "except_purposes", "except_agreements", "responder_kinds"),
+    "refer": ("applies", "except_purposes", "shields"),
+    "cap": ("tier", "except_purposes"),
+    "redact": ("tags", "fields"),
+}
+NEEDS: Final = {
+    "break_glass": "Without break-glass the record is withheld.",
+    "second_person": "Without the approval of a second person the record is withheld.",
+    "handling_code": "Without a handling code the record is withheld.",
+    "context": "Without the person's relation to the child, and their contact, a human decides.",
+}
+
+
+def overview(docs: PolicyDocs) -> Iterator[str]:
+    """Every flag in a row, by precedence."""
+    yield NOT_ADVICE
+    yield "Of several flags the one with the lowest precedence number speaks first; every flag may only narrow."
+    rows = [
+        (f"[`{code}`](flags/{code}.md)", row["title"], str(row["precedence"]), row["reach"], listed(_short(row), "and"))
+        for code, row in sorted(docs.data["flags"].items(), key=lambda item: (int(item[1]["precedence"]), item[0]))
+    ]
+    yield table(("Flag", "Meaning", "Precedence", "Reach", "Effect"), rows)
+    yield "A flag that the bundle does not know, or that is not in force, withholds what carries it."
+
+
+def flag_pages(docs: PolicyDocs) -> dict[str, str]:
+    """A page for each flag, by its path below `docs/`."""
+    return {
+        f"policy/flags/{code}.md": page(f"{code}: {row['title']}", SOURCE, *_flag(docs, row))
+        for code, row in docs.data["flags"].items()
+    }
+
+
+def _short(row: Row) -> list[str]:
+    found = ["withholds"] if row["withhold"]["applies"] else []
+    found += ["refers to a human, unseen"] if row["refer"]["applies"] and row["refer"]["shields"] else []
+    found += ["refers to a human"] if row["refer"]["applies"] and not row["refer"]["shields"] else []
+    found += [f"caps at {row['cap']['tier']}"] if row["cap"]["tier"] != "T2" else []
+    found += ["redacts"] if row["redact"]["tags"] or row["redact"]["fields"] else []
+    found += [f"needs {name.replace('_', ' ')}" for name, needed in row["needs"].items() if needed]
+    return found or ["lays down obligations" if row["obligations"] else "none"]
+
+
+def _flag(docs: PolicyDocs, row: Row) -> Iterator[str]:
+    yield NOT_ADVICE
+    yield f"Law: {row['source']}. {verified_sentence(row)} In force {in_force(row)}, {areas(row)}."
+    reach = "every record of the child" if row["reach"] == "child" else "the record that carries it"
+    yield f"It acts on {reach}, and speaks with precedence {row['precedence']} (the lowest number first)."
+    yield "## What it does"
+    yield bullets(_effects(docs, row) or ["It changes neither effect nor fields."])
+    if row["obligations"]:
+        yield "## What must also be done"
+        rows = docs.data["obligations"]
+        yield bullets(f"{rows.get(name, {}).get('text', name)} (`{name}`)" for name in row["obligations"])
+    yield "## What people see"
+    reason = docs.data["reasons"].get(row["reason_code"], {"user": "", "auditor": row["reason_code"]})
+    seen = f"“{reason['user']}”" if reason["user"] else "nothing of this flag"
+    yield bullets(
+        [
+            f"The requester's user: {seen}. Withheld looks exactly like nothing held.",
+            f"The auditor: “{reason['auditor']}”",
+            f"Reason: [`{row['reason_code']}`](../reasons/{row['reason_code']}.md).",
+        ]
+    )
+    yield from further_part(row, TOLD)
+
+
+def _effects(docs: PolicyDocs, row: Row) -> list[str]:
+    return [
+        *_withholding(docs, row["withhold"]),
+        *_referral(row["refer"]),
+        *_cap(row["cap"]),
+        *_redaction(row["redact"]),
+        *(item for name, known in INNER.items() for item in unsaid(row[name], known)),
+        *(NEEDS.get(name, f"Needs {name.replace('_', ' ')}.") for name, needed in row["needs"].items() if needed),
+    ]
+
+
+def _withholding(docs: PolicyDocs, row: Row) -> Iterator[str]:
+    if not row["applies"]:
+        return
+    kinds = row["responder_kinds"]
+    where = "" if "*" in kinds else f" at {docs.titles('agency_kinds', kinds)}"
+    agreements = docs.titles("agreements", row["except_agreements"])
+    party = f" It spares requesters who are party to {agreements}." if agreements else ""
+    yield f"It withholds{where}.{_except(row)}{party}"
+
+
+def _referral(row: Row) -> Iterator[str]:
+    if row["applies"]:
+        unseen = " Until then the answer shows nothing of it." if row["shields"] else ""
+        yield f"A person at the responder decides.{unseen}{_except(row)}"
+
+
+def _cap(row: Row) -> Iterator[str]:
+    if row["tier"] != "T2":
+        yield f"It leaves no more than tier {TIERS[row['tier']]}.{_except(row)}"
+
+
+def _redaction(row: Row) -> Iterator[str]:
+    parts = [f"fields tagged {codes(row['tags'])}"] if row["tags"] else []
+    parts += [f"the fields {codes(row['fields'])}"] if row["fields"] else []
+    if parts:
+        yield f"It takes out {listed(parts)}."
+
+
+def _except(row: Row) -> str:
+    links = [f"[`{code}`](../purposes/{code}.md)" for code in row["except_purposes"]]
+    return f" It spares queries for {listed(links, 'or')}." if links else ""
