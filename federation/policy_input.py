@@ -12,6 +12,9 @@ from federation.query import QueryHeader
 
 ENGLAND = ZoneInfo("Europe/London")
 
+ON_REQUEST = "request"
+"""The direction of every query: nothing carries a disclosure of the holder's own motion yet."""
+
 
 def date_parts(iso: str) -> JsonObject:
     """`YYYY-MM-DD` as year, month, day.
@@ -53,8 +56,7 @@ def query_input(header: QueryHeader) -> JsonObject:
     return {
         "id": header.query_id,
         "purpose": header.purpose,
-        # A query is asked for; nothing carries a disclosure of the holder's own motion yet.
-        "direction": "request",
+        "direction": ON_REQUEST,
         "urgency": header.urgency.value,
         "area": header.area,
         "categories": [{"name": item.name, "tier": item.tier.value} for item in header.categories],

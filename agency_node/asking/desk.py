@@ -32,7 +32,7 @@ from federation.policy.decision import RequesterDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Obligation, Reason
-from federation.policy_input import agency_input, date_parts, policy_time
+from federation.policy_input import ON_REQUEST, agency_input, date_parts, policy_time
 from federation.query import Approval, QueryHeader, parse_query
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
@@ -169,6 +169,7 @@ class Asking:
             "query": {
                 "id": query_id,
                 "purpose": question.purpose,
+                "direction": ON_REQUEST,
                 "urgency": question.urgency.value,
                 "area": question.area,
                 "categories": [{"name": item.name, "tier": item.tier.value} for item in question.categories],

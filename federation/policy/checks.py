@@ -120,7 +120,7 @@ def _check_fields(record: RecordDecision, held: Sequence[str]) -> None:
     named = record.fields + record.redactions
     _require(len(set(named)) == len(named), "field twice")
     _require(set(named) <= set(held), "field the record has not")
-    _require(record.grounds.keys() == set(record.fields), "field without a ground")
+    _require(tuple(ground.field for ground in record.grounds) == record.fields, "field without a ground")
     _require(record.effect is not Effect.WITHHOLD or not named, "field of a withheld record")
 
 

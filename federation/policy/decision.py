@@ -170,7 +170,7 @@ def _withheld_records(asked: Asked, reasons: tuple[Reason, ...]) -> tuple[Record
             effect=Effect.WITHHOLD,
             tier=Tier.T0,
             fields=(),
-            grounds={},
+            grounds=(),
             redactions=(),
             enquiry=EnquiryOutcome.NEVER,
             reasons=reasons,

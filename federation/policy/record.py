@@ -70,8 +70,11 @@ class DecisionRecord:
     evaluation_us: int
 
     def body(self) -> JsonObject:
-        """The record as the body of a ledger entry: strings, integers, lists and objects only."""
-        return {
+        """The record as the body of a ledger entry: strings, integers, lists and objects only.
+
+        What there is not is left out: `result` where the engine gave none, `enquiry` where no query was decided on.
+        """
+        body = {
             "v": VERSION,
             "decision_id": self.id,
             "parent_id": self.parent_id,
@@ -84,16 +87,19 @@ class DecisionRecord:
             "engine": {"name": self.engine.name, "version": self.engine.version, "strict": self.engine.strict},
             "input_sha256": self.input_sha256,
             "result_sha256": self.result_sha256,
-            "result": self.result,
             "effect": self.effect.value,
             "failure": self.failure.value if self.failure else "",
             "detail": self.detail,
             "reasons": [reason_body(reason) for reason in self.reasons],
             "obligations": [obligation_body(obligation) for obligation in self.obligations],
             "processing": list(self.processing),
-            "enquiry": None if self.enquiry is None else enquiry_body(self.enquiry),
             "evaluation_us": self.evaluation_us,
         }
+        if self.result is not None:
+            body["result"] = self.result
+        if self.enquiry is not None:
+            body["enquiry"] = enquiry_body(self.enquiry)
+        return body
 
 
 def reason_body(reason: Reason) -> JsonObject:

@@ -107,6 +107,14 @@ class TargetDecision:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class Ground:
+    """Why a field was sufficient to ask for: the column of the purpose that admits it."""
+
+    field: Text
+    column: Code
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class RecordDecision:
     """What a node may release of one record.
 
@@ -115,7 +123,7 @@ class RecordDecision:
         effect: Release, put before a human, or keep.
         tier: How much; T0 when kept.
         fields: Names of the fields that survive.
-        grounds: For each of these fields, the column of the purpose that admits it: why it was sufficient to ask for.
+        grounds: For each of these fields, in their order, why it was sufficient to ask for.
         redactions: Names of the fields that were taken out, where that is to be said.
         enquiry: Who may learn of the question as far as this record goes.
         reasons: Why.
@@ -126,7 +134,7 @@ class RecordDecision:
     effect: Literal[Effect.PERMIT, Effect.REFER, Effect.WITHHOLD]
     tier: Tier
     fields: tuple[Text, ...]
-    grounds: Mapping[Text, Code]
+    grounds: tuple[Ground, ...]
     redactions: tuple[Text, ...]
     enquiry: EnquiryOutcome
     reasons: tuple[Reason, ...]

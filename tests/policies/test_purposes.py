@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from federation.ledger.entry import Entry, EntryKind
 from federation.policy.engine import EntryPoint
 from tests.policies import asking
 from tests.policies.conftest import Decide
@@ -338,8 +339,21 @@ def test_what_the_duty_releases_says_of_each_field_why_it_was_sufficient(decide:
     review = {"ref": "r1", "decision": "release", "reason": "considered", "reviewer": "reviewer"}
     document["review"] = [{**review, "expires_at": asking.NOW + 1}]
     record = released(decide, document)
-    assert set(record["grounds"]) == set(record["fields"])
-    assert set(record["grounds"].values()) == {"default_tier", "highest_tier"}
+    assert [ground["field"] for ground in record["grounds"]] == record["fields"]
+    assert {ground["column"] for ground in record["grounds"]} == {"default_tier", "highest_tier"}
     fields = REFERENCE["categories"]["cin"]["fields"]
-    for field, ground in record["grounds"].items():
-        assert ground == {"T1": "default_tier", "T2": "highest_tier"}[fields[field]["tier"]]
+    for ground in record["grounds"]:
+        assert ground["column"] == {"T1": "default_tier", "T2": "highest_tier"}[fields[ground["field"]]["tier"]]
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_whatever_is_decided_can_stand_in_a_ledger(purpose: str, decide: Decide) -> None:
+    """A ledger refuses what looks personal, names of fields as keys included: that would stop the disclosure itself."""
+    for category in asking.plain_categories(purpose):
+        document = asking.node_input(purpose, category)
+        hold = {"ref": "r1", "decision": "withhold", "reason": "more_detrimental", "reviewer": "reviewer"}
+        held = {**document, "review": [{**hold, "expires_at": 1_795_345_209}]}
+        for asked in (document, held):
+            body = {"result": decide(EntryPoint.NODE, asked)}
+            entry = Entry(kind=EntryKind.ANSWERED, at=asking.NOW, actor="agency", correlation_id="c" * 32, body=body)
+            assert entry.content

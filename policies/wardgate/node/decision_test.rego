@@ -23,7 +23,7 @@ test_a_record_within_all_limits_is_released if {
 		"effect": "permit",
 		"tier": "T2",
 		"fields": fixtures.s47_fields,
-		"grounds": {field: "default_tier" | some field in fixtures.s47_fields},
+		"grounds": [{"field": field, "column": "default_tier"} | some field in fixtures.s47_fields],
 		"redactions": [],
 		"enquiry": "delay",
 		"reasons": [],

@@ -34,16 +34,16 @@ test_the_overlay_takes_out_fields_by_name if {
 test_each_field_names_the_column_that_admits_it if {
 	cells := {"s47": object.union(data.reference.purposes.S47_ENQ.categories.s47, {"default_tier": "T1"})}
 	record := node.decision.records[0] with input as fixtures.node with data.reference.purposes.S47_ENQ.categories as cells
-	record.grounds == {
-		"s47e_s47_start_date": "default_tier",
-		"s47e_s47_end_date": "default_tier",
-		"s47e_s47_outcome_json": "highest_tier",
-	}
+	record.grounds == [
+		{"field": "s47e_s47_start_date", "column": "default_tier"},
+		{"field": "s47e_s47_end_date", "column": "default_tier"},
+		{"field": "s47e_s47_outcome_json", "column": "highest_tier"},
+	]
 	placed := _about(fixtures.neighbour, "looked_after", ["lega_legal_status", "clap_cla_placement_postcode"])
-	_record_decision(placed).grounds == {
-		"lega_legal_status": "default_tier",
-		"clap_cla_placement_postcode": "protected_fields",
-	}
+	_record_decision(placed).grounds == [
+		{"field": "lega_legal_status", "column": "default_tier"},
+		{"field": "clap_cla_placement_postcode", "column": "protected_fields"},
+	]
 }
 
 test_a_purpose_takes_out_fields_by_tag_and_says_so if {

@@ -72,7 +72,7 @@ def decided(ref: str = "r1", effect: Effect = Effect.PERMIT, **changes: Any) -> 
         "effect": effect,
         "tier": Tier.T2,
         "fields": ("start", "count"),
-        "grounds": {},
+        "grounds": (),
         "redactions": (),
         "enquiry": EnquiryOutcome.NOTIFY,
         "reasons": (),

@@ -29,6 +29,7 @@ NOTE = {"code": "WITHIN_PURPOSE", "audience": "both", "severity": "info"}
 DENIAL = {"code": "NOT_ENTITLED", "audience": "both", "severity": "denial"}
 DUTY = {"id": "rejustify_after", "type": "deadline", "mandatory": True, "params": {"after_s": 60}}
 
+GROUND: JsonObject = {"field": "start_date", "column": "default_tier"}
 NOBODY: JsonObject = {"outcome": "never", "after_s": 0, "audience": []}
 SILENT: JsonObject = {"processing": [], "enquiry": NOBODY}
 
@@ -342,7 +343,7 @@ def withheld(ref: str) -> JsonObject:
         "effect": "withhold",
         "tier": "T0",
         "fields": [],
-        "grounds": {},
+        "grounds": [],
         "redactions": [],
         "enquiry": "never",
         "reasons": [DENIAL],
@@ -370,7 +371,7 @@ def test_a_node_that_withholds_everything_must_hide_it(judge: Judge) -> None:
 
 
 def test_a_referral_may_be_hidden_or_shown(judge: Judge) -> None:
-    named = {"fields": ["start_date"], "grounds": {"start_date": "default_tier"}, "redactions": ["end_date"]}
+    named = {"fields": ["start_date"], "grounds": [GROUND], "redactions": ["end_date"]}
     referred = {**withheld("r0"), "effect": "refer", "tier": "T1", **named}
     for existence in Existence:
         decision, _ = judge(node_result(referred, existence=existence.value), EntryPoint.NODE, node_input(records=1))
@@ -379,11 +380,11 @@ def test_a_referral_may_be_hidden_or_shown(judge: Judge) -> None:
 
 
 @pytest.mark.parametrize(
-    "grounds", [{}, {"end_date": "default_tier"}, {"start_date": "default_tier", "x": "highest_tier"}]
+    "grounds", [[], [{**GROUND, "field": "end_date"}], [GROUND, GROUND], [GROUND, {**GROUND, "field": "x"}]]
 )
-def test_each_field_of_a_record_has_its_ground_and_nothing_else_has(judge: Judge, grounds: dict[str, str]) -> None:
+def test_each_field_of_a_record_has_its_ground_and_nothing_else_has(judge: Judge, grounds: list[JsonObject]) -> None:
     released = {**withheld("r0"), "effect": "permit", "tier": "T1", "fields": ["start_date"]}
-    sound = {**released, "grounds": {"start_date": "default_tier"}}
+    sound = {**released, "grounds": [GROUND]}
     one = node_input(records=1)
     assert judge(node_result(sound, existence="visible"), EntryPoint.NODE, one)[0].permitted
     broken = node_result({**released, "grounds": grounds}, existence="visible")

@@ -7,6 +7,7 @@ import pytest
 
 from federation.canonical import from_json, to_canonical
 from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import Entry, EntryKind
 from federation.limits import MAX_CLOCK_SKEW_S
 from federation.policy.bundle import VerifiedBundle
 from federation.policy.engine import (
@@ -94,6 +95,17 @@ async def test_an_input_the_schema_refuses_never_reaches_the_engine(bundle: Veri
     assert (done.decision.failure, done.record.detail) == (Failure.INPUT_REJECTED, "targets.1.id: pattern")
     assert [target.agency for target in done.decision.targets] == ["agency-0", "NOT AN ID"]
     assert engine.asked == 0
+
+
+@pytest.mark.parametrize("entry_point", EntryPoint)
+@pytest.mark.parametrize("trick", ["", "nonsense"])
+async def test_every_decision_can_stand_in_a_ledger(point: PolicyPoint, entry_point: EntryPoint, trick: str) -> None:
+    """One that no policy made as well: a failure that cannot be recorded would be an error, not a denial."""
+    done = await point.decide(entry_point, INPUTS[entry_point](trick), 5.0)
+    assert done.decision.permitted == (trick == "")
+    body = {"decision": done.record.body()}
+    entry = Entry(kind=EntryKind.QUERY_REFUSED, at=NOW, actor="agency", correlation_id=done.record.id, body=body)
+    assert done.record.id.encode() in entry.content
 
 
 @pytest.mark.parametrize("value", ["\ud800", 2**53, float("nan"), {1: 2}])

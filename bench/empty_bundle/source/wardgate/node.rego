@@ -11,7 +11,7 @@ records := [record |
 		"effect": "permit",
 		"tier": "T1",
 		"fields": held.fields,
-		"grounds": {field: "default_tier" | some field in held.fields},
+		"grounds": [{"field": field, "column": "default_tier"} | some field in held.fields],
 		"redactions": [],
 		"enquiry": "notify",
 		"reasons": [],
