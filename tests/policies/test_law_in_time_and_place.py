@@ -2,13 +2,22 @@
 
 import copy
 import datetime as dt
+from collections.abc import Iterator
+from random import Random
 
 import pytest
 
 from federation.policy.engine import EntryPoint
 from federation.policy_input import policy_time
 from tests.policies.conftest import Decide
-from tests.policies.inputs import Json, golden_input
+from tests.policies.inputs import REFERENCE, Json, golden_input
+from tests.policies.questions import PURPOSES, Setting, in_force, provision_in_force, purpose_in_force, question
+from tests.policies.sampling import turning_days, windows
+
+A_DAY = dt.timedelta(days=1)
+AREAS = (*sorted({area for row in windows() for area in row["areas"]} - {"*"}), "nowhere-in-particular")
+QUESTIONS = 4
+"""For each purpose and setting; each chooses other roles, categories and responders."""
 
 
 def at(document: Json, moment: dt.datetime, area: str = "testshire") -> Json:
@@ -61,3 +70,72 @@ def test_an_arrangement_ends_with_its_last_day_in_england(decide: Decide) -> Non
     assert decide(EntryPoint.GATEWAY, at(document, last))["effect"] == "permit"
     ended = decide(EntryPoint.GATEWAY, at(document, last + dt.timedelta(seconds=1)))
     assert (ended["effect"], codes(ended)) == ("deny", ["ARRANGEMENT_NOT_CURRENT"])
+
+
+def standing(purpose: str, setting: Setting) -> tuple[bool, frozenset[str], frozenset[str]]:
+    """All of the law that a question of the purpose hangs on: the purpose itself, its categories, its agreements."""
+    row = REFERENCE["purposes"][purpose]
+    categories = {
+        name
+        for name, cell in row["categories"].items()
+        if all(provision_in_force(provision, setting) for provision in cell["provisions"])
+    }
+    agreements = {
+        name
+        for name in (*row["agreements_any"], *row["responder_agreements_any"])
+        if any(in_force(entry, setting) for entry in REFERENCE["agreements"][name]["rows"])
+    }
+    return purpose_in_force(purpose, setting), frozenset(categories), frozenset(agreements)
+
+
+def moves() -> Iterator[tuple[Setting, Setting]]:
+    """From each day on which any law changes to its neighbours, in every area; and between areas."""
+    for day in turning_days():
+        for area in AREAS:
+            yield Setting(day - A_DAY, area), Setting(day, area)
+            yield Setting(day, area), Setting(day + A_DAY, area)
+        yield Setting(day, AREAS[0]), Setting(day, AREAS[-1])
+
+
+def decided(purpose: str, setting: Setting, seed: int, decide: Decide) -> Json:
+    """What the gateway says to one question, put in a setting."""
+    return decide(EntryPoint.GATEWAY, question(EntryPoint.GATEWAY, purpose, Random(seed), setting))
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_move_in_time_or_place_changes_what_it_must_and_nothing_else(purpose: str, decide: Decide) -> None:
+    for here, there in moves():
+        asked = [
+            (decided(purpose, here, seed, decide), decided(purpose, there, seed, decide)) for seed in range(QUESTIONS)
+        ]
+        if standing(purpose, here) == standing(purpose, there):
+            assert all(one == other for one, other in asked), (here, there)
+        else:
+            assert any(one != other for one, other in asked), (here, there)
+        for setting, decisions in ((here, [one for one, _ in asked]), (there, [other for _, other in asked])):
+            assert_as_the_law_stands(purpose, setting, decisions)
+
+
+def assert_as_the_law_stands(purpose: str, setting: Setting, decisions: list[Json]) -> None:
+    """Denied for want of law, and for nothing else, when there is none; otherwise only what is law is opened."""
+    is_law, categories, _ = standing(purpose, setting)
+    for decision in decisions:
+        assert (codes(decision) == ["PURPOSE_NOT_IN_FORCE"]) == (not is_law)
+        opened = {item["name"] for target in decision["targets"] for item in target["categories"]}
+        assert opened <= (categories if is_law else frozenset())
+
+
+@pytest.mark.parametrize("flag", sorted(REFERENCE["flags"]))
+def test_a_flag_out_of_its_time_withholds_as_unknown(flag: str, decide: Decide) -> None:
+    row = REFERENCE["flags"][flag]
+    first = dt.date.fromisoformat(row["effective_from"])
+    for day in (first - A_DAY, first):
+        setting = Setting(day)
+        lawful = next(purpose for purpose in PURPOSES if purpose_in_force(purpose, setting))
+        seeds = (question(EntryPoint.NODE, lawful, Random(seed), setting) for seed in range(100))
+        document = next(found for found in seeds if found["records"])
+        document["records"][0]["flags"] = [flag]
+        decision = decide(EntryPoint.NODE, document)
+        reasons = {reason["code"] for reason in decision["records"][0]["reasons"]}
+        assert decision["effect"] == "permit"
+        assert ("FLAG_UNKNOWN" in reasons) == (not in_force(row, setting))
