@@ -1,5 +1,6 @@
 """Values that the schemas admit, dense where policy looks: real codes and unknown ones, days on which law changes."""
 
+import copy
 import datetime as dt
 import functools
 from collections import defaultdict
@@ -100,6 +101,18 @@ def _akin(values: set[Json]) -> set[Json]:
     return values.union(*akin) - {"*"}
 
 
+@functools.cache
+def known_objects() -> Mapping[frozenset[str], Sequence[Json]]:
+    """Objects of the golden inputs and results by the names of their members: what one party says, another is asked."""
+    found: dict[frozenset[str], list[Json]] = defaultdict(list)
+    for item in GOLDEN.values():
+        for document in (item["input"], item["result"]):
+            for value in (value_at(document, place) for place in places(document)):
+                if isinstance(value, dict) and value not in found[frozenset(value)]:
+                    found[frozenset(value)].append(value)
+    return found
+
+
 def sample(rng: Random, entry: EntryPoint, path: Path) -> Json:
     """A value for a path: nearly always one the schema admits there."""
     options = at(entry, path)
@@ -142,4 +155,7 @@ def _an_array(rng: Random, entry: EntryPoint, path: Path, option: Json) -> Json:
 def _an_object(rng: Random, entry: EntryPoint, path: Path, option: Json) -> Json:
     if "properties" not in option:
         return {word: sample(rng, entry, (*path, MEMBER)) for word in rng.sample(UNKNOWN, rng.randint(0, 2))}
+    known = known_objects().get(frozenset(option["properties"]), ())
+    if known and rng.random() < 0.5:
+        return copy.deepcopy(rng.choice(known))
     return {name: sample(rng, entry, (*path, name)) for name in option["properties"]}

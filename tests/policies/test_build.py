@@ -65,6 +65,25 @@ def test_the_sources_are_formatted_strict_and_tested_throughout() -> None:
     build_policies.lint(Opa(opa_command()))
 
 
+TWO_RULES = "package wardgate.two\n\none if input.one == 1\n\ntwo if input.two == 2\n"
+TEST_OF_ONE = "package wardgate.two_test\n\nimport data.wardgate.two\n\ntest_one if two.one with input.one as 1\n"
+TEST_OF_THE_OTHER = "\ntest_two if two.two with input.two as 2\n"
+
+
+@pytest.mark.opa
+def test_a_line_that_no_test_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(POLICIES, tmp_path, ignore=shutil.ignore_patterns("wardgate", "dist"), dirs_exist_ok=True)
+    monkeypatch.setattr(build_policies, "SOURCE", tmp_path)
+    rego = tmp_path / "wardgate"
+    rego.mkdir()
+    (rego / "two.rego").write_text(TWO_RULES)
+    (rego / "two_test.rego").write_text(TEST_OF_ONE)
+    with pytest.raises(BuildError, match="opa test failed"):
+        build_policies.lint(Opa(opa_command()))
+    (rego / "two_test.rego").write_text(TEST_OF_ONE + TEST_OF_THE_OTHER)
+    build_policies.lint(Opa(opa_command()))
+
+
 def test_the_module_needs_nothing_of_its_host(policy: OpaWasmPolicy) -> None:
     assert policy.builtins == {}
     assert set(policy.entrypoints) == {entry.value for entry in EntryPoint}
