@@ -179,10 +179,16 @@ def _answered(document: Json, responder: Json, rng: Random) -> None:
         record_of(f"r{number}", rng.choice(names), rng, document) for number in range(rng.randint(0, 6))
     ]
     document["review"] = [
-        {"ref": record["ref"], "decision": rng.choice(["release", "release", "withhold"])}
+        review_of(record["ref"], rng.choice(["release", "release", "withhold"]))
         for record in document["records"]
         if rng.random() < 0.2
     ]
+
+
+def review_of(ref: str, decision: str) -> Json:
+    """What a person decided of a record, otherwise as a golden input has it."""
+    golden = [entry for item in GOLDEN.values() for entry in item["input"].get("review", ())]
+    return copy.deepcopy(next(entry for entry in golden if entry["decision"] == decision)) | {"ref": ref}
 
 
 def record_of(ref: str, category: str, rng: Random, document: Json) -> Json:

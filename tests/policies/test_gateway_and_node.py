@@ -8,7 +8,7 @@ from federation.policy.engine import EntryPoint
 from tests.policies.conftest import Decide
 from tests.policies.generation import FLAGS, UNKNOWN_FLAG, overlay, some_of
 from tests.policies.inputs import EMPTY_OVERLAY, REFERENCE, Json
-from tests.policies.questions import PURPOSES, question, record_of
+from tests.policies.questions import PURPOSES, question, record_of, review_of
 from tests.policies.schema_paths import validator
 
 QUESTIONS = 40
@@ -41,7 +41,7 @@ def asked_of(target: Json, permitted: Json, document: Json, rng: Random) -> Json
         "gateway": {"categories": permitted["categories"], "obligations": permitted["obligations"]},
         "overlay": overlay(rng, asked) if rng.random() < 0.3 else EMPTY_OVERLAY,
         "records": records,
-        "review": [{"ref": record["ref"], "decision": "release"} for record in records if rng.random() < 0.5],
+        "review": [review_of(record["ref"], "release") for record in records if rng.random() < 0.5],
     }
 
 

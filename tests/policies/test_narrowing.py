@@ -13,6 +13,7 @@ from federation.policy.engine import EntryPoint
 from tests.policies.conftest import Decide
 from tests.policies.generation import FLAGS, UNKNOWN_FLAG, Generator, node_input, node_inputs, overlay, randoms
 from tests.policies.inputs import EMPTY_OVERLAY, REFERENCE, TIERS, Json, golden_input
+from tests.policies.questions import review_of
 
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -121,7 +122,7 @@ def test_a_person_who_withholds_is_obeyed(document: Json, position: int, decide:
     if position >= len(document["records"]):
         return
     held = copy.deepcopy(document)
-    held["review"].append({"ref": f"r{position}", "decision": "withhold"})
+    held["review"].append(review_of(f"r{position}", "withhold"))
     decision = decide(EntryPoint.NODE, held)
     assert decision["records"][position]["effect"] == "withhold"
     assert_no_wider(decision, decide(EntryPoint.NODE, document))
