@@ -102,6 +102,7 @@ def _ask(document: Json, purpose: str, row: Json, rng: Random) -> None:
         for need in needs
         for approval in need["approvals"]
     ]
+    query["approvals"].append({"kind": "co_signature", "role": "team_manager", "user_ref": "b" * 32})
     positions = set.intersection(*(set(need["family_informed"]) for need in needs))
     query["family_informed"] = rng.choice(sorted(positions or row["requires"]["family_informed"]))
     query["urgency"] = rng.choice(row["urgencies"])
@@ -150,6 +151,7 @@ def _of_user(document: Json, purpose: str, row: Json) -> None:
         "role": document["requester"]["user"]["role"],
         "grants": [purpose],
         "training_expires": document["time"]["date"],
+        "employment_ends": document["time"]["date"],
         "conflicted": False,
         "supervised": False,
         "case_role": row["case_roles"][0],
@@ -179,16 +181,19 @@ def _answered(document: Json, responder: Json, rng: Random) -> None:
         record_of(f"r{number}", rng.choice(names), rng, document) for number in range(rng.randint(0, 6))
     ]
     document["review"] = [
-        review_of(record["ref"], rng.choice(["release", "release", "withhold"]))
+        review_of(record["ref"], rng.choice(["release", "release", "withhold"]), document)
         for record in document["records"]
         if rng.random() < 0.2
     ]
 
 
-def review_of(ref: str, decision: str) -> Json:
-    """What a person decided of a record, otherwise as a golden input has it."""
-    golden = [entry for item in GOLDEN.values() for entry in item["input"].get("review", ())]
-    return copy.deepcopy(next(entry for entry in golden if entry["decision"] == decision)) | {"ref": ref}
+def review_of(ref: str, decision: str, document: Json) -> Json:
+    """What a person decided of a record, otherwise as a golden input has it, its times moved to the document's."""
+    golden = [(item["input"]["time"], entry) for item in GOLDEN.values() for entry in item["input"].get("review", ())]
+    then, entry = next((then, entry) for then, entry in golden if entry["decision"] == decision)
+    passed = document["time"]["epoch_s"] - then["epoch_s"]
+    moved = {name: value + passed for name, value in entry.items() if name.endswith("_at")}
+    return {**entry, **moved, "ref": ref}
 
 
 def record_of(ref: str, category: str, rng: Random, document: Json) -> Json:

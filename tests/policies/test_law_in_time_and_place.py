@@ -3,6 +3,7 @@
 import copy
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 import pytest
@@ -72,20 +73,48 @@ def test_an_arrangement_ends_with_its_last_day_in_england(decide: Decide) -> Non
     assert (ended["effect"], codes(ended)) == ("deny", ["ARRANGEMENT_NOT_CURRENT"])
 
 
-def standing(purpose: str, setting: Setting) -> tuple[bool, frozenset[str], frozenset[str]]:
-    """All of the law that a question of the purpose hangs on: the purpose itself, its categories, its agreements."""
+@dataclass(frozen=True)
+class Standing:
+    """All of the law that a question of a purpose hangs on.
+
+    Attributes:
+        is_law: Whether the purpose itself is.
+        categories: Those of its categories that are.
+        agreements: Those that it names and that are in force.
+        is_agreed: Whether requester and responders can be party to what it demands of them.
+    """
+
+    is_law: bool
+    categories: frozenset[str]
+    agreements: frozenset[str]
+    is_agreed: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody can be asked at all."""
+        return self.is_law and self.is_agreed
+
+
+def standing(purpose: str, setting: Setting) -> Standing:
+    """How the law stands for a purpose."""
     row = REFERENCE["purposes"][purpose]
     categories = {
         name
         for name, cell in row["categories"].items()
         if all(provision_in_force(provision, setting) for provision in cell["provisions"])
     }
-    agreements = {
+    demanded = [set(row[column]) for column in ("agreements_any", "responder_agreements_any")]
+    in_being = {
         name
-        for name in (*row["agreements_any"], *row["responder_agreements_any"])
+        for name in set.union(*demanded)
         if any(in_force(entry, setting) for entry in REFERENCE["agreements"][name]["rows"])
     }
-    return purpose_in_force(purpose, setting), frozenset(categories), frozenset(agreements)
+    return Standing(
+        is_law=purpose_in_force(purpose, setting),
+        categories=frozenset(categories),
+        agreements=frozenset(in_being),
+        is_agreed=all(not names or names & in_being for names in demanded),
+    )
 
 
 def moves() -> Iterator[tuple[Setting, Setting]]:
@@ -102,27 +131,37 @@ def decided(purpose: str, setting: Setting, seed: int, decide: Decide) -> Json:
     return decide(EntryPoint.GATEWAY, question(EntryPoint.GATEWAY, purpose, Random(seed), setting))
 
 
+def opened(decision: Json) -> set[str]:
+    """Every category that somebody may be asked for."""
+    return {item["name"] for target in decision["targets"] for item in target["categories"]}
+
+
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_a_move_in_time_or_place_changes_what_it_must_and_nothing_else(purpose: str, decide: Decide) -> None:
     for here, there in moves():
-        asked = [
-            (decided(purpose, here, seed, decide), decided(purpose, there, seed, decide)) for seed in range(QUESTIONS)
-        ]
-        if standing(purpose, here) == standing(purpose, there):
-            assert all(one == other for one, other in asked), (here, there)
-        else:
-            assert any(one != other for one, other in asked), (here, there)
-        for setting, decisions in ((here, [one for one, _ in asked]), (there, [other for _, other in asked])):
-            assert_as_the_law_stands(purpose, setting, decisions)
+        law, other_law = standing(purpose, here), standing(purpose, there)
+        for seed in range(QUESTIONS):
+            one, other = decided(purpose, here, seed, decide), decided(purpose, there, seed, decide)
+            assert law != other_law or one == other, (here, there)
+            assert law.is_open == other_law.is_open or one != other, (here, there)
+            for stands, decision in ((law, one), (other_law, other)):
+                assert (codes(decision) == ["PURPOSE_NOT_IN_FORCE"]) == (not stands.is_law)
+                assert opened(decision) <= (stands.categories if stands.is_law else frozenset())
 
 
-def assert_as_the_law_stands(purpose: str, setting: Setting, decisions: list[Json]) -> None:
-    """Denied for want of law, and for nothing else, when there is none; otherwise only what is law is opened."""
-    is_law, categories, _ = standing(purpose, setting)
-    for decision in decisions:
-        assert (codes(decision) == ["PURPOSE_NOT_IN_FORCE"]) == (not is_law)
-        opened = {item["name"] for target in decision["targets"] for item in target["categories"]}
-        assert opened <= (categories if is_law else frozenset())
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_category_is_opened_on_the_days_and_in_the_areas_of_its_law(purpose: str, decide: Decide) -> None:
+    cells = REFERENCE["purposes"][purpose]["categories"]
+    dated = [name for name, cell in cells.items() if cell["provisions"]]
+    for setting in {setting for move in moves() for setting in move}:
+        stands = standing(purpose, setting)
+        for name in dated if stands.is_open else ():
+            document = question(EntryPoint.GATEWAY, purpose, Random(0), setting)
+            document["query"]["categories"] = [{"name": name, "tier": "T0"}]
+            document["query"]["attestations"] += REFERENCE["categories"][name]["needs_any_attestation"][:1]
+            document["targets"] = document["targets"][:1]
+            document["targets"][0]["kind"] = REFERENCE["categories"][name]["agency_kinds"][0]
+            assert opened(decide(EntryPoint.GATEWAY, document)) == {name} & stands.categories, (name, setting)
 
 
 @pytest.mark.parametrize("flag", sorted(REFERENCE["flags"]))

@@ -122,7 +122,7 @@ def test_a_person_who_withholds_is_obeyed(document: Json, position: int, decide:
     if position >= len(document["records"]):
         return
     held = copy.deepcopy(document)
-    held["review"].append(review_of(f"r{position}", "withhold"))
+    held["review"].append(review_of(f"r{position}", "withhold", document))
     decision = decide(EntryPoint.NODE, held)
     assert decision["records"][position]["effect"] == "withhold"
     assert_no_wider(decision, decide(EntryPoint.NODE, document))
