@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -51,7 +51,20 @@ async def engines(tmp_path: Path) -> AsyncIterator[Engines]:
         yield both
 
 
-async def compare(engines: Engines, inputs: Iterator[tuple[EntryPoint, Json]], seen: Counter[str]) -> None:
+@dataclass(frozen=True)
+class Seen:
+    """What was asked and said.
+
+    Attributes:
+        outcomes: Words for what was decided, counted.
+        flags: Those that met on a record.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    flags: set[frozenset[str]] = field(default_factory=set)
+
+
+async def compare(engines: Engines, inputs: Iterator[tuple[EntryPoint, Json]], seen: Seen) -> None:
     """Ask both engines about one input after the other, and note what was decided."""
     for entry, document in inputs:
         given = json.dumps(document).encode()
@@ -62,7 +75,8 @@ async def compare(engines: Engines, inputs: Iterator[tuple[EntryPoint, Json]], s
         assert (one.failure, other.failure) == (None, None), json.dumps(document)
         assert isinstance(one.value, dict)
         assert ordered(one.value) == ordered(other.value), json.dumps(document)
-        seen.update(outcomes(entry, one.value))
+        seen.outcomes.update(outcomes(entry, one.value))
+        seen.flags.update(frozenset(record["flags"]) for record in document.get("records", ()))
 
 
 def ordered(value: object) -> str:
@@ -84,28 +98,21 @@ def outcomes(entry: EntryPoint, decision: JsonObject) -> Iterator[str]:
 @pytest.mark.timeout(600)
 async def test_both_engines_decide_ten_thousand_inputs_alike(engines: Engines) -> None:
     assert engines.server.identity.strict
-    seen = Counter[str]()
+    seen = Seen()
     inputs = Generator(Random(SEED)).inputs(COUNT)
     await asyncio.gather(*(compare(engines, inputs, seen) for _ in range(IN_FLIGHT)))
-    entries = {entry: sum(seen[f"{entry.name} {effect}"] for effect in ("permit", "deny")) for entry in EntryPoint}
-    assert sum(entries.values()) == COUNT
-    dull = [f"{entry.name} {effect}" for entry in EntryPoint for effect in ("permit", "deny")]
-    dull += [f"{effect} {tier}" for effect in ("permit", "refer") for tier in ("T0", "T1", "T2")]
-    assert {name: seen[name] for name in dull if seen[name] < 20} == {}
+    assert_dense(seen)
+
+
+def assert_dense(seen: Seen) -> None:
+    """The inputs were worth comparing: everything was decided either way, and nearly every reason given."""
+    said = [f"{entry.name} {effect}" for entry in EntryPoint for effect in ("permit", "deny")]
+    assert sum(seen.outcomes[name] for name in said) == COUNT
+    said += [f"{effect} {tier}" for effect in ("permit", "refer") for tier in ("T0", "T1", "T2")]
+    assert {name: seen.outcomes[name] for name in said if seen.outcomes[name] < 5} == {}
     possible = set(REFERENCE["reasons"]) - FAILURE_CODES
-    assert len(possible & set(seen)) > 0.85 * len(possible), sorted(possible - set(seen))
-
-
-def carried(inputs: Iterable[tuple[EntryPoint, Json]]) -> Iterator[frozenset[str]]:
-    for entry, document in inputs:
-        if entry is EntryPoint.NODE:
-            yield from (frozenset(record["flags"]) for record in document["records"])
-
-
-@pytest.mark.slow
-def test_every_two_flags_meet_on_a_record() -> None:
-    pairs = {frozenset(pair) for pair in itertools.combinations(FLAGS, 2)}
-    assert pairs <= set(carried(Generator(Random(SEED)).inputs(COUNT // 2)))
+    assert len(possible & set(seen.outcomes)) > 0.85 * len(possible), sorted(possible - set(seen.outcomes))
+    assert {frozenset(pair) for pair in itertools.combinations(FLAGS, 2)} <= seen.flags
 
 
 def test_a_seed_gives_the_same_inputs_again() -> None:
