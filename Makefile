@@ -12,7 +12,7 @@ LIBSODIUM := libsodium.so.23|libsodium.so.26|libsodium.23.dylib|libsodium.26.dyl
 # gRPC's C core writes to standard error what the services log in their own words.
 export GRPC_VERBOSITY ?= NONE
 
-.PHONY: help setup setup-dev test check checks demo bench policies proto docs lock clean
+.PHONY: help setup setup-dev test check checks demo bench policies mutants proto docs lock clean
 .PHONY: ready tools python system-libraries
 
 help: ## Show this help
@@ -50,6 +50,9 @@ bench: setup ## Measure beside the floor, in one run
 
 policies: setup-dev $(OPA) ## Rebuild policies/dist from policies/ (needs Go)
 	$(WARDGATE) policy build
+
+mutants: setup-dev $(OPA) ## Flip every rule of the policies: does a test notice? (needs Go)
+	$(PY) tools/mutate_policies.py
 
 proto: setup-dev ## Regenerate federation/wire from proto/
 	$(PY) tools/generate_stubs.py

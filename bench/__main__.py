@@ -18,9 +18,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure beside the floor, in one run.")
     parser.add_argument("--quick", action="store_true", help="a little of everything, within a minute")
+    parser.add_argument("--policy", action="store_true", help="only the decisions of policy, on both engines")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"), help="where the figures are written")
     options = parser.parse_args()
-    asyncio.run(run(QUICK if options.quick else FULL, options.out))
+    asyncio.run(run(QUICK if options.quick else FULL, options.out, policy_only=options.policy))
 
 
 if __name__ == "__main__":

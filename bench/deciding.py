@@ -19,7 +19,8 @@ from keys.signing import SigningKey
 
 TARGETS: Final = 20
 RECORDS: Final = 50
-GROWTH: Final = {EntryPoint.GATEWAY: (5, 20, 100, 200), EntryPoint.NODE: (10, 50, 200, 500)}
+GROWTH: Final = {EntryPoint.GATEWAY: (1, 25, 50, 75, 100), EntryPoint.NODE: (1, 125, 250, 375, 500)}
+"""Targets or records, at equal steps: one decision is asked about all of them."""
 DEADLINE_S: Final = 30.0
 WARM_UP: Final = 3
 

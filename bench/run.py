@@ -14,7 +14,7 @@ from bench.bringup import Up, found_region, region_up
 from bench.deciding import Bundles
 from bench.fan_out import Cells, System, take_turns
 from bench.figures import FLOOR, HTTP, WHOLE, add_fan_out, add_indexing, add_legs, add_path
-from bench.figures_alone import add_journal, add_parts, add_policy
+from bench.figures_alone import add_journal, add_parts
 from bench.floors import Sizes, running_floor
 from bench.indexing import Indexed, index_once
 from bench.load import Load, run_load
@@ -24,6 +24,7 @@ from bench.parts import take_parts
 from bench.phases import Taken, sizes_of, take_phases, take_sizes
 from bench.pki import make_certificates
 from bench.plan import Plan
+from bench.policy_figures import add_policy
 from bench.region import bench_region, responder
 from bench.report import fan_out_table, measures_table, path_table, phases_table, show, spent_table
 from bench.samples import median
@@ -54,8 +55,13 @@ class _InMany:
     indexed: Indexed
 
 
-async def run(plan: Plan, out: Path) -> None:
+async def run(plan: Plan, out: Path, *, policy_only: bool = False) -> None:
     """Measure, print and write.
+
+    Args:
+        plan: How much.
+        out: Where the figures are written.
+        policy_only: Measure the decisions of policy and nothing else.
 
     Raises:
         WardgateError: A service did not come up, or refused.
@@ -66,7 +72,10 @@ async def run(plan: Plan, out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=out.parent.resolve()) as scratch:
         root = Path(scratch)
         configure_logging(service="bench", destination=root / "bench.log")
-        await _measure(plan, root, measures, tell)
+        if policy_only:
+            await add_policy(measures, Bundles.install(root / "bundles"), plan)
+        else:
+            await _measure(plan, root, measures, tell)
     measures.write(out)
     show(measures_table(measures))
     tell(f"written to {out}")

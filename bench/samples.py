@@ -45,3 +45,13 @@ def slope(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
         raise ValueError("a line needs two different places")
     growth = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
     return growth, mean_y - growth * mean_x
+
+
+def residual(points: Sequence[tuple[float, float]]) -> float:
+    """How far the farthest point is from the straight line through all of them, as a share of the highest point.
+
+    Raises:
+        ValueError: All points lie above one another.
+    """
+    growth, start = slope(points)
+    return max(abs(y - (start + growth * x)) for x, y in points) / max(y for _, y in points)

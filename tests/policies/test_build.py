@@ -17,6 +17,7 @@ from federation.policy.authoring.build import built_files, stale, write
 from federation.policy.authoring.opa import Opa
 from federation.policy.authoring.packing import pack, unpack
 from federation.policy.authoring.source import PolicySource, to_json
+from federation.policy.authoring.testing import run_tests
 from federation.policy.bundle import VerifiedBundle, install_bundle
 from federation.policy.engine import EntryPoint
 from keys.signing import SigningKey
@@ -51,6 +52,25 @@ def test_what_is_committed_was_built_from_these_sources() -> None:
 @pytest.mark.opa
 def test_what_is_committed_is_what_is_built() -> None:
     assert stale(SOURCE, built_files(SOURCE, Opa(opa_command()), accept=False)) == []
+
+
+TWO_RULES = "package wardgate.two\n\none if input.one == 1\n\ntwo if input.two == 2\n"
+TEST_OF_ONE = "package wardgate.two_test\n\nimport data.wardgate.two\n\ntest_one if two.one with input.one as 1\n"
+TEST_OF_THE_OTHER = "\ntest_two if two.two with input.two as 2\n"
+
+
+@pytest.mark.opa
+def test_a_line_that_no_test_runs_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(POLICIES, tmp_path, ignore=shutil.ignore_patterns("wardgate", "dist"), dirs_exist_ok=True)
+    rego = tmp_path / "wardgate"
+    rego.mkdir()
+    (rego / "two.rego").write_text(TWO_RULES)
+    (rego / "two_test.rego").write_text(TEST_OF_ONE)
+    source, opa = PolicySource(tmp_path), Opa(opa_command())
+    report = run_tests(source, opa)
+    assert (report.failed, list(report.unreached), report.holds) == ((), ["wardgate/two.rego"], False)
+    (rego / "two_test.rego").write_text(TEST_OF_ONE + TEST_OF_THE_OTHER)
+    assert run_tests(source, opa).holds
 
 
 def test_the_module_needs_nothing_of_its_host(policy: OpaWasmPolicy) -> None:

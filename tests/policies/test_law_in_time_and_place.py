@@ -2,13 +2,23 @@
 
 import copy
 import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
 
 import pytest
 
 from federation.policy.engine import EntryPoint
 from federation.policy_input import policy_time
 from tests.policies.conftest import Decide
-from tests.policies.inputs import Json, golden_input
+from tests.policies.inputs import REFERENCE, Json, golden_input
+from tests.policies.questions import PURPOSES, Setting, in_force, provision_in_force, purpose_in_force, question
+from tests.policies.sampling import turning_days, windows
+
+A_DAY = dt.timedelta(days=1)
+AREAS = (*sorted({area for row in windows() for area in row["areas"]} - {"*"}), "nowhere-in-particular")
+QUESTIONS = 4
+"""For each purpose and setting; each chooses other roles, categories and responders."""
 
 
 def at(document: Json, moment: dt.datetime, area: str = "testshire") -> Json:
@@ -61,3 +71,110 @@ def test_an_arrangement_ends_with_its_last_day_in_england(decide: Decide) -> Non
     assert decide(EntryPoint.GATEWAY, at(document, last))["effect"] == "permit"
     ended = decide(EntryPoint.GATEWAY, at(document, last + dt.timedelta(seconds=1)))
     assert (ended["effect"], codes(ended)) == ("deny", ["ARRANGEMENT_NOT_CURRENT"])
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All of the law that a question of a purpose hangs on.
+
+    Attributes:
+        is_law: Whether the purpose itself is.
+        categories: Those of its categories that are.
+        agreements: Those that it names and that are in force.
+        is_agreed: Whether requester and responders can be party to what it demands of them.
+    """
+
+    is_law: bool
+    categories: frozenset[str]
+    agreements: frozenset[str]
+    is_agreed: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody can be asked at all."""
+        return self.is_law and self.is_agreed
+
+
+def standing(purpose: str, setting: Setting) -> Standing:
+    """How the law stands for a purpose."""
+    row = REFERENCE["purposes"][purpose]
+    categories = {
+        name
+        for name, cell in row["categories"].items()
+        if all(provision_in_force(provision, setting) for provision in cell["provisions"])
+    }
+    demanded = [set(row[column]) for column in ("agreements_any", "responder_agreements_any")]
+    in_being = {
+        name
+        for name in set.union(*demanded)
+        if any(in_force(entry, setting) for entry in REFERENCE["agreements"][name]["rows"])
+    }
+    return Standing(
+        is_law=purpose_in_force(purpose, setting),
+        categories=frozenset(categories),
+        agreements=frozenset(in_being),
+        is_agreed=all(not names or names & in_being for names in demanded),
+    )
+
+
+def moves() -> Iterator[tuple[Setting, Setting]]:
+    """From each day on which any law changes to its neighbours, in every area; and between areas."""
+    for day in turning_days():
+        for area in AREAS:
+            yield Setting(day - A_DAY, area), Setting(day, area)
+            yield Setting(day, area), Setting(day + A_DAY, area)
+        yield Setting(day, AREAS[0]), Setting(day, AREAS[-1])
+
+
+def decided(purpose: str, setting: Setting, seed: int, decide: Decide) -> Json:
+    """What the gateway says to one question, put in a setting."""
+    return decide(EntryPoint.GATEWAY, question(EntryPoint.GATEWAY, purpose, Random(seed), setting))
+
+
+def opened(decision: Json) -> set[str]:
+    """Every category that somebody may be asked for."""
+    return {item["name"] for target in decision["targets"] for item in target["categories"]}
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_move_in_time_or_place_changes_what_it_must_and_nothing_else(purpose: str, decide: Decide) -> None:
+    for here, there in moves():
+        law, other_law = standing(purpose, here), standing(purpose, there)
+        for seed in range(QUESTIONS):
+            one, other = decided(purpose, here, seed, decide), decided(purpose, there, seed, decide)
+            assert law != other_law or one == other, (here, there)
+            assert law.is_open == other_law.is_open or one != other, (here, there)
+            for stands, decision in ((law, one), (other_law, other)):
+                assert (codes(decision) == ["PURPOSE_NOT_IN_FORCE"]) == (not stands.is_law)
+                assert opened(decision) <= (stands.categories if stands.is_law else frozenset())
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_category_is_opened_on_the_days_and_in_the_areas_of_its_law(purpose: str, decide: Decide) -> None:
+    cells = REFERENCE["purposes"][purpose]["categories"]
+    dated = [name for name, cell in cells.items() if cell["provisions"]]
+    for setting in {setting for move in moves() for setting in move}:
+        stands = standing(purpose, setting)
+        for name in dated if stands.is_open else ():
+            document = question(EntryPoint.GATEWAY, purpose, Random(0), setting)
+            document["query"]["categories"] = [{"name": name, "tier": "T0"}]
+            document["query"]["attestations"] += REFERENCE["categories"][name]["needs_any_attestation"][:1]
+            document["targets"] = document["targets"][:1]
+            document["targets"][0]["kind"] = REFERENCE["categories"][name]["agency_kinds"][0]
+            assert opened(decide(EntryPoint.GATEWAY, document)) == {name} & stands.categories, (name, setting)
+
+
+@pytest.mark.parametrize("flag", sorted(REFERENCE["flags"]))
+def test_a_flag_out_of_its_time_withholds_as_unknown(flag: str, decide: Decide) -> None:
+    row = REFERENCE["flags"][flag]
+    first = dt.date.fromisoformat(row["effective_from"])
+    for day in (first - A_DAY, first):
+        setting = Setting(day)
+        lawful = next(purpose for purpose in PURPOSES if purpose_in_force(purpose, setting))
+        seeds = (question(EntryPoint.NODE, lawful, Random(seed), setting) for seed in range(100))
+        document = next(found for found in seeds if found["records"])
+        document["records"][0]["flags"] = [flag]
+        decision = decide(EntryPoint.NODE, document)
+        reasons = {reason["code"] for reason in decision["records"][0]["reasons"]}
+        assert decision["effect"] == "permit"
+        assert ("FLAG_UNKNOWN" in reasons) == (not in_force(row, setting))

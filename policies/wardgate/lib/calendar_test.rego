@@ -81,3 +81,8 @@ test_in_force_in_the_areas_named_only if {
 	calendar.in_force(row, "testshire") with input.time.date as fixtures.day(2026, 9, 1)
 	not calendar.in_force(row, "neighbourshire") with input.time.date as fixtures.day(2026, 9, 1)
 }
+
+test_today_as_text_counts_from_ten if {
+	calendar.today_text == "2026-10-10" with input.time.date as fixtures.day(2026, 10, 10)
+	calendar.today_text == "2026-09-09" with input.time.date as fixtures.day(2026, 9, 9)
+}

@@ -83,3 +83,19 @@ test_the_front_door_is_for_members_of_the_hub if {
 test_an_unusable_purpose_is_left_to_its_own_reason if {
 	count(entitlement.denials) == 0 with input as _under(fixtures.question, "S48_ENQ")
 }
+
+test_the_highest_tier_of_all_that_entitle_holds if {
+	twice := [
+		{"agency_kinds": ["*"], "legal_classes": ["S11_1"], "roles": {"lcpp": "T0"}},
+		{"agency_kinds": ["childrens_services"], "legal_classes": ["S11_1"], "roles": {"lcpp": "T1"}},
+	]
+	entitlement.role_rank == tiers.rank.T1 with input as fixtures.question
+		with data.reference.purposes.S47_ENQ.invokers as twice
+}
+
+test_nothing_is_said_of_the_role_under_law_that_is_not_in_force if {
+	question := _by(fixtures.csc, "early_help_practitioner")
+	entitlement.denials == {"ROLE_NOT_ENTITLED"} with input as question
+	entitlement.denials == set() with input as question
+		with data.reference.purposes.S47_ENQ.provisions as ["UNHEARD_OF"]
+}

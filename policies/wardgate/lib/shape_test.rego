@@ -101,3 +101,19 @@ test_arrays_of_texts_hold_texts_only if {
 	not shape.strings("one")
 	not shape.strings({"one": "one"})
 }
+
+# An object with the same members can be iterated like the array: only its kind tells.
+test_no_object_stands_for_an_array if {
+	paths := [path | some path in _paths; is_array(object.get(_whole, path, null))]
+	count(paths) > 20
+	every path in paths {
+		items := {format_int(index, 10): item | some index, item in object.get(_whole, path, [])}
+		not _complete with input as fixtures.mistyped(_whole, _pointer(path), items)
+	}
+}
+
+test_the_requesters_user_is_named_by_texts if {
+	shape.requester with input as _whole
+	not shape.requester with input as fixtures.mistyped(_whole, "/requester/user/ref", 7)
+	not shape.requester with input as fixtures.mistyped(_whole, "/requester/user/role", 7)
+}

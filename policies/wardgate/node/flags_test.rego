@@ -342,3 +342,19 @@ test_a_dead_child_is_open_to_reviews_of_the_death_only if {
 	sort(row.withhold.except_purposes) == ["CDR", "CRIME_DPA_S2P2", "CSPR_16H"]
 	_first(fixtures.with_record(fixtures.node, {"flags": ["DECEASED"]}), data.reference.flags).effect == "withhold"
 }
+
+test_a_flag_that_refers_one_record_leaves_the_others_open if {
+	document := object.union(_flagged, {"records": [_flagged.records[0], _second]})
+	decision := node.decision with input as document with data.reference.flags as _flags({"refer": {"applies": true}})
+	[record.effect | some record in decision.records] == ["refer", "permit"]
+}
+
+test_a_flag_that_needs_context_asks_it_of_its_own_record_alone if {
+	records := [
+		object.union(_flagged.records[0], {"relation": "parent", "contact_level": "regular"}),
+		object.union(_second, {"relation": "subject", "contact_level": "unknown"}),
+	]
+	decision := node.decision with input as object.union(_flagged, {"records": records})
+		with data.reference.flags as _flags({"needs": {"context": true}})
+	[record.effect | some record in decision.records] == ["permit", "permit"]
+}

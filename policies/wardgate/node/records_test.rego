@@ -257,3 +257,19 @@ test_what_is_about_somebody_else_travels_with_their_contact if {
 	about_the_child := fixtures.with_record(fixtures.node, {"contact_level": "unknown"})
 	_record_decision(about_the_child).effect == "permit"
 }
+
+test_an_overlays_cap_is_for_its_category_alone if {
+	capped := _node({"overlay": {"tier_caps": [
+		{"category": "s47", "tier": "T1"},
+		{"category": "cin", "tier": "T0"},
+	]}})
+	_record_decision(capped).tier == "T1"
+}
+
+test_a_person_who_withholds_does_not_lift_the_shield if {
+	clinic := fixtures.agency("testshire-clinic", "sexual_health_service", "S11_1")
+	held := _about(clinic, "sexual_health", [])
+	decision := node.decision with input as fixtures.changed(held, {"review": [fixtures.review("r1", "withhold")]})
+	"DETRIMENT_WITHHELD" in _codes(decision.records[0])
+	"shield_existence" in [obligation.id | some obligation in decision.records[0].obligations]
+}

@@ -150,3 +150,17 @@ test_nothing_is_pushed_by_a_requester if {
 	pushed := fixtures.changed(fixtures.requester, {"query": {"direction": "proactive"}})
 	requester.denials == {"DIRECTION_NOT_ALLOWED"} with input as pushed
 }
+
+test_nothing_is_to_be_obtained_that_is_not_missing if {
+	denied := requester.decision with input as _user({"conflicted": true})
+	_codes(denied) == ["USER_CONFLICTED"]
+	denied.obligations == []
+}
+
+test_no_approval_is_to_be_obtained_under_law_that_is_not_in_force if {
+	question := fixtures.changed(fixtures.requester, {"query": {"approvals": []}})
+	decision := requester.decision with input as question
+		with data.reference.purposes.S47_ENQ.provisions as ["UNHEARD_OF"]
+	_codes(decision) == ["PURPOSE_NOT_IN_FORCE"]
+	decision.obligations == []
+}
