@@ -84,6 +84,6 @@ class Retention:
             at=now,
             actor="retention",
             correlation_id=current_correlation_id() or mint(),
-            body={"decided_before": decided_before, "expired_before": expired_before},
+            body={"decided_before_at": decided_before, "expired_before_at": expired_before},
         )
         return (await self._journal.record([entry], erase)).result

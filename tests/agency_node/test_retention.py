@@ -10,6 +10,7 @@ from agency_node.retention import DAY_S, Erased, Periods, Retention
 from agency_node.store.tables import metadata
 from federation.errors import WardgateError
 from federation.ledger.entry import EntryKind
+from keys.nhs_number import check_digit
 from tests.support.node_house import NodeHouse, log_entry, number
 from tests.support.two_agencies import NOW
 
@@ -75,9 +76,20 @@ async def test_reasons_go_with_their_salts_and_the_ledger_keeps_its_commitment(
     assert await row(node, "decision_input") is None
     assert (await node.entries(EntryKind.REFERRAL_DECIDED))[0]["reason_commitment"]
     assert (await node.entries(EntryKind.RETENTION_APPLIED))[0] == {
-        "decided_before": NOW + 1,
-        "expired_before": NOW + 70 * DAY_S + 1,
+        "decided_before_at": NOW + 1,
+        "expired_before_at": NOW + 70 * DAY_S + 1,
     }
+
+
+async def test_a_moment_that_has_the_digits_of_an_nhs_number_is_recorded_all_the_same(
+    node: NodeHouse, retention: Retention
+) -> None:
+    moment = next(at for at in range(NOW, NOW + 100) if check_digit(str(at)[:9]) == at % 10)
+    node.clock.now = moment + 100 * DAY_S
+
+    await retention.apply()
+
+    assert (await node.entries(EntryKind.RETENTION_APPLIED))[0]["decided_before_at"] == moment
 
 
 async def test_an_answer_that_was_erased_is_not_sent_again(node: NodeHouse, retention: Retention) -> None:
