@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from tools import docs_privacy
 from tools.docs_reference import page, table
 from tools.policy_words import (
     NOT_ADVICE,
@@ -32,6 +33,8 @@ TOLD: Final = frozenset(
         "redact",
         "needs",
         "obligations",
+        "users",
+        "enquiry",
         "areas",
         "effective_from",
         "effective_to",
@@ -40,7 +43,7 @@ TOLD: Final = frozenset(
     ]
 )
 INNER: Final = {
-    "withhold": ("applies", "except_purposes", "except_agreements", "responder_kinds"),
+    "withhold": ("applies", "except_purposes", "except_agreements", "responder_kinds", "elsewhere"),
     "refer": ("applies", "except_purposes", "shields"),
     "cap": ("tier", "except_purposes"),
     "redact": ("tags", "fields"),
@@ -114,7 +117,13 @@ def _effects(docs: PolicyDocs, row: Row) -> list[str]:
         *_cap(row["cap"]),
         *_redaction(row["redact"]),
         *(item for name, known in INNER.items() for item in unsaid(row[name], known)),
-        *(NEEDS.get(name, f"Needs {name.replace('_', ' ')}.") for name, needed in row["needs"].items() if needed),
+        *docs_privacy.flag_effects(row),
+        *_attested(row["needs"]["attestations_any"]),
+        *(
+            NEEDS.get(name, f"Needs {name.replace('_', ' ')}.")
+            for name, needed in row["needs"].items()
+            if needed is True
+        ),
     ]
 
 
@@ -125,7 +134,17 @@ def _withholding(docs: PolicyDocs, row: Row) -> Iterator[str]:
     where = "" if "*" in kinds else f" at {docs.titles('agency_kinds', kinds)}"
     agreements = docs.titles("agreements", row["except_agreements"])
     party = f" It spares requesters who are party to {agreements}." if agreements else ""
-    yield f"It withholds{where}.{_except(row)}{party}"
+    elsewhere = ""
+    if row["elsewhere"]:
+        elsewhere = (
+            " It also withholds at a responder that serves none of the requester's areas: an answer would tell where."
+        )
+    yield f"It withholds{where}.{elsewhere}{_except(row)}{party}"
+
+
+def _attested(codes_any: list[str]) -> Iterator[str]:
+    if codes_any:
+        yield f"Without one of the attestations {codes(codes_any)} the record is withheld."
 
 
 def _referral(row: Row) -> Iterator[str]:

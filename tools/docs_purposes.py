@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from tools import docs_privacy
 from tools.docs_reference import page, table
 from tools.policy_words import (
     FAMILY,
@@ -48,6 +49,11 @@ TOLD: Final = frozenset(
         "ttl_s",
         "clock",
         "obligations",
+        "processing",
+        "enquiry",
+        "directions",
+        "redact_tags",
+        "human_decision_shields",
     ]
 )
 """Columns that a page tells in sentences."""
@@ -90,11 +96,15 @@ def _purpose(docs: PolicyDocs, code: str, row: Row) -> Iterator[str]:
     yield bullets(_position(docs, row))
     yield "## On what attestation, with whose approval"
     yield bullets(_requirement(docs, row["requires"]) or ["Nothing has to be attested or approved."])
-    yield bullets(_manner(docs, row))
+    yield bullets([*_manner(docs, row), *docs_privacy.manner(row)])
     yield "## What is given"
     yield _conditions(docs, row)
     yield table(("Category", "By default", "At most", "Only"), list(_cells(docs, row)))
-    yield bullets(_people(row))
+    yield bullets([*_people(row), *docs_privacy.taken_out(row)])
+    yield "## Who may learn that the question was asked"
+    yield bullets(docs_privacy.enquiry(row))
+    yield "## On which conditions of data protection law"
+    yield bullets(docs_privacy.conditions(docs, row))
     yield "## For how long"
     yield " ".join(_time(row))
     yield from _obligations(docs, row)

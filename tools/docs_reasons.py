@@ -14,7 +14,6 @@ EFFECTS: Final = {
     "warning": "It does not stand against what was asked; something was lowered, left out, or looks unusual.",
     "info": "It explains, and stands against nothing.",
 }
-NO_REMEDY: Final = "No advice has been written for this reason yet."
 
 
 def overview(docs: PolicyDocs) -> Iterator[str]:
@@ -42,7 +41,7 @@ def _reason(docs: PolicyDocs, code: str, row: Row) -> Iterator[str]:
     yield "## What the auditor sees"
     yield row["auditor"]
     yield "## What to do"
-    yield row.get("remedy", NO_REMEDY)
+    yield row["remedy"]
     yield "## What gives it"
     yield bullets(_givers(docs, code, row))
     yield from further_part(row, TOLD)

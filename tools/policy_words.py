@@ -23,6 +23,7 @@ RELATIONS: Final = {
     "household": "others of the household",
     "parent": "parents",
     "other": "anybody else",
+    "alleged_perpetrator": "an alleged perpetrator",
 }
 FAMILY: Final = {
     "yes": "the family knows",
