@@ -10,7 +10,6 @@ import pytest
 from federation.errors import ErrorCode
 from tests.policies.inputs import REFERENCE
 from tools.docs_purposes import purpose_pages
-from tools.docs_reasons import reason_pages
 from tools.generate_docs import DOCS
 from tools.policy_words import PolicyDocs, lasting, listed
 
