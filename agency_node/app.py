@@ -183,6 +183,7 @@ async def _responder(base: Foundation) -> Responder:
         contacts=Contacts(
             duty=Contact(name=duty.name, role=duty.role, phone=duty.phone) if duty.name or duty.phone else None
         ),
+        contexts={choice.name: choice.context for choice in settings.sources},
         clock=base.clock,
     )
 

@@ -1,7 +1,7 @@
 """A node's settings."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -56,6 +56,12 @@ class PolicyEngineChoice(Section):
         return self
 
 
+MAX_CONTEXT_CHARS: Final = 300
+"""A line or two."""
+MAX_SOURCES: Final = 13
+"""Far more than any agency has; what so many say of themselves fits into one answer."""
+
+
 class SourceChoice(Section):
     """One source system of the agency."""
 
@@ -64,6 +70,12 @@ class SourceChoice(Section):
     )
     mapping: str = Field(description="A mapping file's path (ending in .toml), or the bare name of a shipped one.")
     location: str = Field(description="A SQLAlchemy URL, a folder of files or a FHIR export, as the mapping asks.")
+    context: str = Field(
+        "",
+        max_length=MAX_CONTEXT_CHARS,
+        description="What a reader should know of this source, sent with records of it: what it covers, since when, "
+        "how sure it is.",
+    )
     values: dict[str, str] = Field(default_factory=dict, description="The settings that the mapping asks for by name.")
 
     def opened_as(self) -> SourceSettings:
@@ -125,7 +137,9 @@ class NodeSettings(ServiceSettings, env_prefix="WARDGATE_NODE_"):
     times: QueryTimes = Field(
         default_factory=lambda: QueryTimes(), description="Deadlines and expiries of this node's own queries."
     )
-    sources: list[SourceChoice] = Field(default_factory=list, description="The agency's source systems.")
+    sources: list[SourceChoice] = Field(
+        default_factory=list, max_length=MAX_SOURCES, description="The agency's source systems."
+    )
     index_every_s: int = Field(3600, ge=0, description="How often the sources are read, seconds; 0 for on demand only.")
     quantum_ms: int = Field(50, ge=0, le=1000, description="Answers leave on multiples of this, milliseconds.")
     max_in_flight: int = Field(16, ge=1, le=64, description="Most tasks held at once.")

@@ -292,7 +292,7 @@ class Answering:
     def _sealed_answer(self, weighed: Weighed, *, was_announced: bool) -> tuple[Answer, list[SealedPart]]:
         """The answer and its sealed parts; one that is too large becomes `error`, and the operator hears of it."""
         parts, considered = self._responder, weighed.considered
-        occasion = Occasion(weighed.task.header, weighed.now, bool(weighed.failing), was_announced)
+        occasion = Occasion(weighed.task.header, weighed.now, bool(weighed.failing), was_announced, parts.contexts)
         answer = disclose(considered.records, considered.decision, occasion=occasion, contacts=parts.contacts)
         try:
             return answer, parts.seal(answer, weighed.task, considered)

@@ -13,11 +13,11 @@ Rules, in order:
 6. reasons for auditors stay in the ledger; obligations that bind this node alone stay here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from agency_node.answering.duties import Contacts, contact_for, each_once, told
+from agency_node.answering.duties import Contacts, contact_for, each_once, is_relayed, told
 from agency_node.caseload.records import HeldRecord
 from federation.admission import ObligationGiven, ReasonGiven
 from federation.answer import Answer, DisclosedRecord
@@ -39,12 +39,14 @@ class Occasion:
         answered_at: Seconds since the epoch.
         is_source_failing: A source was not read to its end: what it holds is not known.
         was_announced: The requester has been told that a human decides, so that something is held is known already.
+        contexts: What a reader should know of each source, by its id.
     """
 
     header: QueryHeader
     answered_at: int
     is_source_failing: bool = False
     was_announced: bool = False
+    contexts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,21 @@ def disclose(
         processing=list(decision.processing),
         contact=contact_for(contacts, owed) if released else None,
         period_covered=occasion.header.period,
-        context_note="",
+        context_note=_context_note(released, owed, occasion.contexts),
         identifier_state=occasion.header.identifier_state,
         answered_at=occasion.answered_at,
     )
+
+
+def _context_note(released: Sequence[Released], owed: Sequence[Obligation], contexts: Mapping[str, str]) -> str:
+    """What the sources of released records say of themselves; a pointer says no more than that it points.
+
+    A note may name a place, so that it stays here where the contact does.
+    """
+    if is_relayed(owed):
+        return ""
+    sources = {item.record.source_id for item in released if item.decision.tier is not Tier.T0}
+    return "\n".join(dict.fromkeys(contexts[name] for name in sorted(sources & contexts.keys()) if contexts[name]))
 
 
 def _visible(records: Sequence[HeldRecord], decision: NodeDecision) -> list[Released]:

@@ -79,7 +79,12 @@ def _alert(obligation: Obligation) -> AlertDue:
 
 def contact_for(contacts: Contacts, obligations: Iterable[Obligation]) -> Contact | None:
     """The contact that may be given under these obligations."""
-    return contacts.relay if any(item.id == RELAY for item in obligations) else contacts.duty
+    return contacts.relay if is_relayed(obligations) else contacts.duty
+
+
+def is_relayed(obligations: Iterable[Obligation]) -> bool:
+    """Whether this agency may be reached through its relay only, and nothing may tell where it is."""
+    return any(item.id == RELAY for item in obligations)
 
 
 def is_shielded(obligations: Iterable[Obligation]) -> bool:

@@ -43,6 +43,7 @@ class Responder:
         key: This agency's signing key.
         sealing_keys: This node's sealing keys by sealing epoch; an old one stays while queries sealed to it may come.
         contacts: How people are reached here.
+        contexts: What a reader should know of each source, by its id.
         clock: Seconds since the epoch.
         standing_s: How long a silent referral and its decision stand.
     """
@@ -60,6 +61,7 @@ class Responder:
     key: SigningKey
     sealing_keys: Callable[[], Mapping[int, SealingKey]]
     contacts: Contacts
+    contexts: Mapping[str, str]
     clock: Callable[[], float]
     standing_s: int = STANDING_S
 

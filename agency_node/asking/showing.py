@@ -46,6 +46,9 @@ def show_picture(picture: JsonObject, console: Console | None = None) -> None:
         out.print(_targets(picture))
     if picture["chronology"]:
         _show_chronology(picture, out)
+    for target in picture["targets"]:
+        for line in ((target["answer"] or {}).get("context_note") or "").splitlines():
+            out.print(f"[dim]{escape(target['name'])}: {escape(line)}[/dim]")
     for warning in picture["warnings"]:
         out.print(f"[bold yellow]{escape(warning)}[/bold yellow]")
 

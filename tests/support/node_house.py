@@ -172,6 +172,7 @@ class NodeHouse:
             key=party.signing,
             sealing_keys=lambda: {1: party.sealing},
             contacts=Contacts(duty=DUTY, relay=RELAY),
+            contexts={},
             clock=self.clock,
             standing_s=self.standing_s,
         )

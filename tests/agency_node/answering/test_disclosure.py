@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agency_node.answering.disclosure import TRAVELLING_FLAGS, Occasion, disclose
 from agency_node.answering.duties import Contacts
 from agency_node.caseload.records import HeldRecord
+from agency_node.settings import MAX_CONTEXT_CHARS, MAX_SOURCES
 from federation.answer import Answer, Contact
 from federation.policy.decision import NodeDecision
 from federation.policy.results import NOBODY, Audience, Existence, Obligation, Reason, RecordDecision, Severity
@@ -150,7 +151,13 @@ WHOLE = st.fixed_dictionaries(
         "existence": st.just(Existence.HIDDEN),
     }
 )
-OCCASION = st.fixed_dictionaries({"is_source_failing": st.booleans(), "was_announced": st.booleans()})
+OCCASION = st.fixed_dictionaries(
+    {
+        "is_source_failing": st.booleans(),
+        "was_announced": st.booleans(),
+        "contexts": st.sampled_from([{}, {"register": "Plans since 2019."}]),
+    }
+)
 
 
 @given(held=HELD, data=st.data(), whole=WHOLE, occasion=OCCASION)
@@ -275,3 +282,32 @@ def test_reasons_of_the_decision_are_told_once_and_in_order() -> None:
 
     assert [reason.code for reason in answer.reasons] == ["CATEGORY_NEEDS_CAUSE", "TIER_ABOVE_ROLE"]
     assert answer.records[0].reasons == []
+
+
+CONTEXTS = {"register": "Plans since 2019, as the conference minuted them.", "other": "Not asked."}
+
+
+def noted(*decisions: RecordDecision, records: Sequence[HeldRecord] = ()) -> str:
+    """The context note of an answer with these decisions."""
+    held = list(records) or [record(item.ref) for item in decisions]
+    return said(held, decision(*decisions), contexts=CONTEXTS).context_note
+
+
+def test_a_source_speaks_of_itself_only_with_records_of_its_own() -> None:
+    assert noted(decided()) == CONTEXTS["register"]
+    assert noted(decided(), decided("r2")) == CONTEXTS["register"]
+    assert noted(decided(effect=Effect.WITHHOLD)) == ""
+    assert noted(decided(), records=[record(source_id="unnamed")]) == ""
+
+
+def test_a_pointer_and_a_relayed_answer_carry_no_word_of_their_source() -> None:
+    assert noted(decided(tier=Tier.T0)) == ""
+    relayed = Obligation(id="relay_contact", type="handling", mandatory=True, params={})
+    assert noted(decided(obligations=(relayed,))) == ""
+
+
+def test_what_the_most_sources_say_of_themselves_fits_into_an_answer() -> None:
+    texts = {f"source-{number}": f"{number:02d}" + "x" * (MAX_CONTEXT_CHARS - 2) for number in range(MAX_SOURCES)}
+    held = [record(f"r{number}", source_id=name) for number, name in enumerate(texts)]
+    note = said(held, decision(*(decided(item.ref) for item in held)), contexts=texts).context_note
+    assert len(note.splitlines()) == MAX_SOURCES
