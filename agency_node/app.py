@@ -26,6 +26,7 @@ from agency_node.caseload.update import Caseload
 from agency_node.checking import read_overlay, today
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcEvaluator, GrpcQueryGateway
+from agency_node.inbox.alerts import Alerts
 from agency_node.inbox.decisions import Decisions
 from agency_node.inbox.view import JsonInbox
 from agency_node.link.holding import GrpcLinkGateway, Link
@@ -132,7 +133,13 @@ async def compose(base: Foundation) -> Node:
     )
     node = Node(base, asking, pursuits, decisions, worker, audit, link, runs, health, server, local_certificates)
     local_pb2_grpc.add_LocalServiceServicer_to_server(
-        LocalServicer(asking=asking, inbox=JsonInbox(decisions), index=runs.watch, status=lambda: status_of(node)),
+        LocalServicer(
+            asking=asking,
+            inbox=JsonInbox(decisions),
+            alerts=Alerts(responder, users=base.users.current),
+            index=runs.watch,
+            status=lambda: status_of(node),
+        ),
         server.grpc,
     )
     return node

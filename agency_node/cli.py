@@ -27,6 +27,8 @@ from keys.keyring import Keyring
 node_app = typer.Typer(no_args_is_help=True, help="The edge: an agency's node beside its own systems.")
 inbox_app = typer.Typer(no_args_is_help=True, help="Decisions that policy refers to a human.")
 node_app.add_typer(inbox_app, name="inbox")
+alerts_app = typer.Typer(no_args_is_help=True, help="What policy obliges this agency to tell its own people.")
+node_app.add_typer(alerts_app, name="alerts")
 
 Config = Annotated[
     Path | None, typer.Option("--config", exists=True, dir_okay=False, help="The node's settings (TOML).")
@@ -296,6 +298,40 @@ def inbox_decide(
         return response.referral
 
     emit(json.loads(_call(settings, call)), as_json=as_json)
+
+
+@alerts_app.command("list")
+@fail_with_code
+def alerts_list(
+    user: User, config: Config = None, directory: Dir = None, agency: Agency = "", as_json: Json = False
+) -> None:
+    """Alerts to one person that nobody has seen yet."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
+        response: local_pb2.ListAlertsResponse = await stub.ListAlerts(local_pb2.ListAlertsRequest(user=user))
+        return response.alerts
+
+    emit(json.loads(_call(settings, call)), as_json=as_json)
+
+
+@alerts_app.command("see")
+@fail_with_code
+def alerts_see(
+    alert_id: Annotated[str, typer.Argument(help="The alert's id.")],
+    user: User,
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+) -> None:
+    """Say that an alert has been seen: the obligation is met, and the ledger says so."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> None:
+        await stub.SeeAlert(local_pb2.SeeAlertRequest(user=user, alert_id=alert_id))
+
+    _call(settings, call)
+    done("seen")
 
 
 def _call(settings: NodeSettings, call: "Callable[[local_pb2_grpc.LocalServiceAsyncStub], Awaitable[T]]") -> T:

@@ -179,12 +179,12 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _C, _S.FAILED_PRECONDITION, "The query is outside its time of validity.", "Check both clocks (NTP); ask again."
     ),
     ErrorCode.REFERRAL_UNKNOWN: ErrorSpec(
-        _C, _S.NOT_FOUND, "No such referral in this inbox.", "List the inbox again; it may have expired."
+        _C, _S.NOT_FOUND, "No such referral or alert in this inbox.", "List the inbox again; it may have expired."
     ),
     ErrorCode.REFERRAL_DECIDED: ErrorSpec(
         _C,
         _S.FAILED_PRECONDITION,
-        "This referral has been decided already.",
+        "This has been decided, or seen, already.",
         "A decision is made once; read it in the ledger.",
     ),
     ErrorCode.QUOTA_EXCEEDED: ErrorSpec(

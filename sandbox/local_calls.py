@@ -55,6 +55,12 @@ class NodeCaller:
             response: Any = await self._stub.DecideReferral(request)
         return dict(json.loads(response.referral))
 
+    async def alerts(self, user: str) -> list[JsonObject]:
+        """What a person has to be told."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.ListAlerts(local_pb2.ListAlertsRequest(user=user))
+        return list(json.loads(response.alerts)["alerts"])
+
     async def index(self) -> JsonObject:
         """Have the sources read now; the report of the run."""
         last: JsonObject = {}

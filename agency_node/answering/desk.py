@@ -23,6 +23,7 @@ from agency_node.answering.duties import AlertDue, alerts, each_once
 from agency_node.answering.intake import Arrival, Intake, is_passing
 from agency_node.answering.responder import Responder
 from agency_node.answering.weighing import Weighed, Weighing
+from agency_node.inbox.alerts import new_alerts
 from agency_node.inbox.referral import Referred, content_of, referred_by
 from agency_node.locks import KeyedLock
 from agency_node.store import referrals as referral_store
@@ -267,7 +268,9 @@ class Answering:
     def _kept(self, weighed: Weighed, due: list[AlertDue]) -> list[Write]:
         """The decisions, for replay, and the alerts they demand."""
         kept = evidence.kept_decisions(weighed.considered, self._responder.vault)
-        return [*store.decisions_kept(kept), *store.alerts_opened(_alert_rows(due, weighed))]
+        decision_id, query_id = weighed.considered.decision_id, weighed.task.header.query_id
+        rows = new_alerts(due, query_id=query_id, decision_id=decision_id, at=weighed.now)
+        return [*store.decisions_kept(kept), *store.alerts_opened(rows)]
 
     async def _commit(self, job: _Job, entries: Sequence[Entry], writes: Sequence[Write]) -> None:
         """Make durable, unless somebody else ended the task, or stored it, or its query, before.
@@ -323,18 +326,3 @@ def _last_moment(stored: store.StoredTask | store.Due) -> float:
 def _alerts(considered: Considered) -> list[AlertDue]:
     decision = considered.decision
     return alerts(each_once([decision.obligations, *(item.obligations for item in decision.records)]))
-
-
-def _alert_rows(due: list[AlertDue], weighed: Weighed) -> list[store.NewAlert]:
-    return [
-        store.NewAlert(
-            alert_id=str(uuid4()),
-            query_id=weighed.task.header.query_id,
-            decision_id=weighed.considered.decision_id,
-            obligation=item.obligation,
-            recipients=" ".join(item.recipients),
-            silent=item.silent,
-            opened_at=weighed.now,
-        )
-        for item in due
-    ]

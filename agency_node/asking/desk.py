@@ -11,12 +11,15 @@ from uuid import uuid4
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agency_node.answering.duties import alerts
 from agency_node.asking.composing import Asker, Composed, compose
 from agency_node.asking.picture import QueryView, TargetView, build_picture
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.asking.question import CheckedQuestion, QuestionDocument, Times, check_question
+from agency_node.inbox.alerts import new_alerts
 from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
+from agency_node.store.tasks import alerts_opened
 from agency_node.users import User, UsersFile, date_in_england
 from agency_node.vault import Kind, Vault
 from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
@@ -285,7 +288,11 @@ class Asking:
             "result": b"",  # it stands in the entry, in whole
         }
         opened = self._opened(evaluated, query_id, now)
-        await self._journal.record([entry, *opened], store.asked(row, targets, decision_input))
+        due = new_alerts(
+            alerts(evaluated.decision.obligations), query_id=query_id, decision_id=evaluated.record.id, at=now
+        )
+        writes = [*store.asked(row, targets, decision_input), *alerts_opened(due)]
+        await self._journal.record([entry, *opened], writes)
 
     def _opened(self, evaluated: Evaluated[RequesterDecision], query_id: str, now: int) -> list[Entry]:
         """What must still be done for the decision to stand: open in the ledger from the same moment on."""

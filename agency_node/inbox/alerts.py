@@ -1,9 +1,11 @@
 """Alerts: what policy obliges this agency to report to one of its own people, until that person has seen it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from agency_node.answering.duties import AlertDue
 from agency_node.answering.responder import Responder
 from agency_node.store import tasks as store
 from agency_node.users import User, Users, date_in_england
@@ -77,6 +79,22 @@ class Alerts:
 
     def _employed(self, user_id: str) -> User:
         return self._users().employed(user_id, date_in_england(self._responder.clock()))
+
+
+def new_alerts(due: Iterable[AlertDue], *, query_id: str, decision_id: str, at: int) -> list[store.NewAlert]:
+    """Alerts that a decision demands, to be stored with it."""
+    return [
+        store.NewAlert(
+            alert_id=str(uuid4()),
+            query_id=query_id,
+            decision_id=decision_id,
+            obligation=item.obligation,
+            recipients=" ".join(item.recipients),
+            silent=item.silent,
+            opened_at=at,
+        )
+        for item in due
+    ]
 
 
 def is_to(user: User, recipients: str) -> bool:

@@ -7,6 +7,7 @@ import grpc
 
 from agency_node.asking.desk import Asking
 from agency_node.asking.question import QuestionDocument
+from agency_node.inbox.alerts import Alerts
 from federation.canonical import JsonObject, to_canonical
 from federation.finishing import to_the_end
 from federation.wire.v1 import local_pb2 as wire
@@ -35,11 +36,13 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         *,
         asking: Asking,
         inbox: Inbox,
+        alerts: Alerts,
         index: Callable[[], AsyncIterator[JsonObject]],
         status: Callable[[], Awaitable[JsonObject]],
     ) -> None:
         self._asking = asking
         self._inbox = inbox
+        self._alerts = alerts
         self._index = index
         self._status = status
 
@@ -64,6 +67,16 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         deciding = self._inbox.decide(request.user, request.referral_id, request.decision, request.reason)
         decided = await to_the_end(deciding)  # what a human has decided is acted on, whoever hangs up
         return wire.DecideReferralResponse(referral=to_canonical(decided))
+
+    async def ListAlerts(self, request: wire.ListAlertsRequest, context: Context) -> wire.ListAlertsResponse:
+        """What one person has to be told."""
+        found = await self._alerts.unseen(request.user)
+        return wire.ListAlertsResponse(alerts=to_canonical({"alerts": list(found)}))
+
+    async def SeeAlert(self, request: wire.SeeAlertRequest, context: Context) -> wire.SeeAlertResponse:
+        """A person has seen it."""
+        await to_the_end(self._alerts.see(request.user, request.alert_id))
+        return wire.SeeAlertResponse()
 
     async def Index(self, request: wire.IndexRequest, context: Context) -> AsyncIterator[wire.IndexResponse]:
         """Read the sources and bring the caseload up to date."""

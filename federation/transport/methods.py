@@ -64,6 +64,8 @@ _AT_NODE: Final[_Rows] = {
         "GetPicture",
         "ListReferrals",
         "DecideReferral",
+        "ListAlerts",
+        "SeeAlert",
         "Index",
         "GetStatus",
     ),

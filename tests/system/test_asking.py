@@ -53,6 +53,39 @@ def test_hidden_looks_exactly_like_not_held(region: Box) -> None:
     assert set(outcomes(hidden).values()) == {"nothing_held"}
 
 
+def alerts(region: Box, agency: str, user: str) -> Any:
+    return region.wardgate(
+        "node", "alerts", "list", "--dir", str(region.folder.root), "--agency", agency, "--user", user, "--json"
+    ).json["alerts"]
+
+
+def test_a_protected_identity_is_reported_to_the_designated_officer_and_to_nobody_else(region: Box) -> None:
+    query_id = region.ask(PROTECTED)["query_id"]
+
+    (alert,) = [item for item in alerts(region, "small-police", "shield") if item["query_id"] == query_id]
+    assert alert["obligation"] == "silent_alert"
+    assert alerts(region, "small-police", "boss") == []
+
+    place = ["--dir", str(region.folder.root), "--agency", "small-police"]
+    stranger = region.wardgate("node", "alerts", "see", alert["alert_id"], *place, "--user", "boss")
+    assert "REFERRAL_UNKNOWN" in stranger.err
+    done = region.wardgate("node", "alerts", "see", alert["alert_id"], *place, "--user", "shield")
+    assert done.code == 0, done.err
+    assert alert not in alerts(region, "small-police", "shield")
+    assert region.entries("small-police", kind=EntryKind.OBLIGATION_MET)[-1]["query_id"] == query_id
+
+
+def test_a_purpose_that_is_never_permitted_is_reported_to_the_askers_own_officer(region: Box) -> None:
+    asking = region.asking(KNOWN)
+    asking[asking.index("FRONT_DOOR")] = "IMMIGRATION_ENFORCEMENT"
+    done = region.wardgate(*asking)
+
+    assert done.json["effect"] == "deny", done.err
+    (alert,) = [item for item in alerts(region, "small-csc", "dpo") if item["query_id"] == done.json["query_id"]]
+    assert alert["obligation"] == "alert_misuse"
+    assert region.entries("gateway", query_id=done.json["query_id"]) == []
+
+
 def test_a_question_the_law_does_not_know_reaches_nobody(region: Box) -> None:
     before = len(region.entries("gateway"))
 

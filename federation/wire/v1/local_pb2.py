@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/local.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"#\n\x0fPutQueryRequest\x12\x10\n\x08question\x18\x01 \x01(\x0c\"#\n\x10PutQueryResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"3\n\x11GetPictureRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"%\n\x12GetPictureResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"$\n\x14ListReferralsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"*\n\x15ListReferralsResponse\x12\x11\n\treferrals\x18\x01 \x01(\x0c\"\\\n\x15\x44\x65\x63ideReferralRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x13\n\x0breferral_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"*\n\x16\x44\x65\x63ideReferralResponse\x12\x10\n\x08referral\x18\x01 \x01(\x0c\"\x0e\n\x0cIndexRequest\"!\n\rIndexResponse\x12\x10\n\x08progress\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"#\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\x32\xbb\x04\n\x0cLocalService\x12U\n\x08PutQuery\x12#.federation.wire.v1.PutQueryRequest\x1a$.federation.wire.v1.PutQueryResponse\x12[\n\nGetPicture\x12%.federation.wire.v1.GetPictureRequest\x1a&.federation.wire.v1.GetPictureResponse\x12\x64\n\rListReferrals\x12(.federation.wire.v1.ListReferralsRequest\x1a).federation.wire.v1.ListReferralsResponse\x12g\n\x0e\x44\x65\x63ideReferral\x12).federation.wire.v1.DecideReferralRequest\x1a*.federation.wire.v1.DecideReferralResponse\x12N\n\x05Index\x12 .federation.wire.v1.IndexRequest\x1a!.federation.wire.v1.IndexResponse0\x01\x12X\n\tGetStatus\x12$.federation.wire.v1.GetStatusRequest\x1a%.federation.wire.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/local.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"#\n\x0fPutQueryRequest\x12\x10\n\x08question\x18\x01 \x01(\x0c\"#\n\x10PutQueryResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"3\n\x11GetPictureRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"%\n\x12GetPictureResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"$\n\x14ListReferralsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"*\n\x15ListReferralsResponse\x12\x11\n\treferrals\x18\x01 \x01(\x0c\"\\\n\x15\x44\x65\x63ideReferralRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x13\n\x0breferral_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"*\n\x16\x44\x65\x63ideReferralResponse\x12\x10\n\x08referral\x18\x01 \x01(\x0c\"!\n\x11ListAlertsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"$\n\x12ListAlertsResponse\x12\x0e\n\x06\x61lerts\x18\x01 \x01(\x0c\"1\n\x0fSeeAlertRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\"\x12\n\x10SeeAlertResponse\"\x0e\n\x0cIndexRequest\"!\n\rIndexResponse\x12\x10\n\x08progress\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"#\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\x32\xef\x05\n\x0cLocalService\x12U\n\x08PutQuery\x12#.federation.wire.v1.PutQueryRequest\x1a$.federation.wire.v1.PutQueryResponse\x12[\n\nGetPicture\x12%.federation.wire.v1.GetPictureRequest\x1a&.federation.wire.v1.GetPictureResponse\x12\x64\n\rListReferrals\x12(.federation.wire.v1.ListReferralsRequest\x1a).federation.wire.v1.ListReferralsResponse\x12g\n\x0e\x44\x65\x63ideReferral\x12).federation.wire.v1.DecideReferralRequest\x1a*.federation.wire.v1.DecideReferralResponse\x12[\n\nListAlerts\x12%.federation.wire.v1.ListAlertsRequest\x1a&.federation.wire.v1.ListAlertsResponse\x12U\n\x08SeeAlert\x12#.federation.wire.v1.SeeAlertRequest\x1a$.federation.wire.v1.SeeAlertResponse\x12N\n\x05Index\x12 .federation.wire.v1.IndexRequest\x1a!.federation.wire.v1.IndexResponse0\x01\x12X\n\tGetStatus\x12$.federation.wire.v1.GetStatusRequest\x1a%.federation.wire.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,14 +47,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECIDEREFERRALREQUEST']._serialized_end=394
   _globals['_DECIDEREFERRALRESPONSE']._serialized_start=396
   _globals['_DECIDEREFERRALRESPONSE']._serialized_end=438
-  _globals['_INDEXREQUEST']._serialized_start=440
-  _globals['_INDEXREQUEST']._serialized_end=454
-  _globals['_INDEXRESPONSE']._serialized_start=456
-  _globals['_INDEXRESPONSE']._serialized_end=489
-  _globals['_GETSTATUSREQUEST']._serialized_start=491
-  _globals['_GETSTATUSREQUEST']._serialized_end=509
-  _globals['_GETSTATUSRESPONSE']._serialized_start=511
-  _globals['_GETSTATUSRESPONSE']._serialized_end=546
-  _globals['_LOCALSERVICE']._serialized_start=549
-  _globals['_LOCALSERVICE']._serialized_end=1120
+  _globals['_LISTALERTSREQUEST']._serialized_start=440
+  _globals['_LISTALERTSREQUEST']._serialized_end=473
+  _globals['_LISTALERTSRESPONSE']._serialized_start=475
+  _globals['_LISTALERTSRESPONSE']._serialized_end=511
+  _globals['_SEEALERTREQUEST']._serialized_start=513
+  _globals['_SEEALERTREQUEST']._serialized_end=562
+  _globals['_SEEALERTRESPONSE']._serialized_start=564
+  _globals['_SEEALERTRESPONSE']._serialized_end=582
+  _globals['_INDEXREQUEST']._serialized_start=584
+  _globals['_INDEXREQUEST']._serialized_end=598
+  _globals['_INDEXRESPONSE']._serialized_start=600
+  _globals['_INDEXRESPONSE']._serialized_end=633
+  _globals['_GETSTATUSREQUEST']._serialized_start=635
+  _globals['_GETSTATUSREQUEST']._serialized_end=653
+  _globals['_GETSTATUSRESPONSE']._serialized_start=655
+  _globals['_GETSTATUSRESPONSE']._serialized_end=690
+  _globals['_LOCALSERVICE']._serialized_start=693
+  _globals['_LOCALSERVICE']._serialized_end=1444
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,16 @@ class LocalServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.DecideReferralRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.DecideReferralResponse.FromString,
                 _registered_method=True)
+        self.ListAlerts = channel.unary_unary(
+                '/federation.wire.v1.LocalService/ListAlerts',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.ListAlertsRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
+        self.SeeAlert = channel.unary_unary(
+                '/federation.wire.v1.LocalService/SeeAlert',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.FromString,
+                _registered_method=True)
         self.Index = channel.unary_stream(
                 '/federation.wire.v1.LocalService/Index',
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.IndexRequest.SerializeToString,
@@ -97,6 +107,19 @@ class LocalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAlerts(self, request, context):
+        """What policy obliges this agency to report to one of its own people.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SeeAlert(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Index(self, request, context):
         """Reads the sources and brings the caseload up to date.
         """
@@ -132,6 +155,16 @@ def add_LocalServiceServicer_to_server(servicer, server):
                     servicer.DecideReferral,
                     request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.DecideReferralRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.DecideReferralResponse.SerializeToString,
+            ),
+            'ListAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlerts,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.ListAlertsRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'SeeAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.SeeAlert,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.SerializeToString,
             ),
             'Index': grpc.unary_stream_rpc_method_handler(
                     servicer.Index,
@@ -253,6 +286,60 @@ class LocalService:
             '/federation.wire.v1.LocalService/DecideReferral',
             federation_dot_wire_dot_v1_dot_local__pb2.DecideReferralRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_local__pb2.DecideReferralResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/ListAlerts',
+            federation_dot_wire_dot_v1_dot_local__pb2.ListAlertsRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SeeAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/SeeAlert',
+            federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,9 @@ class LocalServiceStub:
     """The picture as it stands now, late answers included."""
     ListReferrals: _grpc.UnaryUnaryMultiCallable[_local_pb2.ListReferralsRequest, _local_pb2.ListReferralsResponse]
     DecideReferral: _grpc.UnaryUnaryMultiCallable[_local_pb2.DecideReferralRequest, _local_pb2.DecideReferralResponse]
+    ListAlerts: _grpc.UnaryUnaryMultiCallable[_local_pb2.ListAlertsRequest, _local_pb2.ListAlertsResponse]
+    """What policy obliges this agency to report to one of its own people."""
+    SeeAlert: _grpc.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]
     Index: _grpc.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]
     """Reads the sources and brings the caseload up to date."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_local_pb2.GetStatusRequest, _local_pb2.GetStatusResponse]
@@ -54,6 +57,9 @@ class LocalServiceAsyncStub(LocalServiceStub):
     """The picture as it stands now, late answers included."""
     ListReferrals: _aio.UnaryUnaryMultiCallable[_local_pb2.ListReferralsRequest, _local_pb2.ListReferralsResponse]  # type: ignore[assignment]
     DecideReferral: _aio.UnaryUnaryMultiCallable[_local_pb2.DecideReferralRequest, _local_pb2.DecideReferralResponse]  # type: ignore[assignment]
+    ListAlerts: _aio.UnaryUnaryMultiCallable[_local_pb2.ListAlertsRequest, _local_pb2.ListAlertsResponse]  # type: ignore[assignment]
+    """What policy obliges this agency to report to one of its own people."""
+    SeeAlert: _aio.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]  # type: ignore[assignment]
     Index: _aio.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]  # type: ignore[assignment]
     """Reads the sources and brings the caseload up to date."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_local_pb2.GetStatusRequest, _local_pb2.GetStatusResponse]  # type: ignore[assignment]
@@ -90,6 +96,21 @@ class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _local_pb2.DecideReferralRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_local_pb2.DecideReferralResponse, _abc.Awaitable[_local_pb2.DecideReferralResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListAlerts(
+        self,
+        request: _local_pb2.ListAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.ListAlertsResponse, _abc.Awaitable[_local_pb2.ListAlertsResponse]]:
+        """What policy obliges this agency to report to one of its own people."""
+
+    @_abc_1.abstractmethod
+    def SeeAlert(
+        self,
+        request: _local_pb2.SeeAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.SeeAlertResponse, _abc.Awaitable[_local_pb2.SeeAlertResponse]]: ...
 
     @_abc_1.abstractmethod
     def Index(
