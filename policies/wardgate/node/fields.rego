@@ -8,15 +8,14 @@ import data.wardgate.lib.tiers
 # METADATA
 # title: Fields admitted
 # description: >-
-#   For each category that is held and permitted, by the rank of a tier, the fields that the tier admits; each with the
-#   column of the purpose that does - its default tier, its highest tier, or the list of protected fields. That column
-#   is the reason why the field was sufficient to ask for.
+#   For each category that is held and that the purpose reaches, by the rank of a tier, the fields that the tier admits;
+#   each with the column of the purpose that does - its default tier, its highest tier, or the list of protected fields.
+#   That column is the reason why the field was sufficient to ask for.
 # custom:
 #   legal_basis: Children Act 2004 s.16LA ("if and only so far as"); UK GDPR Art 5(1)(c) and (2)
 #   reason_code: NONE
 admitted := {name: by_rank |
 	some name in {record.category | some record in input.records}
-	permitted[name] >= tiers.rank.T0
 	cell := purpose.row.categories[name]
 	by_rank := [fields |
 		some highest in tiers.name
@@ -35,10 +34,10 @@ admitted := {name: by_rank |
 #   legal_basis: UK GDPR Art 5(1)(c)
 #   reason_code: PURPOSE_REDACTS
 noted[record.ref] contains "PURPOSE_REDACTS" if {
-	count(_purpose_tags) > 0
+	some tag in _purpose_tags
 	some record in input.records
 	some field in _fields_within(record)
-	count(_tags_of(record, field) & _purpose_tags) > 0
+	tag in _categories[record.category].fields[field].tags
 }
 
 _ground(field, definition, _) := "protected_fields" if {
@@ -73,8 +72,6 @@ _fields_within(record) := [field |
 	_admitted_of(record)[field]
 ]
 
-_tags_of(record, field) := {tag | some tag in _categories[record.category].fields[field].tags}
-
 # Of the fields within the tier, those that a flag, the purpose or the agency's overlay takes out.
 _taken(record, within) := by_name | by_tag if {
 	flags := flags_of[record.ref] & redacting_flags
@@ -84,14 +81,10 @@ _taken(record, within) := by_name | by_tag if {
 	by_tag := _tagged(record, within, tags)
 }
 
-_tagged(_, _, tags) := set() if count(tags) == 0
-
 _tagged(record, within, tags) := {field |
+	some tag in tags
 	some field in within
-	some tag in _categories[record.category].fields[field].tags
-	tag in tags
-} if {
-	count(tags) > 0
+	tag in _categories[record.category].fields[field].tags
 }
 
 # Who may learn of the question, as a rank, as far as each record goes.

@@ -23,6 +23,18 @@ test_a_protected_field_is_for_the_purposes_that_name_it if {
 	unnamed := node.decision with input as placed with data.reference.purposes.S47_ENQ.protected_fields as []
 	unnamed.records[0].fields == ["lega_legal_status"]
 	unnamed.records[0].redactions == []
+	cells := {"looked_after": object.union(data.reference.purposes.S47_ENQ.categories.looked_after, {"default_tier": "T1"})}
+	beyond := node.decision with input as placed
+		with data.reference.purposes.S47_ENQ.protected_fields as []
+		with data.reference.purposes.S47_ENQ.categories as cells
+	beyond.records[0].tier == "T2"
+	beyond.records[0].fields == ["lega_legal_status"]
+}
+
+test_a_field_that_is_named_but_not_protected_is_admitted_by_its_tier if {
+	named := node.decision with input as fixtures.node
+		with data.reference.purposes.S47_ENQ.protected_fields as ["s47e_s47_start_date"]
+	named.records[0].grounds[0] == {"field": "s47e_s47_start_date", "column": "default_tier"}
 }
 
 test_the_overlay_takes_out_fields_by_name if {
@@ -55,4 +67,15 @@ test_a_purpose_takes_out_fields_by_tag_and_says_so if {
 	other := node.decision with input as held with data.reference.purposes.S47_ENQ.redact_tags as ["location"]
 	other.records[0].redactions == []
 	_codes(other.records[0]) == []
+	unnamed := node.decision with input as held with data.reference.purposes.S47_ENQ.redact_tags as []
+	unnamed.records[0].fields == ["incident_date", "incident_line"]
+}
+
+test_a_purpose_does_not_say_that_it_takes_out_what_the_tier_does_not_reach if {
+	held := fixtures.with_record(fixtures.police_node, {"fields": ["incident_date", "incident_line"]})
+	summary := fixtures.changed(held, {"gateway": {"categories": [{"name": "police_incident", "tier": "T1"}]}})
+	narrow := node.decision with input as summary with data.reference.purposes.S47_ENQ.redact_tags as ["third_party"]
+	narrow.records[0].fields == ["incident_date"]
+	narrow.records[0].redactions == []
+	_codes(narrow.records[0]) == []
 }

@@ -141,10 +141,10 @@ withheld[record.ref] contains _rows[flag].reason_code if {
 #   legal_basis: Data Protection Act 2018 s.170; Caldicott principle 4
 #   reason_code: FLAG_*
 withheld[record.ref] contains _rows[flag].reason_code if {
-	count(_barring_flags) > 0
-	some record in input.records
-	some flag in (flags_of[record.ref] & _barring_flags)
+	some flag in _barring_flags
 	input.requester.user.ref in _barred_users[flag]
+	some record in input.records
+	flag in flags_of[record.ref]
 }
 
 # METADATA
@@ -154,9 +154,9 @@ withheld[record.ref] contains _rows[flag].reason_code if {
 #   legal_basis: The order; Family Procedure Rules 12.73 and 12.75
 #   reason_code: FLAG_*
 withheld[record.ref] contains _rows[flag].reason_code if {
-	count(_permitting_flags) > 0
+	some flag in _permitting_flags
 	some record in input.records
-	some flag in (flags_of[record.ref] & _permitting_flags)
+	flag in flags_of[record.ref]
 	count(record.permitted_users) > 0
 	not _user_permitted(record)
 }

@@ -37,6 +37,12 @@ _first(document, flags) := record if {
 
 _second := object.union(fixtures.node.records[0], {"ref": "r2"})
 
+# One record with the flag and one without.
+_pair(first, second) := fixtures.changed(_flagged, {"records": [
+	object.union(_flagged.records[0], first),
+	object.union(_second, second),
+]})
+
 test_a_flag_without_effect_changes_nothing if {
 	plain := node.decision with input as fixtures.node
 	_first(_flagged, _flags({})) == plain.records[0]
@@ -221,7 +227,7 @@ test_a_field_beyond_the_tier_is_no_redaction if {
 }
 
 test_a_flag_of_the_child_reaches_every_record if {
-	two := fixtures.changed(_flagged, {"records": [_flagged.records[0], _second]})
+	two := _pair({}, {})
 	child := node.decision with input as two with data.reference.flags as _flags({"reach": "child", "withhold": {"applies": true}})
 	_effects(child) == ["withhold", "withhold"]
 	record := node.decision with input as two with data.reference.flags as _flags({"withhold": {"applies": true}})
@@ -324,6 +330,34 @@ test_a_colleague_of_a_user_named_is_not_refused if {
 	_conflict_effects(["somebody"], ["somebody-else"]) == ["permit", "permit", "permit"]
 }
 
+test_who_is_named_where_the_flag_is_not_is_not_barred if {
+	two := _pair({"barred_users": ["somebody"]}, {"barred_users": ["user"]})
+	decision := node.decision with input as two with data.reference.flags as _conflict
+	_effects(decision) == ["permit", "permit"]
+}
+
+test_a_flag_that_reaches_one_record_bars_from_that_record_alone if {
+	conflict := _flags({"users": "barred"})
+	decision := node.decision with input as _conflicted(["user"], []) with data.reference.flags as conflict
+	_effects(decision) == ["withhold", "withhold", "permit"]
+}
+
+test_where_everybody_is_named_nothing_of_a_conflict_is_shielded if {
+	decision := node.decision with input as _conflicted(["somebody"], ["somebody"]) with data.reference.flags as _conflict
+	[record.obligations | some record in decision.records] == [[], [], []]
+}
+
+test_a_flag_without_users_neither_bars_nor_settles_by_name if {
+	barred := fixtures.with_record(_flagged, {"barred_users": ["user"]})
+	_first(barred, _flags({})).effect == "permit"
+	unlisted := fixtures.with_record(_flagged, {"permitted_users": ["somebody"]})
+	_first(unlisted, _flags({})).effect == "permit"
+	refer := _flags({"refer": {"applies": true}})
+	every change in [{"barred_users": ["somebody"]}, {"permitted_users": ["user"]}] {
+		_first(fixtures.with_record(_flagged, change), refer).effect == "refer"
+	}
+}
+
 test_where_one_record_names_nobody_a_person_finds_out if {
 	_conflict_effects(["somebody"], []) == ["refer", "refer", "refer"]
 	decision := node.decision with input as _conflicted([], []) with data.reference.flags as _conflict
@@ -335,6 +369,13 @@ test_an_order_lets_only_those_it_names_read if {
 	_first(fixtures.with_record(_flagged, {"permitted_users": ["user"]}), order).effect == "permit"
 	_first(fixtures.with_record(_flagged, {"permitted_users": ["somebody"]}), order).effect == "withhold"
 	_first(_flagged, order).effect == "refer"
+	_first(fixtures.with_record(_flagged, {"permitted_users": ["user"]}), order).obligations == []
+}
+
+test_an_order_speaks_of_its_own_record_alone if {
+	two := _pair({"permitted_users": ["user"]}, {"permitted_users": ["somebody"]})
+	decision := node.decision with input as two with data.reference.flags as _flags({"users": "permitted"})
+	_effects(decision) == ["permit", "permit"]
 }
 
 test_a_dead_child_is_open_to_reviews_of_the_death_only if {
@@ -344,17 +385,12 @@ test_a_dead_child_is_open_to_reviews_of_the_death_only if {
 }
 
 test_a_flag_that_refers_one_record_leaves_the_others_open if {
-	document := object.union(_flagged, {"records": [_flagged.records[0], _second]})
-	decision := node.decision with input as document with data.reference.flags as _flags({"refer": {"applies": true}})
-	[record.effect | some record in decision.records] == ["refer", "permit"]
+	decision := node.decision with input as _pair({}, {}) with data.reference.flags as _flags({"refer": {"applies": true}})
+	_effects(decision) == ["refer", "permit"]
 }
 
 test_a_flag_that_needs_context_asks_it_of_its_own_record_alone if {
-	records := [
-		object.union(_flagged.records[0], {"relation": "parent", "contact_level": "regular"}),
-		object.union(_second, {"relation": "subject", "contact_level": "unknown"}),
-	]
-	decision := node.decision with input as object.union(_flagged, {"records": records})
-		with data.reference.flags as _flags({"needs": {"context": true}})
-	[record.effect | some record in decision.records] == ["permit", "permit"]
+	two := _pair({"relation": "parent", "contact_level": "regular"}, {"relation": "subject", "contact_level": "unknown"})
+	decision := node.decision with input as two with data.reference.flags as _flags({"needs": {"context": true}})
+	_effects(decision) == ["permit", "permit"]
 }

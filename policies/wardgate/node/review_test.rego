@@ -85,6 +85,23 @@ test_a_hold_for_another_reason_is_not_called_detriment if {
 	_codes(_record_decision(_held({"reason": "unheard_of"}))) == ["HUMAN_WITHHELD"]
 }
 
+test_a_hold_releases_nothing_whatever_its_reason if {
+	odd := {"reason": "considered"}
+	_record_decision(_held(odd)).effect == "withhold"
+	node.released == set() with input as _held(odd)
+	node.released == {"r1"} with input as _reviewed({})
+}
+
+test_a_hold_that_stands_is_not_called_ended if {
+	node.referred == {"r1": {"HOLD_EXPIRED"}} with input as _held({"expires_at": fixtures.now})
+	node.referred == {} with input as _held({"expires_at": fixtures.now + 1})
+}
+
+test_a_release_that_has_ended_is_no_hold if {
+	ended := {"decision": "release", "reason": "considered", "expires_at": fixtures.now}
+	_record_decision(_held(ended)).effect == "permit"
+}
+
 test_a_hold_that_has_ended_is_decided_again if {
 	ended := _held({"expires_at": fixtures.now})
 	record := _record_decision(ended)
@@ -102,6 +119,7 @@ test_a_purpose_may_hide_that_a_person_decides if {
 	[obligation.id | some obligation in silent.records[0].obligations] == ["shield_existence"]
 	released := node.decision with input as _reviewed({}) with data.reference.purposes.ISD_16LA.human_decision_shields as true
 	released.existence == "visible"
+	released.records[0].obligations == []
 }
 
 test_a_disclosure_of_ones_own_motion_waits_for_a_person if {

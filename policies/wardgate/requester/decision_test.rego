@@ -149,6 +149,10 @@ test_an_agency_worker_without_an_end_does_not_ask if {
 test_nothing_is_pushed_by_a_requester if {
 	pushed := fixtures.changed(fixtures.requester, {"query": {"direction": "proactive"}})
 	requester.denials == {"DIRECTION_NOT_ALLOWED"} with input as pushed
+	requester.denials == {"DIRECTION_NOT_ALLOWED"} with input as pushed
+		with data.reference.purposes.S47_ENQ.directions as ["request", "proactive"]
+	requester.denials == set() with input as fixtures.requester
+		with data.reference.purposes.S47_ENQ.directions as ["request", "proactive"]
 }
 
 test_nothing_is_to_be_obtained_that_is_not_missing if {
