@@ -105,6 +105,7 @@ class Answers:
         self._verify_answer(task, parts)
         content = answer.SerializeToString()
         entry = self._task_entry(EntryKind.ANSWER_RECEIVED, task, {"answer_sha256": digest.hex()})
+        task.storing = True
         try:
             await self._journal.record([entry], store.answer_inserted(task, content, digest))
         except NothingChanged:  # the task was settled while this answer was on its way into the store
@@ -113,6 +114,8 @@ class Answers:
                 raise WardgateError(ErrorCode.TASK_UNKNOWN, task.task_id) from None
             self._check_repeated(settled, digest)
             return
+        finally:
+            task.storing = False
         task.state, task.answer_digest = TargetState.ANSWERED, digest
         task.query.publish(wire.QueryEvent(answer=answer))
         self._links.release(task)

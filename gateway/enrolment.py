@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from federation.certificate_claim import CertificateClaim, verify_claim
+from federation.certificate_claim import FRESH_S, CertificateClaim, verify_claim
 from federation.directory import (
     AgencyDescriptor,
     AgencyEntry,
@@ -102,6 +102,7 @@ class EnrolmentDesk:
         self._signing_key = signing_key
         self._certificate_life = certificate_life
         self._absence = absence
+        self._claims: dict[bytes, float] = {}
         self._clock = clock
 
     async def invite(self, descriptor: AgencyDescriptor, *, valid_s: int, operator: str) -> str:
@@ -287,13 +288,12 @@ class EnrolmentDesk:
         """Issue a certificate to an enrolled agency that comes back after its last one ran out.
 
         Raises:
-            WardgateError: `MESSAGE_*`, `AGENCY_UNKNOWN` (not, or no longer, listed), `SIGNATURE_REJECTED`, or
-                `ENROLMENT_REFUSED`: away for too long, or a claim of another request or time.
+            WardgateError: `MESSAGE_*`; `REPLAYED`: the claim was used; `ENROLMENT_REFUSED`: not listed or not signed by
+                who is (one answer for both: the port is open to anybody), away for too long, or a claim of another
+                request or time.
         """
         now = self._clock()
-        agency = CertificateClaim.parse(claim).agency
-        key = self._directory.current().agency(agency).verify_key
-        verify_claim(claim, signature, certificate_request=certificate_request, key=key, now=now)
+        agency = self._claimant(claim, signature, certificate_request, now)
         row = await self._find(agency)
         if row is None or row.progress != Progress.APPROVED or self._directory.is_denied(agency):
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is not enrolled")
@@ -303,6 +303,23 @@ class EnrolmentDesk:
         certificate = self._issue(certificate_request, party)
         await self.record_renewal(party, certificate)
         return certificate
+
+    def _claimant(self, claim: bytes, signature: bytes, certificate_request: bytes, now: float) -> str:
+        """The agency whose claim this is, used for the first time."""
+        agency = CertificateClaim.parse(claim).agency
+        try:
+            key = self._directory.current().agency(agency).verify_key
+            verify_claim(claim, signature, certificate_request=certificate_request, key=key, now=now)
+        except WardgateError as error:
+            if error.code in {ErrorCode.AGENCY_UNKNOWN, ErrorCode.SIGNATURE_REJECTED}:
+                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "claim") from error
+            raise
+        self._claims = {digest: until for digest, until in self._claims.items() if until > now}
+        digest = sha256(claim)
+        if digest in self._claims:
+            raise WardgateError(ErrorCode.REPLAYED, "certificate claim")
+        self._claims[digest] = now + 2 * FRESH_S
+        return agency
 
     async def revoke(self, agency: str, *, reason_code: str, operator: str, correlation_id: str) -> int:
         """Revoke an agency at once: deny list first, then the directory without it.

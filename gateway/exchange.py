@@ -276,15 +276,19 @@ class Exchange:
         """Delete answers that are safe with the requester, close when nothing more is wanted, and give the receipt.
 
         Raises:
-            WardgateError: `QUERY_UNKNOWN`, `LEDGER_UNAVAILABLE`.
+            WardgateError: `QUERY_UNKNOWN`, `TASK_UNKNOWN`, `MESSAGE_TOO_LARGE`, `LEDGER_UNAVAILABLE`.
         """
+        if len(task_ids) > limits.MAX_TARGETS:
+            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "acknowledged tasks")
         query = await self._queries.own(requester, query_id)
         tasks = {task.task_id: task for task in query.tasks.values()}
         if not tasks.keys() >= set(task_ids):
             raise WardgateError(ErrorCode.TASK_UNKNOWN, "a task of another query")
         async with self._alone_with(query_id):
             if not query.closed:  # closed, or nothing was asked: all is done already
-                await self._acknowledge(query, [tasks[task_id] for task_id in task_ids], close=close)
+                named = [tasks[task_id] for task_id in dict.fromkeys(task_ids)]
+                answered = [task for task in named if task.state is TargetState.ANSWERED]
+                await self._acknowledge(query, answered, close=close)
         return await self._receipt(query, known_size)
 
     async def _acknowledge(self, query: LiveQuery, tasks: Sequence[LiveTask], *, close: bool) -> None:
@@ -324,29 +328,33 @@ class Exchange:
             WardgateError: `QUERY_UNKNOWN`, `LEDGER_UNAVAILABLE`.
         """
         query = await self._queries.own(requester, query_id)
-        if not query.open_tasks():
-            return
-        entry = Entry(
-            kind=EntryKind.QUERY_CANCELLED,
-            at=int(self._clock()),
-            actor=requester,
-            correlation_id=query_id,
-            query_id=query_id,
-            body={"query_sha256": query.digest.hex()},
-        )
-        tasks = query.open_tasks()
-        cancelled = [(task.task_id, TargetState.CANCELLED) for task in tasks]
-        await self._journal.record([entry], store.states_set(cancelled))
-        for task in tasks:
-            task.state = TargetState.CANCELLED
+        async with self._alone_with(query_id):
+            tasks = query.open_tasks()
+            if not tasks:
+                return
+            entry = Entry(
+                kind=EntryKind.QUERY_CANCELLED,
+                at=int(self._clock()),
+                actor=requester,
+                correlation_id=query_id,
+                query_id=query_id,
+                body={"query_sha256": query.digest.hex()},
+            )
+            cancelled = [(task.task_id, TargetState.CANCELLED) for task in tasks]
+            await self._journal.record([entry], store.states_set(cancelled))
+            for task in tasks:
+                self._settle(task, TargetState.CANCELLED)
+
+    def _settle(self, task: LiveTask, state: TargetState) -> None:
+        """End a task that is still open; an answer that was stored in the same moment stands."""
+        if task.state in OPEN:
+            task.state = state
             self._links.cancel(task.responder, task.task_id)
-            query.publish(self._target_event(task))
+            task.query.publish(self._target_event(task))
 
     def _end(self, query: LiveQuery) -> None:
         for task in query.open_tasks():
-            task.state = TargetState.CANCELLED
-            self._links.cancel(task.responder, task.task_id)
-            query.publish(self._target_event(task))
+            self._settle(task, TargetState.CANCELLED)
         query.closed = True
         self._queries.drop(query.query_id)
 
@@ -357,34 +365,37 @@ class Exchange:
         return await inclusion_proof(self._journal, query.entry_index, known_size)
 
     async def expire(self) -> int:
-        """Settle every query past its expiry: late answers are no longer taken. Returns how many."""
+        """Settle every query past its expiry: late answers are no longer taken. Returns how many.
+
+        One with an answer on its way into the store is left to the next round.
+        """
         now = self._clock()
         overdue = [query for query in self._queries.live() if query.header.expires_at <= now]
-        for query in overdue:
-            await self._expire(query, int(now))
-        return len(overdue)
+        return sum([await self._expire(query, int(now)) for query in overdue])
 
-    async def _expire(self, query: LiveQuery, now: int) -> None:
-        changes = [
-            (task, TargetState.UNREACHABLE if not task.connected else TargetState.EXPIRED)
-            for task in query.open_tasks()
-        ]
-        entry = Entry(
-            kind=EntryKind.TARGET_EXPIRED,
-            at=now,
-            actor="gateway",
-            correlation_id=query.query_id,
-            query_id=query.query_id,
-            body={"targets": {task.responder: state.value for task, state in changes}},
-        )
-        writes = store.states_set([(task.task_id, state) for task, state in changes])
-        await self._journal.record([entry], [*writes, *store.query_closed(query.query_id, now)])
-        for task, state in changes:
-            task.state = state
-            self._links.cancel(task.responder, task.task_id)
-            query.publish(self._target_event(task))
-        query.closed = True
-        self._queries.drop(query.query_id)
+    async def _expire(self, query: LiveQuery, now: int) -> bool:
+        async with self._alone_with(query.query_id):
+            if query.closed or any(task.storing for task in query.tasks.values()):
+                return False
+            changes = [
+                (task, TargetState.UNREACHABLE if not task.connected else TargetState.EXPIRED)
+                for task in query.open_tasks()
+            ]
+            entry = Entry(
+                kind=EntryKind.TARGET_EXPIRED,
+                at=now,
+                actor="gateway",
+                correlation_id=query.query_id,
+                query_id=query.query_id,
+                body={"targets": {task.responder: state.value for task, state in changes}},
+            )
+            writes = store.states_set([(task.task_id, state) for task, state in changes])
+            await self._journal.record([entry], [*writes, *store.query_closed(query.query_id, now)])
+            for task, state in changes:
+                self._settle(task, state)
+            query.closed = True
+            self._queries.drop(query.query_id)
+            return True
 
 
 def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:

@@ -32,6 +32,7 @@ class LiveTask:
     Attributes:
         acknowledged: The requester has its answer, and the store holds it no longer.
         connected: The responder has had a link since the query was put.
+        storing: An answer of it is on its way into the store.
     """
 
     task_id: str
@@ -44,6 +45,7 @@ class LiveTask:
     answer_digest: bytes = b""
     acknowledged: bool = False
     connected: bool = False
+    storing: bool = False
     lease_id: str = ""
     lease_until: int = 0
 

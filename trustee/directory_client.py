@@ -125,6 +125,7 @@ class DirectoryClient:
         self._kept_denials: SignedDenyList | None = None
         self._fetching = asyncio.Lock()
         self._began_at = float("-inf")
+        self._fresh_as_of = float("-inf")
         self.verified_at = 0
         """When the directory was last shown to be the newest; seconds since the epoch, 0 for never."""
         self.failure: WardgateError | None = None
@@ -165,15 +166,16 @@ class DirectoryClient:
         """
         called_at = self._monotonic()
         async with self._fetching:
-            if self._began_at >= called_at:
+            if self._fresh_as_of >= called_at:
                 return  # begun for another caller, and after this call: what it found is new enough
-            await self._sleep(max(0.0, self._began_at + LEAST_GAP_S - called_at))
-            self._began_at = self._monotonic()
+            await self._sleep(max(0.0, self._began_at + LEAST_GAP_S - self._monotonic()))
+            self._began_at = began_at = self._monotonic()
             try:
                 await self._fetch()
                 self.failure = None
             except WardgateError as error:
                 self._fail(error)
+            self._fresh_as_of = began_at  # not where the caller was cancelled half-way
 
     def _fail(self, error: WardgateError) -> None:
         if self.failure is None or self.failure.code is not error.code:

@@ -111,13 +111,14 @@ class Answering:
         async with self._working.holding(row.task_id):
             try:
                 weighed = await self._weighing.weigh(arrival.verified, is_second=False)
-                return await self._conclude(_Job(store.as_stored(row), row), weighed)
-            except _Overtaken:
-                return None
             except WardgateError as error:
                 if is_passing(error):
                     return None
                 return Reply(row.task_id, await self._intake.refuse(arrival.message, row.content_sha256, error))
+            try:
+                return await self._conclude(_Job(store.as_stored(row), row), weighed)
+            except (_Overtaken, WardgateError):
+                return None  # the fault is ours, not the task's: it is stored, and tried again from there
 
     async def answer(self, task_id: str) -> Reply:
         """Bring a stored task as far as it will go; what was answered before is given again as it was.
@@ -235,6 +236,7 @@ class Answering:
         )
         writes = [*job.referred(), *referral_store.referral_opened(opened), *self._kept(weighed, due)]
         await self._commit(job, [entry], writes)
+        self._count(job, weighed)
         return Reply(task_id, TaskState.REFERRED)
 
     # -- disclosing -----------------------------------------------------------------------------------------------
@@ -259,11 +261,19 @@ class Answering:
         writes = job.ended(store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id))
         if stored.is_undecided:
             entries.insert(0, self._referral_expired(stored, weighed))
-            writes += referral_store.referral_closed(task_id, ReferralState.EXPIRED, weighed.now)
+            # A person who decides in this very moment is heard: their decision is not answered over.
+            writes += referral_store.referral_closed(task_id, ReferralState.EXPIRED, weighed.now, is_open=True)
         if opened is not None:
             writes += referral_store.referral_opened(opened)
         await self._commit(job, entries, [*writes, *self._kept(weighed, due)])
+        self._count(job, weighed)
         return Reply(task_id, TaskState.ANSWERED, content)
+
+    def _count(self, job: _Job, weighed: Weighed) -> None:
+        """A query counts once, when it is answered or referred: not for each attempt, nor again after a referral."""
+        if job.stored.state is not TaskState.REFERRED:
+            header = weighed.task.header
+            self._responder.counters.add(header.requester, header.user_ref, broke_glass=bool(header.break_glass))
 
     def _kept(self, weighed: Weighed, due: list[AlertDue]) -> list[Write]:
         """The decisions, for replay, and the alerts they demand."""

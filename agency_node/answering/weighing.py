@@ -68,8 +68,6 @@ class Weighing:
             now=now,
         )
         considered = await consider(parts.policy, task, found.records, circumstances)
-        if not is_second:
-            parts.counters.add(task.header.requester, task.header.user_ref, broke_glass=bool(task.header.break_glass))
         return Weighed(task, question, found, failing, considered, int(now))
 
     def _counters(self, header: QueryHeader, *, is_second: bool) -> CounterView:

@@ -175,7 +175,7 @@ class Worker:
         """Answer at once where that can be; None for a task that is stored, to be worked on from there."""
         arrived = await self._intake.examine(task)
         if isinstance(arrived, Arrival):
-            reply = await self._answering.answer_at_once(arrived)
+            reply = await self._at_once(arrived)
             if reply is not None:
                 if reply.state in _TAKEN:
                     self._on_accepted(task)
@@ -186,6 +186,13 @@ class Worker:
             await self._say(self._outlet, wire.AttachRequest(accepted=accepted))
             self._on_accepted(task)
         return None
+
+    async def _at_once(self, arrived: Arrival) -> Reply | None:
+        try:
+            return await self._answering.answer_at_once(arrived)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong here, the task must not vanish without a trace
+            _log.event(Event.UNHANDLED_EXCEPTION, error=error)
+            return None
 
     async def _finish(self, task_id: str) -> None:
         async with self._places:

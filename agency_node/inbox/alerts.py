@@ -32,7 +32,7 @@ class Alerts:
         """Alerts to this person that nobody has seen, oldest first.
 
         Raises:
-            WardgateError: `USER_UNKNOWN`, `STORE_UNAVAILABLE`.
+            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `STORE_UNAVAILABLE`.
         """
         user = self._employed(user_id)
         async with store_errors("alerts"), self._reading.connect() as connection:
@@ -53,8 +53,8 @@ class Alerts:
         """A recipient has seen an alert: the obligation is met.
 
         Raises:
-            WardgateError: `USER_UNKNOWN`; `REFERRAL_UNKNOWN`, also for an alert to others; `REFERRAL_DECIDED`;
-                `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
+            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`; `REFERRAL_UNKNOWN`, also for an alert to others;
+                `REFERRAL_DECIDED`, `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
         user = self._employed(user_id)
         async with store_errors("alert"), self._reading.connect() as connection:
@@ -78,7 +78,10 @@ class Alerts:
         await self._responder.journal.record([entry], apply)
 
     def _employed(self, user_id: str) -> User:
-        return self._users().employed(user_id, date_in_england(self._responder.clock()))
+        user = self._users().employed(user_id, date_in_england(self._responder.clock()))
+        if user.conflicted:
+            raise WardgateError(ErrorCode.NOT_AUTHORISED, "this person has an interest")
+        return user
 
 
 def new_alerts(due: Iterable[AlertDue], *, query_id: str, decision_id: str, at: int) -> list[store.NewAlert]:

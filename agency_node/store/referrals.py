@@ -166,9 +166,16 @@ def referral_opened(referral: NewReferral) -> list[Write]:
     return [Write.one(_INSERT, {**asdict(referral), "state": ReferralState.OPEN.value, **undecided})]
 
 
-def referral_closed(task_id: str, state: ReferralState, at: int) -> list[Write]:
-    """The end, without a decision, of the open referral for which a task waits, if there is one."""
-    return [Write.one(_CLOSE, _closed_row(task_id, state, at))]
+def referral_closed(task_id: str, state: ReferralState, at: int, *, is_open: bool = False) -> list[Write]:
+    """The end, without a decision, of the open referral for which a task waits, if there is one.
+
+    Args:
+        task_id: The task.
+        state: How it ends.
+        at: Seconds since the epoch.
+        is_open: It was open a moment ago: `NothingChanged` where somebody has decided since.
+    """
+    return [Write.one(_CLOSE, _closed_row(task_id, state, at), must_change=is_open)]
 
 
 async def decide_referral(connection: AsyncConnection, referral_id: str, verdict: HumanVerdict) -> bool:

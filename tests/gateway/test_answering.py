@@ -9,6 +9,7 @@ import pytest
 from federation.errors import ErrorCode, WardgateError
 from federation.following import Follower
 from federation.ledger.entry import EntryKind
+from federation.limits import MAX_TARGETS
 from federation.policy.evaluator import PolicyPoint
 from federation.store import sqlite_url
 from federation.vocabulary import Outcome
@@ -224,6 +225,72 @@ async def test_acknowledged_answers_are_deleted_and_others_stay(stored_world: Wo
     await world.exchange.acknowledge(CSC, query_id, [police.task_id], close=False, known_size=0)
     assert await world.count("answer") == 0
     assert len(await world.entries(EntryKind.QUERY_CLOSED)) == 1
+
+
+async def test_an_acknowledgement_is_of_answers_that_are_there_each_once(world: World) -> None:
+    composed = world.composed()
+    await world.put(composed)
+    school, police = await world.task_of(composed), await world.task_of(composed, POLICE)
+    query_id = composed.header.query_id
+    await world.exchange.acknowledge(CSC, query_id, [school.task_id], close=False, known_size=0)
+    await world.answers.answered(SCHOOL, world.sealed(composed, school.task_id))
+    await world.answers.answered(POLICE, world.sealed(composed, police.task_id, POLICE))
+
+    await world.exchange.acknowledge(CSC, query_id, [police.task_id] * MAX_TARGETS, close=False, known_size=0)
+    assert await world.column("answer", "task_id") == [school.task_id]
+    with pytest.raises(WardgateError) as caught:
+        await world.exchange.acknowledge(CSC, query_id, [police.task_id] * (MAX_TARGETS + 1), close=True, known_size=0)
+    assert caught.value.code is ErrorCode.MESSAGE_TOO_LARGE
+
+    await world.exchange.acknowledge(CSC, query_id, [school.task_id] * 2, close=False, known_size=0)
+    assert [entry.body["acknowledged"] for entry in await world.entries(EntryKind.QUERY_CLOSED)] == [1]
+
+
+# -- what happens in the same moment ------------------------------------------------------------------------------
+
+
+async def test_an_answer_stored_just_before_a_cancellation_stands(stored_world: World) -> None:
+    world, composed = stored_world, stored_world.composed()
+    await world.put(composed)
+    answer = world.sealed(composed, (await world.task_of(composed)).task_id)
+    await asyncio.gather(world.answers.answered(SCHOOL, answer), world.exchange.cancel(CSC, composed.header.query_id))
+
+    stream = world.resumed(composed)
+    await stream.opening()
+    stream.read += await stream.rest()
+    assert stream.answers() == [answer]
+    assert stream.states() == {SCHOOL: "ANSWERED", POLICE: "CANCELLED"}
+
+
+async def test_a_query_that_is_withdrawn_twice_at_once_is_withdrawn_once(stored_world: World) -> None:
+    world, composed = stored_world, stored_world.composed()
+    await world.put(composed)
+    await asyncio.gather(*(world.exchange.cancel(CSC, composed.header.query_id) for _ in range(3)))
+    assert len(await world.entries(EntryKind.QUERY_CANCELLED)) == 1
+
+
+async def test_a_query_closes_or_expires_and_never_both(stored_world: World) -> None:
+    world, composed = stored_world, stored_world.composed()
+    await world.put(composed)
+    world.clock.now = composed.header.expires_at + 1
+    closing = world.exchange.acknowledge(CSC, composed.header.query_id, [], close=True, known_size=0)
+    await asyncio.gather(closing, world.exchange.expire(), world.exchange.expire())
+    assert len(await world.entries(EntryKind.QUERY_CLOSED, EntryKind.TARGET_EXPIRED)) == 1
+
+
+async def test_a_target_whose_answer_is_being_stored_does_not_expire(stored_world: World) -> None:
+    world, composed = stored_world, stored_world.composed()
+    await world.put(composed)
+    answer = world.sealed(composed, (await world.task_of(composed)).task_id)
+    storing = asyncio.create_task(world.answers.answered(SCHOOL, answer))
+    await asyncio.sleep(0)
+    world.clock.now = composed.header.expires_at + 1
+    assert await world.exchange.expire() == 0
+    await storing
+
+    assert await world.exchange.expire() == 1
+    (expired,) = await world.entries(EntryKind.TARGET_EXPIRED)
+    assert expired.body["targets"].keys() == {POLICE}
 
 
 async def test_closing_forgets_points_parts_ticket_and_answers(stored_world: World) -> None:

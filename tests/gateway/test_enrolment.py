@@ -12,6 +12,7 @@ from federation.transport.identity import Party as Identity
 from federation.transport.identity import PartyKind
 from gateway.enrolment import Progress
 from keys.certificates import identity_of
+from keys.signing import SigningKey
 from keys.tls_key import PrivateKey, make_request
 from tests.support.gateway_world import FARAWAY, POLICE, SCHOOL, Secrets, World, a_world
 from tests.support.two_agencies import Clock, Party
@@ -242,13 +243,8 @@ async def test_only_the_listed_key_claims_a_certificate_for_this_request_and_now
     before = len(await world.entries())
     await refused(world.desk.recertify(claim, signature, other))
     await refused(world.desk.recertify(*claimed(world, about=other)))
-    await refused(
-        world.desk.recertify(claim, police.sign("certificate-claim", claim), request), ErrorCode.SIGNATURE_REJECTED
-    )
-    await refused(
-        world.desk.recertify(claim, world.secrets.parties[SCHOOL].signing.sign("batch", claim), request),
-        ErrorCode.SIGNATURE_REJECTED,
-    )
+    await refused(world.desk.recertify(claim, police.sign("certificate-claim", claim), request))
+    await refused(world.desk.recertify(claim, world.secrets.parties[SCHOOL].signing.sign("batch", claim), request))
     for away_s in (FRESH_S, -FRESH_S):
         await world.desk.recertify(*claimed(world, at=world.clock() + away_s))
         await refused(world.desk.recertify(*claimed(world, at=world.clock() + away_s + (1 if away_s > 0 else -1))))
@@ -259,7 +255,18 @@ async def test_only_the_listed_key_claims_a_certificate_for_this_request_and_now
 async def test_a_revoked_agency_is_not_certified_anew(world: World) -> None:
     world.clock.now += 3 * 24 * 3600
     await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
-    await refused(world.desk.recertify(*claimed(world)), ErrorCode.AGENCY_UNKNOWN)
+    await refused(world.desk.recertify(*claimed(world)))
+
+
+async def test_a_claim_is_used_once_and_tells_a_stranger_nothing(world: World) -> None:
+    claim = claimed(world)
+    await world.desk.recertify(*claim)
+    await refused(world.desk.recertify(*claim), ErrorCode.REPLAYED)
+    assert len(await world.entries(EntryKind.CERTIFICATE_ISSUED)) == len(world.directory.current().agencies) + 1
+    stranger = SigningKey.generate()
+    for name in (SCHOOL, "nobody-here"):
+        content, signature = make_claim(name, claim[2], key=stranger, now=world.clock())
+        await refused(world.desk.recertify(content, signature, claim[2]))
 
 
 async def test_revocation_denies_and_delists_and_survives_a_restart(store_url: str, policy: PolicyPoint) -> None:

@@ -189,6 +189,25 @@ async def test_a_caller_sees_what_is_newest_and_waits_until_a_second_has_passed(
     assert desk.client.directory.version == 2
 
 
+async def test_a_fetch_that_its_caller_gave_up_serves_nobody_else(
+    desk: Desk, gateway: GatewaySide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, reached, hanging = gateway.directory, asyncio.Event(), asyncio.Event()
+
+    async def hangs(*_: int) -> None:
+        monkeypatch.setattr(gateway, "directory", directory)
+        reached.set()
+        await hanging.wait()
+
+    monkeypatch.setattr(gateway, "directory", hangs)
+    desk.ticks.now = 100.0
+    first, second = (asyncio.create_task(desk.client.refresh()) for _ in range(2))
+    await reached.wait()
+    first.cancel()
+    await second
+    assert desk.client.directory.version == 1
+
+
 async def test_an_unreachable_gateway_leaves_what_was_verified_in_force(
     desk: Desk, gateway: GatewaySide, clock: Clock
 ) -> None:

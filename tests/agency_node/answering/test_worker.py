@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agency_node.answering import desk
 from agency_node.answering.departure import Departure
 from agency_node.answering.desk import Reply
 from agency_node.answering.intake import Arrival
@@ -263,3 +264,21 @@ async def test_what_is_due_is_answered_without_being_asked(bench: Bench) -> None
     await asyncio.gather(watching, return_exceptions=True)
 
     assert bench.outlet.kinds == ["referred", "answer"]
+
+
+async def test_a_task_that_meets_a_defect_is_stored_and_not_forgotten(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a defect")
+
+    put = bench.node.federation.ask(CHILD)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "disclose", broken)
+        await bench.work(put)
+    assert bench.outlet.kinds == ["accepted"]
+    assert [task.task_id for task in await bench.node.answering.unfinished()] == [put.task.task_id]
+
+    await bench.worker.attach(bench.outlet)
+    await until(lambda: bench.worker.in_flight == 0)
+    assert bench.outlet.kinds == ["accepted", "answer"]

@@ -30,6 +30,18 @@ async def test_an_alert_is_shown_to_its_recipient_alone(alerts: Alerts) -> None:
     assert await alerts.unseen("dsl") == []
 
 
+async def test_somebody_with_an_interest_neither_sees_an_alert_nor_takes_it_from_others(
+    node: NodeHouse, alerts: Alerts
+) -> None:
+    alert = (await alerts.unseen("officer"))[0]
+    node.users.append(a_user("cousin", grants=("designated_officer",), conflicted=True))
+    for call in (alerts.unseen("cousin"), alerts.see("cousin", alert["alert_id"])):
+        with pytest.raises(WardgateError) as caught:
+            await call
+        assert caught.value.code is ErrorCode.NOT_AUTHORISED
+    assert await alerts.unseen("officer") == [alert]
+
+
 async def test_an_alert_that_was_seen_is_met_in_the_ledger_and_gone(node: NodeHouse, alerts: Alerts) -> None:
     alert = (await alerts.unseen("officer"))[0]
 
