@@ -1,6 +1,6 @@
 """Compares what a scene's question brought with what the region file says must come back. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from federation.canonical import JsonObject
@@ -113,5 +113,5 @@ def _obligations(picture: JsonObject) -> set[str]:
     return found
 
 
-def _listed(names: object) -> str:
-    return ", ".join(sorted(names)) or "none"  # type: ignore[call-overload]
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

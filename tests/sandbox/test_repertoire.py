@@ -2,12 +2,13 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from federation.errors import ErrorCode, WardgateError
-from sandbox.families import Family, find_child
+from sandbox.families import Family, ScriptedChild, find_child
 from sandbox.region import SHIPPED_REGION, SHIPPED_REGIONS, Region, load_region
 from sandbox.region_scenes import Scene, Variation
 from sandbox.repertoire import listing, programme_of, story_of, whole_repertoire
@@ -74,10 +75,31 @@ def twins_of(scene: Scene, families: tuple[Family, ...]) -> list[Variation]:
     for variation in scene.variations:
         if variation.but.keys != {"child"} or not (variation.but.child or "").startswith(f"{family}/"):
             continue
-        twin = find_child(families, str(variation.but.child))
-        if twin.twin_of == name and scene.flag not in twin.flags and "records" in variation.expect.values():
+        twin, flagged = find_child(families, str(variation.but.child)), find_child(families, scene.child)
+        same = about(scene, twin) == about(scene, flagged) and scene.flag not in twin.flags
+        if same and twin.twin_of == name and "records" in variation.expect.values():
             found.append(variation)
     return found
+
+
+def about(scene: Scene, child: ScriptedChild) -> object:
+    """What is held of a child in the categories that a scene asks for, but for the scene's flag."""
+    asked = {category.partition(":")[0] for category in scene.categories}
+    return {
+        kind: (
+            held.flags - {scene.flag},
+            [replace(draft, flags=draft.flags - {scene.flag}) for draft in held.drafts if draft.category in asked],
+        )
+        for kind, held in child.held.items()
+    }
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
+def test_whatever_the_families_hold_some_agency_of_the_region_keeps(region: Region) -> None:
+    kinds = {plan.kind for plan in region.agencies}
+    for family in families_of(region):
+        for child in family.children:
+            assert set(child.held) <= kinds, (family.name, child.name)
 
 
 @pytest.mark.parametrize(("region", "scene"), FLAGGED, ids=lambda item: getattr(item, "flag", ""))
