@@ -59,6 +59,7 @@ class ErrorCode(StrEnum):
     QUERY_CONFLICT = "QUERY_CONFLICT"
     QUERY_EXPIRED = "QUERY_EXPIRED"
     REFERRAL_UNKNOWN = "REFERRAL_UNKNOWN"
+    SCENE_UNKNOWN = "SCENE_UNKNOWN"
     REFERRAL_DECIDED = "REFERRAL_DECIDED"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     REPLAYED = "REPLAYED"
@@ -180,6 +181,12 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ),
     ErrorCode.REFERRAL_UNKNOWN: ErrorSpec(
         _C, _S.NOT_FOUND, "No such referral or alert in this inbox.", "List the inbox again; it may have expired."
+    ),
+    ErrorCode.SCENE_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "No such scene.",
+        "The message names the scenes there are; `wardgate sandbox demo --list` says what each shows.",
     ),
     ErrorCode.REFERRAL_DECIDED: ErrorSpec(
         _C,

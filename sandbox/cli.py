@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from federation.canonical import JsonObject
 from federation.command import done, emit, fail_with_code
 from sandbox.folder import SandboxFolder
 from sandbox.region import SHIPPED_REGION, load_region
@@ -72,13 +75,37 @@ def status(directory: Dir = DEFAULT_DIR, as_json: Json = False) -> None:
 @fail_with_code
 def demo(
     directory: Annotated[Path | None, typer.Option("--dir", help="Keep everything in this folder.")] = None,
-    region: RegionFile = SHIPPED_REGION,
-    scene: Annotated[list[str] | None, typer.Option("--scene", help="Play only this scene; repeatable.")] = None,
+    region: Annotated[
+        Path | None, typer.Option("--region", help="Region file; without it, those that come with Wardgate.")
+    ] = None,
+    scene: Annotated[
+        list[str] | None, typer.Option("--scene", help="Play this scene; repeatable. `all` plays every scene.")
+    ] = None,
+    list_scenes: Annotated[bool, typer.Option("--list", help="Only print which scenes there are.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """The story of one referral, end to end; verifies the ledgers at the end."""
+    """The story of one referral, or scenes by name: one for each purpose and handling flag; verifies the ledgers."""
     from sandbox.demo import run_demo
+    from sandbox.repertoire import listing, programme_of, whole_repertoire
 
+    if list_scenes:
+        _print_listing(listing(whole_repertoire(region)), as_json=as_json)
+        return
+    programmes = programme_of(region, scene or ())
     if directory is not None:
-        raise typer.Exit(run_demo(load_region(region), SandboxFolder(directory.resolve()), scenes=scene or ()))
+        raise typer.Exit(run_demo(programmes, directory.resolve(), as_json=as_json))
     with tempfile.TemporaryDirectory(prefix="wardgate-") as scratch:
-        raise typer.Exit(run_demo(load_region(region), SandboxFolder(Path(scratch)), scenes=scene or ()))
+        raise typer.Exit(run_demo(programmes, Path(scratch), as_json=as_json))
+
+
+def _print_listing(scenes: list[JsonObject], *, as_json: bool) -> None:
+    if as_json:
+        emit({"scenes": scenes}, as_json=True)
+        return
+    table = Table("scene", "shows", "title", "region")
+    for item in scenes:
+        shows = f"flag {item['flag']}" if item["flag"] else f"purpose {item['purpose']}"
+        table.add_row(
+            item["name"], shows, item["title"], item["region"] + (", in the story" if item["in_story"] else "")
+        )
+    Console().print(table)

@@ -5,134 +5,103 @@ stores of gateway and trustee. A scene that does not end as the region file says
 """
 
 import asyncio
-import datetime as dt
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
 
-from agency_node.asking.question import ApprovalNamed, QuestionDocument
 from agency_node.asking.showing import show_picture
-from agency_node.settings import NodeSettings
 from federation.canonical import JsonObject
 from federation.exit_codes import ExitCode
-from sandbox.families import find_child
 from sandbox.folder import SandboxFolder
 from sandbox.leaks import find_leaks, forbidden_places, needles_of
-from sandbox.local_calls import NodeCaller
+from sandbox.playing import Asked, Played, play_all, stage_of
 from sandbox.region import Region
-from sandbox.region_scenes import Scene, SceneDecision
+from sandbox.region_scenes import Scene
+from sandbox.repertoire import Programme
 from sandbox.running import bring_up, take_down
-from sandbox.sources import families_of
 from sandbox.views import Views, shortened, verify_ledgers, views_of
 
 VIEWED_SCENE: Final = "front-door"
 
 
-def run_demo(region: Region, folder: SandboxFolder, *, scenes: Sequence[str] = ()) -> int:
-    """Bring the region up, play its scenes, show the views, verify, take it down. Returns the exit code."""
-    out = Console()
+def run_demo(programmes: Sequence[Programme], root: Path, *, as_json: bool = False) -> int:
+    """Bring each region up, play its scenes, show the views, verify, take it down.
+
+    Args:
+        programmes: What to play where.
+        root: The sandbox's folder; where there is more than one region, each has a folder of its own in it.
+        as_json: Print one JSON object instead.
+
+    Returns:
+        The exit code: `CHECK_FAILED` when a scene ended otherwise than its file says, or something leaked.
+    """
+    out = Console(quiet=as_json)
     began = time.monotonic()
-    asyncio.run(bring_up(region, folder, lambda text: out.print(f"[dim]{escape(text)}[/dim]")))
-    try:
-        faults = asyncio.run(_play(region, folder, scenes, out))
-    finally:
-        take_down(folder)
-    faults += _after(region, folder, out)
+    reports = []
+    for programme in programmes:
+        folder = SandboxFolder(root if len(programmes) == 1 else root / programme.key)
+        reports.append(_perform(programme, folder, out))
     out.print(f"[dim]{time.monotonic() - began:.0f} s[/dim]")
+    faults = [fault for report in reports for fault in report["faults"]]
     for fault in faults:
         out.print(f"[bold red]{escape(fault)}[/bold red]")
+    if as_json:
+        typer.echo(json.dumps({"ok": not faults, "regions": reports}, ensure_ascii=False))
     return int(ExitCode.CHECK_FAILED if faults else ExitCode.DONE)
 
 
-async def _play(region: Region, folder: SandboxFolder, names: Sequence[str], out: Console) -> list[str]:
-    faults: list[str] = []
-    for scene in region.scenes:
-        if names and scene.name not in names:
-            continue
-        picture = await play_scene(region, folder, scene, out)
-        faults += differences(scene, picture)
-        if scene.name == VIEWED_SCENE:
-            show_views(await views_of(folder, picture["query_id"]), out)
-    return faults
+def _perform(programme: Programme, folder: SandboxFolder, out: Console) -> JsonObject:
+    region = programme.region
+    asyncio.run(bring_up(region, folder, lambda text: out.print(f"[dim]{escape(text)}[/dim]")))
+    try:
+        played = asyncio.run(_play(programme, folder, out))
+    finally:
+        take_down(folder)
+    leaks = _after(region, folder, out)
+    faults = [fault for one in played for fault in one.faults]
+    return {"region": programme.key, "scenes": [one.as_json() for one in played], "faults": [*faults, *leaks]}
 
 
-async def play_scene(region: Region, folder: SandboxFolder, scene: Scene, out: Console) -> JsonObject:
-    """Put one scene's question, let people decide what was referred to them, and show the picture."""
-    asker = region.agency(scene.agency)
-    person = next(user for user in asker.users if user.id == scene.user)
+async def _play(programme: Programme, folder: SandboxFolder, out: Console) -> list[Played]:
+    found = []
+    async with stage_of(programme.region, folder) as stage:
+        async for played in play_all(stage, programme.scenes):
+            found.append(played)
+            show_played(programme.region, played, out)
+            if played.scene.name == VIEWED_SCENE and not out.quiet:
+                show_views(await views_of(folder, played.asked[0].picture["query_id"]), out)
+    return found
+
+
+def show_played(region: Region, played: Played, out: Console) -> None:
+    """Print a scene: who asks, why, what people decided, and the picture of each question."""
+    scene = played.scene
     out.print(Rule(escape(scene.title)))
     if scene.text:
         out.print(escape(scene.text))
+    for one, variation in zip(played.asked, (None, *scene.variations), strict=True):
+        asked = scene if variation is None else scene.varied(variation)
+        if one.title:
+            out.print(Rule(escape(one.title), style="dim", align="left"))
+        _show_asked(region, asked, one, out)
+        if variation is not None and variation.alike and not one.faults:
+            out.print("[bold]exactly the same answers as before[/bold]")
+
+
+def _show_asked(region: Region, scene: Scene, one: Asked, out: Console) -> None:
+    asker = region.agency(scene.agency)
+    person = next(user for user in asker.users if user.id == scene.user)
     out.print(f"[bold]{escape(person.name)}[/bold], {escape(person.role)}, {escape(asker.name)}")
-    caller = NodeCaller(NodeSettings.load(folder.node_config(scene.agency)))
-    try:
-        picture = await caller.ask(question_of(region, scene))
-        for decision in scene.decide:
-            await _decide(folder, decision, out)
-        if scene.decide:
-            picture = await _settled(caller, picture, scene.user)
-    finally:
-        await caller.aclose()
-    show_picture(picture, out)
-    return picture
-
-
-def question_of(region: Region, scene: Scene) -> QuestionDocument:
-    """The scene's question as its person would put it."""
-    child = scene.child
-    if "/" in child:
-        child = find_child(families_of(region), child).nhs_number.canonical()
-    return QuestionDocument(
-        user=scene.user,
-        purpose=scene.purpose,
-        child=child,
-        categories=list(scene.categories),
-        start=(region.today - dt.timedelta(days=scene.look_back_days)).isoformat(),
-        end=region.today.isoformat(),
-        attestations=list(scene.attestations),
-        approvals=[ApprovalNamed(user=approval.user, kind=approval.kind) for approval in scene.approvals],
-        justification=scene.justification,
-        family_informed=scene.family_informed,
-        urgency=scene.urgency,
-        break_glass=scene.break_glass,
-    )
-
-
-async def _decide(folder: SandboxFolder, chosen: SceneDecision, out: Console) -> None:
-    caller = NodeCaller(NodeSettings.load(folder.node_config(chosen.agency)))
-    try:
-        for referral in await caller.referrals(chosen.user):
-            await caller.decide(chosen.user, referral["referral_id"], decision=chosen.decision, reason=chosen.reason)
-            out.print(f"{escape(chosen.agency)}: {escape(chosen.user)} decides: {chosen.decision}")
-    finally:
-        await caller.aclose()
-
-
-async def _settled(caller: NodeCaller, picture: JsonObject, user: str) -> JsonObject:
-    """The picture once the answers that people released have come."""
-    for _ in range(100):
-        picture = await caller.picture(picture["query_id"], user)
-        if not any(target["state"] in {"referred", "delivered", "waiting"} for target in picture["targets"]):
-            break
-        await asyncio.sleep(0.1)
-    return picture
-
-
-def differences(scene: Scene, picture: JsonObject) -> list[str]:
-    """What did not end as the region file says; empty when all did."""
-    found = []
-    outcomes = {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
-    for agency, expected in scene.expect.items():
-        if outcomes.get(agency) != expected:
-            found.append(f"{scene.name}: {agency} should be {expected}, is {outcomes.get(agency)}")
-    if scene.completeness is not None and picture["completeness"] != scene.completeness:
-        found.append(f"{scene.name}: picture should be {scene.completeness}, is {picture['completeness']}")
-    return found
+    for agency, user, decision in one.decided:
+        out.print(f"{escape(agency)}: {escape(user)} decides: {decision}")
+    show_picture(one.picture, out)
 
 
 def show_views(views: Views, out: Console) -> None:

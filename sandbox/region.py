@@ -22,9 +22,12 @@ from sandbox.generator.kinds import SHAPES
 from sandbox.literal_records import Flags, LiteralRecord, NumberText, Strict
 from sandbox.region_scenes import Scene
 from sandbox.relative_dates import RegionDate
-from sandbox.toml_file import parse_toml, validate
+from sandbox.toml_file import parse_toml, read_toml, validate
 
 SHIPPED_REGION: Final = Path(__file__).parent / "regions" / "thornbury.toml"
+"""The region that `up` and `demo` take when none is named."""
+SHIPPED_REGIONS: Final = (SHIPPED_REGION, Path(__file__).parent / "regions" / "dunmere.toml")
+"""Every region that comes with Wardgate."""
 MOST_CHILDREN: Final = 50_000
 """Of the drawn population: a large authority on one machine."""
 
@@ -117,7 +120,8 @@ class SourcePlan(Strict):
     Attributes:
         name: The operator's name for it.
         kind: `generated` from the population and the families in the shape of the agency's kind; `literal` from the
-            agency's `children` and `records`; `sql`, `files` and `fhir` for a system that exists.
+            agency's `children` and `records` and from what the families say its kind holds, word for word; `sql`,
+            `files` and `fhir` for a system that exists.
         mapping: For an existing system, its mapping: a path relative to the region file, or a shipped one's bare name.
         location: For an existing system, its URL, folder or file, relative to the region file.
         values: The settings that the mapping asks for by name.
@@ -221,6 +225,9 @@ class Region(Strict):
         seed: The same seed and day give the same region.
         today: The day that relative dates count from.
         folder: Where the file is, for what it names by relative paths.
+        scenes: Scenes to play, those of `scene_files` included.
+        scene_files: Files with more scenes, relative to the region file.
+        story: Names of the scenes that are played when none is named, in this order; empty for all.
     """
 
     format: Literal[1]
@@ -235,6 +242,8 @@ class Region(Strict):
     nodes: Nodes = Nodes()
     agencies: Annotated[tuple[AgencyPlan, ...], Field(min_length=1, max_length=200)]
     scenes: tuple[Scene, ...] = ()
+    scene_files: tuple[StrictStr, ...] = ()
+    story: tuple[StrictStr, ...] = ()
 
     @property
     def quantum_ms(self) -> int:
@@ -268,6 +277,8 @@ class Region(Strict):
         users = {plan.id: {user.id for user in plan.users} for plan in self.agencies}
         for scene in self.scenes:
             scene.check_people(users)
+        if missing := set(self.story) - {scene.name for scene in self.scenes}:
+            raise ValueError(f"story: no scene {min(missing)}")
         return self
 
 
@@ -300,7 +311,25 @@ def parse_region(content: bytes, *, name: str, folder: Path, today: dt.date | No
     day = _pinned(raw, name) or today or dt.datetime.now(ENGLAND).date()
     if "folder" in raw:
         raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: folder: Extra inputs are not permitted")
+    raw = _with_scene_files(raw, folder)
     return validate(Region, {**raw, "today": day, "folder": folder}, name=name, context={"today": day})
+
+
+def _with_scene_files(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables with the scenes of every file of scenes behind the region's own."""
+    names, scenes = raw.get("scene_files", []), raw.get("scenes", [])
+    if not isinstance(names, list) or not isinstance(scenes, list):
+        return raw  # which is then refused, with the place
+    more = [_scenes_of(folder / name) for name in names if isinstance(name, str)]
+    return {**raw, "scenes": [*scenes, *(scene for found in more for scene in found)]}
+
+
+def _scenes_of(path: Path) -> list[Any]:
+    found = read_toml(path)
+    scenes = found.pop("scenes", [])
+    if found or not isinstance(scenes, list):
+        raise WardgateError(ErrorCode.REGION_INVALID, f"{path.name}: holds [[scenes]] and nothing else")
+    return scenes
 
 
 def _pinned(raw: Mapping[str, Any], name: str) -> dt.date | None:

@@ -11,7 +11,7 @@ from agency_node.sources.record import SourceChild, SourceRecord
 from federation.errors import ErrorCode, WardgateError
 from keys.nhs_number import NhsNumber
 from sandbox.families import SHIPPED_FAMILIES, Family, add_to_holding, load_families
-from sandbox.generator.drafts import Target, Written
+from sandbox.generator.drafts import Holding, Target, Written
 from sandbox.generator.kinds import SHAPES
 from sandbox.generator.people import population
 from sandbox.region import AgencyPlan, Region, SourcePlan
@@ -103,7 +103,7 @@ def _prepared(region: Region, plan: AgencyPlan, source: SourcePlan, folder: Path
         case "generated":
             written = _generated(region, plan, source.values, folder)
         case "literal":
-            written = _literal(plan, folder)
+            written = _literal(region, plan, folder)
         case _:
             return Prepared(_existing(region, source), None)
     settings = {"name": source.name, "mapping": written.mapping, "location": written.location, "values": source.values}
@@ -130,14 +130,14 @@ def _generated(region: Region, plan: AgencyPlan, values: Mapping[str, str], fold
         if household.number % number == place
     )
     holding = shape.history(region.seed, region.today, households)
-    if place == 0:
+    if _keeps_families(region, plan, "generated"):
         add_to_holding(holding, families_of(region), plan.kind)
     faults = region.population.faults and bool(holding.held)
     return shape.write(holding, Target(folder, values, faults, region.today))
 
 
 def _place_among_its_kind(region: Region, plan: AgencyPlan) -> tuple[int, int]:
-    """Agencies of one kind with generated sources share the households out; the first has the scripted families."""
+    """Agencies of one kind with generated sources share the households out."""
     peers = [
         other.id
         for other in region.agencies
@@ -146,31 +146,50 @@ def _place_among_its_kind(region: Region, plan: AgencyPlan) -> tuple[int, int]:
     return peers.index(plan.id), len(peers)
 
 
-def _literal(plan: AgencyPlan, folder: Path) -> Written:
-    """Write `children` and `records` of the region file in the records' own form."""
+def _keeps_families(region: Region, plan: AgencyPlan, source_kind: str) -> bool:
+    """Of the agencies of one kind the first keeps the families: in a generated source, else in a literal one."""
+    peers = [other for other in region.agencies if other.kind == plan.kind]
+    by_source = [
+        (kind, other.id)
+        for kind in ("generated", "literal")
+        for other in peers
+        if any(source.kind == kind for source in other.sources)
+    ]
+    return by_source[:1] == [(source_kind, plan.id)]
+
+
+def _literal(region: Region, plan: AgencyPlan, folder: Path) -> Written:
+    """Write, in the records' own form, what the region file and the families say that the agency holds."""
     folder.mkdir(parents=True, exist_ok=True)
-    flags = {child.nhs_number: frozenset(child.flags) for child in plan.children}
-    for record in plan.records:
-        flags.setdefault(record.nhs_number, frozenset())
-    children = tuple(SourceChild(NhsNumber(number), found) for number, found in flags.items())
+    flags = {NhsNumber(child.nhs_number): frozenset(child.flags) for child in plan.children}
+    drafts = [(NhsNumber(record.nhs_number), record.draft()) for record in plan.records]
+    scripted = Holding()
+    if _keeps_families(region, plan, "literal"):
+        add_to_holding(scripted, families_of(region), plan.kind)
+    for number, held in scripted.held.items():
+        flags[number] = flags.get(number, frozenset()) | held.flags
+        drafts += [(number, draft) for draft in held.drafts]
+    for number, _ in drafts:
+        flags.setdefault(number, frozenset())
+    children = tuple(SourceChild(number, found) for number, found in flags.items())
     records = tuple(
         SourceRecord(
-            child=NhsNumber(record.nhs_number),
-            source_ref=f"records:{number}",
-            category=record.category,
-            type=record.type,
-            date=record.date,
-            fields=record.fields,
-            flags=frozenset(record.flags) | flags[record.nhs_number],
-            assertion=record.assertion,
-            relation=record.relation,
-            contact_level=record.contact_level,
-            handling_code=record.handling_code,
+            child=number,
+            source_ref=f"records:{place}",
+            category=draft.category,
+            type=draft.type,
+            date=draft.date,
+            fields=draft.fields,
+            flags=draft.flags | flags[number],
+            assertion=draft.assertion,
+            relation=draft.relation,
+            contact_level=draft.contact_level,
+            handling_code=draft.handling_code,
         )
-        for number, record in enumerate(plan.records, start=1)
+        for place, (number, draft) in enumerate(drafts, start=1)
     )
     _write_lines(folder / "children.jsonl", [_child_line(child) for child in children])
-    _write_lines(folder / "records.jsonl", [_record_line(record, flags) for record in records])
+    _write_lines(folder / "records.jsonl", [_record_line(record, flags[record.child]) for record in records])
     return Written(str(folder), LITERAL_MAPPING, children, records, Counter())
 
 
@@ -182,16 +201,15 @@ def _child_line(child: SourceChild) -> dict[str, Any]:
     return {"nhs_number": child.child.canonical(), "flags": sorted(child.flags)}
 
 
-def _record_line(record: SourceRecord, flags: Mapping[str, frozenset[str]]) -> dict[str, Any]:
-    number = record.child.canonical()
+def _record_line(record: SourceRecord, of_child: frozenset[str]) -> dict[str, Any]:
     return {
-        "nhs_number": number,
+        "nhs_number": record.child.canonical(),
         "ref": record.source_ref.partition(":")[2],
         "category": record.category,
         "type": record.type,
         "date": record.date.isoformat(),
         "fields": dict(record.fields),
-        "flags": sorted(record.flags - flags[number]),
+        "flags": sorted(record.flags - of_child),
         "assertion": record.assertion.value,
         "relation": record.relation.value,
         "contact_level": record.contact_level.value,

@@ -67,7 +67,7 @@ def test_the_same_seed_and_day_give_the_same_bytes(shipped: Region, systems: Sys
 
 def test_another_seed_gives_other_bytes(shipped: Region, systems: Systems, tmp_path: Path) -> None:
     other = shipped.model_copy(update={"seed": shipped.seed + 1})
-    for plan in other.agencies:
+    for plan in (plan for plan in other.agencies if plan.kind in SHAPES):
         prepared(other, plan, tmp_path / plan.id)
         assert digests(tmp_path / plan.id) != digests(folder_of(systems[plan.kind]))
 

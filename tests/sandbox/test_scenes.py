@@ -1,4 +1,4 @@
-"""What the scenes of the shipped region expect is what the real policy decides of the real records."""
+"""What the scenes of the story expect is what the real policy decides of the real records."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping
@@ -27,7 +27,7 @@ REF = "a" * 32
 APPROVER = "b" * 32
 DIST = Path(__file__).resolve().parents[2] / "policies" / "dist"
 COUNTERS = {"user_queries_day": 1, "agency_queries_hour": 1, "break_glass_day": 0}
-SCENES = [scene.name for scene in load_region(SHIPPED_REGION).scenes]
+SCENES = load_region(SHIPPED_REGION).story
 AFTERWARDS = {"release": "records", "withhold": "refused"}
 """What a referred answer becomes once a person has decided."""
 

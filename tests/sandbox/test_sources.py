@@ -79,3 +79,53 @@ def test_an_existing_system_is_pointed_at_from_the_regions_folder(tmp_path: Path
     (settings,) = prepare_sources(changed, changed.agency("north-csc"), tmp_path / "run")
     assert settings["mapping"] == str(tmp_path / "own.toml")
     assert settings["location"] == "sqlite:////x.db"
+
+
+FAMILIES = """
+[[families]]
+name = "one"
+title = "One"
+[[families.children]]
+name = "child"
+nhs_number = "999 000 0034"
+forename = "A"
+surname = "B"
+born = "today-5y"
+[families.children.held.family_hub]
+flags = ["VIP"]
+records = [{ category = "early_help", type = "early_help_episode", date = "today-1d", flags = ["STALE"] }]
+[[families.twins]]
+name = "twin"
+of = "child"
+nhs_number = "999 000 0042"
+forename = "C"
+surname = "D"
+nothing_held = true
+"""
+
+
+def test_a_literal_source_holds_what_the_families_say_of_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(FAMILIES, encoding="utf-8")
+    found = region(EXAMPLE.replace('families = "none"', 'families = "own.toml"'), tmp_path)
+    plan = found.agency("north-hub")
+    prepared = prepare_source(found, plan, plan.sources[0], tmp_path / "literal")
+    assert prepared.written is not None
+    rows = list(open_source(SourceSettings(**prepared.settings), today=lambda: TODAY).read())
+    assert rows == [*prepared.written.children, *prepared.written.records]
+    assert [child.child.canonical() for child in prepared.written.children] == [
+        "9990000018",
+        "9990000026",
+        "9990000034",
+    ]
+    assert prepared.written.records[-1].flags == {"VIP", "STALE"}
+    assert len(prepared.written.records) == len(plan.records) + 1
+
+
+def test_the_first_agency_of_a_kind_alone_holds_the_families(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(FAMILIES, encoding="utf-8")
+    found = region(EXAMPLE.replace('families = "none"', 'families = "own.toml"'), tmp_path)
+    first = found.agency("north-hub")
+    second = first.model_copy(update={"id": "south-hub"})
+    both = found.model_copy(update={"agencies": (*found.agencies, second)})
+    holdings = [prepare_source(both, plan, plan.sources[0], tmp_path / plan.id).written for plan in (first, second)]
+    assert [len(written.children) for written in holdings if written] == [3, 2]

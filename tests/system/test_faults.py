@@ -140,6 +140,7 @@ def test_a_dead_agency_is_unreachable_and_never_nothing_held(region: Box) -> Non
 
 def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itself(region: Box) -> None:
     region.kill("small-yjs")
+    until(lambda: not links(region)["small-yjs"], wait_s=60, pause_s=0.2)
     keyring = Keyring(NodeSettings.load(region.folder.node_config("small-yjs")).keys_dir)
     keyring.publish(TLS_CHAIN, ran_out(region, "small-yjs"))
 

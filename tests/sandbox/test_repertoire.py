@@ -1,0 +1,183 @@
+"""Every purpose and flag of the bundle has a scene, and which scenes are played is said by name."""
+
+import datetime as dt
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from federation.errors import ErrorCode, WardgateError
+from sandbox.families import Family, ScriptedChild, find_child
+from sandbox.region import SHIPPED_REGION, SHIPPED_REGIONS, Region, load_region
+from sandbox.region_scenes import Scene, Variation
+from sandbox.repertoire import listing, programme_of, story_of, whole_repertoire
+from sandbox.sources import families_of
+
+TODAY = dt.date(2026, 11, 22)
+BUNDLE = json.loads(
+    (Path(__file__).resolve().parents[2] / "policies" / "dist" / "data.json").read_text(encoding="utf-8")
+)["reference"]
+REGIONS = [load_region(path, today=TODAY) for path in SHIPPED_REGIONS]
+SCENES = [(region, scene) for region in REGIONS for scene in region.scenes]
+FLAGGED = [(region, scene) for region, scene in SCENES if scene.flag]
+SHIELDING = {
+    code
+    for code, row in BUNDLE["flags"].items()
+    if row["refer"]["shields"]
+    or any(row["needs"][need] for need in ("break_glass", "second_person"))
+    or (row["withhold"]["applies"] and row["withhold"]["responder_kinds"] == ["*"])
+}
+"""Flags that hide, from somebody, that anything is held."""
+
+LARGEST = 8
+"""Processes of one region: what a laptop bears."""
+
+
+def test_every_purpose_permitted_or_never_has_a_scene_of_its_own() -> None:
+    shown = {scene.purpose for _, scene in SCENES if not scene.flag}
+    assert shown == {*BUNDLE["purposes"], *BUNDLE["never_permitted"]}
+
+
+def test_every_flag_has_a_scene() -> None:
+    assert {scene.flag for _, scene in FLAGGED} == set(BUNDLE["flags"])
+    assert len({scene.flag for _, scene in FLAGGED}) == len(FLAGGED)
+
+
+def test_every_purpose_is_permitted_to_somebody_in_its_scene() -> None:
+    def released(scene: Scene) -> bool:
+        return any("records" in expected.expect.values() for expected in (scene, *scene.variations))
+
+    shown = {scene.purpose for _, scene in SCENES if not scene.flag and released(scene)}
+    assert shown == set(BUNDLE["purposes"])
+
+
+def test_every_purpose_is_refused_or_empty_just_outside() -> None:
+    def outside(scene: Scene) -> bool:
+        expectations = (scene, *scene.variations)
+        return any(one.reasons or "nothing_held" in one.expect.values() for one in expectations)
+
+    shown = {scene.purpose for _, scene in SCENES if not scene.flag and outside(scene)}
+    assert shown == {*BUNDLE["purposes"], *BUNDLE["never_permitted"]} - {"IMMIGRATION_ENFORCEMENT"}
+
+
+@pytest.mark.parametrize(("region", "scene"), FLAGGED, ids=lambda item: getattr(item, "flag", ""))
+def test_a_flags_scene_has_a_twin_who_differs_in_the_flag_alone(region: Region, scene: Scene) -> None:
+    families = families_of(region)
+    flagged = find_child(families, scene.child)
+    assert scene.flag in flagged.flags
+    assert twins_of(scene, families), "no variation that changes the child alone, to its twin without the flag"
+
+
+def twins_of(scene: Scene, families: tuple[Family, ...]) -> list[Variation]:
+    family, _, name = scene.child.partition("/")
+    found = []
+    for variation in scene.variations:
+        if variation.but.keys != {"child"} or not (variation.but.child or "").startswith(f"{family}/"):
+            continue
+        twin, flagged = find_child(families, str(variation.but.child)), find_child(families, scene.child)
+        same = about(scene, twin) == about(scene, flagged) and scene.flag not in twin.flags
+        if same and twin.twin_of == name and "records" in variation.expect.values():
+            found.append(variation)
+    return found
+
+
+def about(scene: Scene, child: ScriptedChild) -> object:
+    """What is held of a child in the categories that a scene asks for, but for the scene's flag."""
+    asked = {category.partition(":")[0] for category in scene.categories}
+    return {
+        kind: (
+            held.flags - {scene.flag},
+            [replace(draft, flags=draft.flags - {scene.flag}) for draft in held.drafts if draft.category in asked],
+        )
+        for kind, held in child.held.items()
+    }
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
+def test_whatever_the_families_hold_some_agency_of_the_region_keeps(region: Region) -> None:
+    kinds = {plan.kind for plan in region.agencies}
+    for family in families_of(region):
+        for child in family.children:
+            assert set(child.held) <= kinds, (family.name, child.name)
+
+
+@pytest.mark.parametrize(("region", "scene"), FLAGGED, ids=lambda item: getattr(item, "flag", ""))
+def test_a_shielding_flag_looks_exactly_like_a_child_whom_nobody_knows(region: Region, scene: Scene) -> None:
+    families = families_of(region)
+    alike = [variation for variation in scene.variations if variation.alike]
+    assert bool(alike) == (scene.flag in SHIELDING)
+    for variation in alike:
+        assert variation.but.keys == {"child"}
+        assert find_child(families, str(variation.but.child)).held == {}
+    if alike:
+        assert set(scene.expect.values()) == {"nothing_held"}
+
+
+def test_names_of_scenes_are_unique_across_regions_and_none_is_called_all() -> None:
+    names = [scene.name for _, scene in SCENES]
+    assert len(set(names)) == len(names)
+    assert "all" not in names
+
+
+def test_no_region_is_larger_than_a_laptop_bears() -> None:
+    for region in REGIONS:
+        assert len(region.agencies) + 2 <= LARGEST, region.name
+
+
+def test_without_a_name_the_story_is_played_in_its_order() -> None:
+    (story,) = programme_of(None, [])
+    assert story.key == "thornbury"
+    assert tuple(scene.name for scene in story.scenes) == load_region(SHIPPED_REGION).story
+    assert [scene.name for scene in story.scenes][:2] == ["front-door", "front-door-twin"]
+
+
+def test_a_region_without_a_story_plays_all_it_has() -> None:
+    dunmere = SHIPPED_REGIONS[1]
+    (found,) = story_of(dunmere)
+    assert list(found.scenes) == list(load_region(dunmere).scenes)
+    assert found.scenes
+
+
+def test_scenes_are_found_in_whatever_region_has_them() -> None:
+    programmes = programme_of(None, ["cme-436a", "s17-cin", "front-door"])
+    assert {one.key: [scene.name for scene in one.scenes] for one in programmes} == {
+        "thornbury": ["front-door", "s17-cin"],
+        "dunmere": ["cme-436a"],
+    }
+    (one,) = programme_of(None, ["housing"])
+    assert one.key == "dunmere"
+
+
+def test_all_is_every_scene_of_every_shipped_region() -> None:
+    found = [scene.name for one in programme_of(None, ["all"]) for scene in one.scenes]
+    assert sorted(found) == sorted(scene.name for _, scene in SCENES)
+
+
+def test_in_a_region_of_ones_own_the_shipped_scenes_are_unknown() -> None:
+    with pytest.raises(WardgateError) as refused:
+        programme_of(SHIPPED_REGIONS[1], ["front-door"])
+    assert refused.value.code is ErrorCode.SCENE_UNKNOWN
+
+
+def test_an_unknown_scene_is_refused_with_those_there_are() -> None:
+    with pytest.raises(WardgateError) as refused:
+        programme_of(None, ["front-door", "back-door"])
+    assert refused.value.code is ErrorCode.SCENE_UNKNOWN
+    named = refused.value.detail.removeprefix("there are ").split(", ")
+    assert set(named) == {"all", *(scene.name for _, scene in SCENES)}
+
+
+def test_the_listing_says_what_each_scene_shows() -> None:
+    rows = {row["name"]: row for row in listing(whole_repertoire(None))}
+    assert set(rows) == {scene.name for _, scene in SCENES}
+    assert rows["flag-witness-prot"]["flag"] == "WITNESS_PROT"
+    assert rows["cme-436a"] | {"title": ""} == {
+        "name": "cme-436a",
+        "title": "",
+        "purpose": "CME_436A",
+        "flag": "",
+        "region": "dunmere",
+        "in_story": False,
+    }
+    assert rows["front-door"]["in_story"] is True
