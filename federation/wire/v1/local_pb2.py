@@ -24,37 +24,49 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/local.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"#\n\x0fPutQueryRequest\x12\x10\n\x08question\x18\x01 \x01(\x0c\"#\n\x10PutQueryResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"3\n\x11GetPictureRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"%\n\x12GetPictureResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"$\n\x14ListReferralsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"*\n\x15ListReferralsResponse\x12\x11\n\treferrals\x18\x01 \x01(\x0c\"\\\n\x15\x44\x65\x63ideReferralRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x13\n\x0breferral_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"*\n\x16\x44\x65\x63ideReferralResponse\x12\x10\n\x08referral\x18\x01 \x01(\x0c\"\x0e\n\x0cIndexRequest\"!\n\rIndexResponse\x12\x10\n\x08progress\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"#\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\x32\xbb\x04\n\x0cLocalService\x12U\n\x08PutQuery\x12#.federation.wire.v1.PutQueryRequest\x1a$.federation.wire.v1.PutQueryResponse\x12[\n\nGetPicture\x12%.federation.wire.v1.GetPictureRequest\x1a&.federation.wire.v1.GetPictureResponse\x12\x64\n\rListReferrals\x12(.federation.wire.v1.ListReferralsRequest\x1a).federation.wire.v1.ListReferralsResponse\x12g\n\x0e\x44\x65\x63ideReferral\x12).federation.wire.v1.DecideReferralRequest\x1a*.federation.wire.v1.DecideReferralResponse\x12N\n\x05Index\x12 .federation.wire.v1.IndexRequest\x1a!.federation.wire.v1.IndexResponse0\x01\x12X\n\tGetStatus\x12$.federation.wire.v1.GetStatusRequest\x1a%.federation.wire.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/local.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\" \n\x10OrderTeamRequest\x12\x0c\n\x04wish\x18\x01 \x01(\x0c\"$\n\x11OrderTeamResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\x0c\"0\n\x0fShowTeamRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\" \n\x10ShowTeamResponse\x12\x0c\n\x04team\x18\x01 \x01(\x0c\"!\n\x11GetUserRefRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"&\n\x12GetUserRefResponse\x12\x10\n\x08user_ref\x18\x01 \x01(\t\"#\n\x0fPutQueryRequest\x12\x10\n\x08question\x18\x01 \x01(\x0c\"#\n\x10PutQueryResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"3\n\x11GetPictureRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"%\n\x12GetPictureResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"$\n\x14ListReferralsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"*\n\x15ListReferralsResponse\x12\x11\n\treferrals\x18\x01 \x01(\x0c\"\\\n\x15\x44\x65\x63ideReferralRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x13\n\x0breferral_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"*\n\x16\x44\x65\x63ideReferralResponse\x12\x10\n\x08referral\x18\x01 \x01(\x0c\"\x0e\n\x0cIndexRequest\"!\n\rIndexResponse\x12\x10\n\x08progress\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"#\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\x32\xc9\x06\n\x0cLocalService\x12U\n\x08PutQuery\x12#.federation.wire.v1.PutQueryRequest\x1a$.federation.wire.v1.PutQueryResponse\x12[\n\nGetPicture\x12%.federation.wire.v1.GetPictureRequest\x1a&.federation.wire.v1.GetPictureResponse\x12\x64\n\rListReferrals\x12(.federation.wire.v1.ListReferralsRequest\x1a).federation.wire.v1.ListReferralsResponse\x12g\n\x0e\x44\x65\x63ideReferral\x12).federation.wire.v1.DecideReferralRequest\x1a*.federation.wire.v1.DecideReferralResponse\x12N\n\x05Index\x12 .federation.wire.v1.IndexRequest\x1a!.federation.wire.v1.IndexResponse0\x01\x12X\n\tGetStatus\x12$.federation.wire.v1.GetStatusRequest\x1a%.federation.wire.v1.GetStatusResponse\x12X\n\tOrderTeam\x12$.federation.wire.v1.OrderTeamRequest\x1a%.federation.wire.v1.OrderTeamResponse\x12U\n\x08ShowTeam\x12#.federation.wire.v1.ShowTeamRequest\x1a$.federation.wire.v1.ShowTeamResponse\x12[\n\nGetUserRef\x12%.federation.wire.v1.GetUserRefRequest\x1a&.federation.wire.v1.GetUserRefResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.local_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUTQUERYREQUEST']._serialized_start=54
-  _globals['_PUTQUERYREQUEST']._serialized_end=89
-  _globals['_PUTQUERYRESPONSE']._serialized_start=91
-  _globals['_PUTQUERYRESPONSE']._serialized_end=126
-  _globals['_GETPICTUREREQUEST']._serialized_start=128
-  _globals['_GETPICTUREREQUEST']._serialized_end=179
-  _globals['_GETPICTURERESPONSE']._serialized_start=181
-  _globals['_GETPICTURERESPONSE']._serialized_end=218
-  _globals['_LISTREFERRALSREQUEST']._serialized_start=220
-  _globals['_LISTREFERRALSREQUEST']._serialized_end=256
-  _globals['_LISTREFERRALSRESPONSE']._serialized_start=258
-  _globals['_LISTREFERRALSRESPONSE']._serialized_end=300
-  _globals['_DECIDEREFERRALREQUEST']._serialized_start=302
-  _globals['_DECIDEREFERRALREQUEST']._serialized_end=394
-  _globals['_DECIDEREFERRALRESPONSE']._serialized_start=396
-  _globals['_DECIDEREFERRALRESPONSE']._serialized_end=438
-  _globals['_INDEXREQUEST']._serialized_start=440
-  _globals['_INDEXREQUEST']._serialized_end=454
-  _globals['_INDEXRESPONSE']._serialized_start=456
-  _globals['_INDEXRESPONSE']._serialized_end=489
-  _globals['_GETSTATUSREQUEST']._serialized_start=491
-  _globals['_GETSTATUSREQUEST']._serialized_end=509
-  _globals['_GETSTATUSRESPONSE']._serialized_start=511
-  _globals['_GETSTATUSRESPONSE']._serialized_end=546
-  _globals['_LOCALSERVICE']._serialized_start=549
-  _globals['_LOCALSERVICE']._serialized_end=1120
+  _globals['_ORDERTEAMREQUEST']._serialized_start=54
+  _globals['_ORDERTEAMREQUEST']._serialized_end=86
+  _globals['_ORDERTEAMRESPONSE']._serialized_start=88
+  _globals['_ORDERTEAMRESPONSE']._serialized_end=124
+  _globals['_SHOWTEAMREQUEST']._serialized_start=126
+  _globals['_SHOWTEAMREQUEST']._serialized_end=174
+  _globals['_SHOWTEAMRESPONSE']._serialized_start=176
+  _globals['_SHOWTEAMRESPONSE']._serialized_end=208
+  _globals['_GETUSERREFREQUEST']._serialized_start=210
+  _globals['_GETUSERREFREQUEST']._serialized_end=243
+  _globals['_GETUSERREFRESPONSE']._serialized_start=245
+  _globals['_GETUSERREFRESPONSE']._serialized_end=283
+  _globals['_PUTQUERYREQUEST']._serialized_start=285
+  _globals['_PUTQUERYREQUEST']._serialized_end=320
+  _globals['_PUTQUERYRESPONSE']._serialized_start=322
+  _globals['_PUTQUERYRESPONSE']._serialized_end=357
+  _globals['_GETPICTUREREQUEST']._serialized_start=359
+  _globals['_GETPICTUREREQUEST']._serialized_end=410
+  _globals['_GETPICTURERESPONSE']._serialized_start=412
+  _globals['_GETPICTURERESPONSE']._serialized_end=449
+  _globals['_LISTREFERRALSREQUEST']._serialized_start=451
+  _globals['_LISTREFERRALSREQUEST']._serialized_end=487
+  _globals['_LISTREFERRALSRESPONSE']._serialized_start=489
+  _globals['_LISTREFERRALSRESPONSE']._serialized_end=531
+  _globals['_DECIDEREFERRALREQUEST']._serialized_start=533
+  _globals['_DECIDEREFERRALREQUEST']._serialized_end=625
+  _globals['_DECIDEREFERRALRESPONSE']._serialized_start=627
+  _globals['_DECIDEREFERRALRESPONSE']._serialized_end=669
+  _globals['_INDEXREQUEST']._serialized_start=671
+  _globals['_INDEXREQUEST']._serialized_end=685
+  _globals['_INDEXRESPONSE']._serialized_start=687
+  _globals['_INDEXRESPONSE']._serialized_end=720
+  _globals['_GETSTATUSREQUEST']._serialized_start=722
+  _globals['_GETSTATUSREQUEST']._serialized_end=740
+  _globals['_GETSTATUSRESPONSE']._serialized_start=742
+  _globals['_GETSTATUSRESPONSE']._serialized_end=777
+  _globals['_LOCALSERVICE']._serialized_start=780
+  _globals['_LOCALSERVICE']._serialized_end=1621
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ from federation.vocabulary import Effect, Outcome, Tier
 from tests.support.node_house import DUTY, RELAY, number
 from tests.support.two_agencies import NOW, RESPONDER, Federation
 
-DATA = Path(__file__).parents[2] / "policies" / "dist" / "data.json"
+DATA = Path(__file__).parents[3] / "policies" / "dist" / "data.json"
 REFERENCE: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))["reference"]
 CATEGORIES: dict[str, Any] = REFERENCE["categories"]
 FLAGS = sorted(REFERENCE["flags"])
