@@ -34,7 +34,7 @@ test_the_gateway_decides_without_the_user if {
 
 test_an_incomplete_order_is_malformed if {
 	every path in [
-		"/time", "/requester", "/user", "/order", "/order/action", "/order/team", "/order/member", "/order/expires_at",
+		"/time", "/requester", "/requester/agency/agreements", "/user", "/order", "/order/action", "/order/team", "/order/member", "/order/expires_at",
 		"/order/team/agency", "/order/team/area", "/order/team/professions", "/order/team/closed", "/user/conflicted",
 	] {
 		decision := team.decision with input as fixtures.without(fixtures.team_order, path)
