@@ -26,15 +26,16 @@ class TeamServicer(team_pb2_grpc.TeamServiceServicer):
         if isinstance(outcome, Refusal):
             reasons = [reason.model_dump(mode="json") for reason in outcome.reasons]
             return wire.OrderResponse(refusal=to_canonical({"reasons": reasons}))
-        return wire.OrderResponse(state=_state(outcome))
+        return wire.OrderResponse(state=team_state(outcome))
 
     async def Show(self, request: wire.ShowRequest, context: Context) -> wire.ShowResponse:
         """A team as it stands."""
         view = self._desk.show(current_peer().id, team_id=request.team_id, grant_id=request.grant_id)
-        return wire.ShowResponse(state=_state(view))
+        return wire.ShowResponse(state=team_state(view))
 
 
-def _state(view: TeamView) -> wire.TeamState:
+def team_state(view: TeamView) -> wire.TeamState:
+    """A team as it travels."""
     return wire.TeamState(
         team=wire.SignedDocument(document=view.team.content, signature=view.team.signature),
         grants=[wire.SignedDocument(document=grant.content, signature=grant.signature) for grant in view.grants],
