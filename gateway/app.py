@@ -46,6 +46,7 @@ from gateway.enrolment import EnrolmentDesk
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
 from gateway.keychain import GatewayKeychain, load_keychain
+from gateway.live import OPEN
 from gateway.queries import Queries
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
@@ -190,10 +191,12 @@ async def compose(base: Foundation) -> Gateway:
     translator = Translator(keys=base.keychain.holder_keys, trustee=base.trustee, executor=base.executor)
     queries = Queries(base.engine)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
-    links.offer(await queries.restore(clock()))
+    restored = await queries.restore(clock())
     register = TeamRegister(base.engine)
     await register.load()
     withdrawal = _withdrawal(base, register, queries, links)
+    await withdrawal.sweep()  # whatever ran out while nobody was here is not offered to anybody
+    links.offer(task for task in restored if task.state in OPEN)
     gateway = Gateway(
         foundation=base,
         links=links,

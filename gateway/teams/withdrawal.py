@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.counters import CounterView
-from federation.directory import TrustedDirectory
+from federation.directory import AgencyDescriptor, TrustedDirectory
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.writes import Write
@@ -75,7 +75,10 @@ class Withdrawal:
             seen = self._register.seen(query.header, change)
             if seen is None or (change is not None and seen.team.team_id != change.team.document.team_id):
                 continue
-            evaluated = await self._decide(query, seen)
+            requester = self._directory().agencies.get(query.header.requester)
+            if requester is None:
+                continue  # it was revoked: its calls are refused, and nobody reads what is answered
+            evaluated = await self._decide(query, seen, requester.descriptor)
             if evaluated.decision.permitted or (change is None and evaluated.decision.failure is not None):
                 continue  # where nothing was changed, an engine that fails ends nothing: it is asked again soon
             found.append(self._due(query, seen, evaluated))
@@ -98,11 +101,11 @@ class Withdrawal:
             self.finish(due)
         return len(due)
 
-    async def _decide(self, query: LiveQuery, seen: Seen) -> Evaluated[GatewayDecision]:
+    async def _decide(self, query: LiveQuery, seen: Seen, requester: AgencyDescriptor) -> Evaluated[GatewayDecision]:
         directory, header, now = self._directory(), query.header, self._clock()
         document = gateway_input(
             header,
-            requester=directory.agency(header.requester).descriptor,
+            requester=requester,
             targets=[directory.agencies[name].descriptor for name in query.tasks if name in directory.agencies],
             counters=_UNCOUNTED,
             case_grant=seen.given(now),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from federation import limits
 from federation.admission import AdmissionRecord
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
@@ -356,6 +357,42 @@ async def test_teams_and_grants_outlive_a_restart(tmp_path: Any, policy: PolicyP
         assert (await admitted(after, team.asked(grant_id, "health"), requester=HEALTH)).effect == "permit"
         await team.remove("police")
         assert not after.queries.is_live(composed.header.query_id)
+
+
+async def test_a_grant_that_ran_out_while_the_gateway_was_off_is_worked_on_by_nobody(
+    tmp_path: Any, policy: PolicyPoint
+) -> None:
+    secrets, clock, url = Secrets(), Clock(), sqlite_url(tmp_path / "gateway.db")
+    async with a_world(url, policy, secrets=secrets, clock=clock, enrol=ENROLLED) as before:
+        team = await Team(before).open()
+        composed, plain = team.asked(await team.grant(life_s=60)), before.composed()
+        await admitted(before, composed)
+        await before.put(plain)
+
+    clock.now += 60
+    async with a_world(url, policy, secrets=secrets, clock=clock, enrol=ENROLLED) as after:
+        assert [task.header for task in tasks_in(after.attach(SCHOOL))] == [plain.request.header]
+        (ended,) = await after.entries(EntryKind.QUERY_CANCELLED)
+        assert ended.query_id == composed.header.query_id
+
+
+async def test_there_is_an_end_to_members_grants_and_teams(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = MEMBERS["police"].model_copy(update={"user_ref": "7" * 32})
+    monkeypatch.setattr(limits, "MAX_TEAM_MEMBERS", 5)
+    await team.order(TeamAction.ADD_MEMBER, member=more)
+    another = more.model_copy(update={"user_ref": "6" * 32})
+    assert await refused(team.order(TeamAction.ADD_MEMBER, member=another)) is ErrorCode.TEAM_FULL
+
+    monkeypatch.setattr(limits, "MAX_OPEN_GRANTS", 1)
+    grant_id = await team.grant()
+    assert await refused(team.grant()) is ErrorCode.TEAM_FULL
+    await team.order(TeamAction.CLOSE_GRANT, grant_id=grant_id)
+    await team.grant()
+
+    monkeypatch.setattr(limits, "MAX_OPEN_TEAMS", 1)
+    assert await refused(Team(team.world).order(TeamAction.OPEN_TEAM)) is ErrorCode.TEAM_FULL
+    await team.order(TeamAction.CLOSE_TEAM)
+    await Team(team.world).order(TeamAction.OPEN_TEAM)
 
 
 @pytest.fixture

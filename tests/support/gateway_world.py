@@ -50,6 +50,7 @@ from gateway.dispatch import Links, Session
 from gateway.enrolment import EnrolmentDesk
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
+from gateway.live import OPEN
 from gateway.queries import Queries
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
@@ -553,7 +554,7 @@ async def _compose(
     translator = Translator(keys=secrets.holder, trustee=trustee, executor=executor)
     queries = Queries(reader)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
-    links.offer(await queries.restore(clock()))
+    restored = await queries.restore(clock())
     register, cipher = TeamRegister(reader), RecordCipher(secrets.data)
     await register.load()
     counters = Counters(clock=clock, seed=await recent_queries(reader, int(clock()) - DAY_S))
@@ -579,6 +580,8 @@ async def _compose(
         cipher=cipher,
         clock=clock,
     )
+    await withdrawal.sweep()
+    links.offer(task for task in restored if task.state in OPEN)
     teams = TeamDesk(
         register=register,
         withdrawal=withdrawal,
