@@ -43,7 +43,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.QUERY_ASKED: "A user's question became a query; it is about to be sent.",
     EntryKind.QUERY_ADMITTED: "Policy permitted the query for at least one target; tasks were stored with this entry.",
     EntryKind.QUERY_REFUSED: "Policy permitted no target, or the requester's own policy refused: nothing was sent on.",
-    EntryKind.QUERY_CANCELLED: "The requester withdrew the query, or its case grant no longer holds (then with the decision).",
+    EntryKind.QUERY_CANCELLED: "The requester withdrew it, or its case grant no longer holds (with the decision).",
     EntryKind.QUERY_CLOSED: "Nothing more can come, or is wanted; the sealed answers are deleted.",
     EntryKind.TARGET_REFERRED: "A responder said that a human of its own decides.",
     EntryKind.TARGET_EXPIRED: "Targets did not answer before the query expired.",
