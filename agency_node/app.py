@@ -16,6 +16,7 @@ from agency_node.answering.responder import Responder
 from agency_node.answering.translation_audit import TranslationAudit
 from agency_node.answering.worker import Worker
 from agency_node.asking.desk import Asking
+from agency_node.asking.own_policy import CaseGrants
 from agency_node.asking.own_pseudonyms import OwnPseudonyms
 from agency_node.asking.pursuit import Pursuits
 from agency_node.caseload.indexer import CaseloadRuns
@@ -44,6 +45,8 @@ from agency_node.settings import NodeSettings
 from agency_node.sources.opening import open_source
 from agency_node.store.asked import asked_since
 from agency_node.store.tasks import recent_tasks
+from agency_node.teams.gateway import GrpcTeams, VerifiedTeams
+from agency_node.teams.leading import Leading
 from federation.answer import Contact
 from federation.canonical import JsonObject
 from federation.counters import DAY_S, Counters
@@ -119,7 +122,13 @@ async def compose(base: Foundation) -> Node:
         worker.resume(task_id)
 
     decisions = Decisions(responder, users=base.users.current, on_decided=decided)
-    asking, pursuits = await _asking(base, pseudonyms)
+    teams = VerifiedTeams(
+        GrpcTeams(base.channel),
+        agency=settings.agency,
+        key=lambda: base.standing.directory().anchors.gateway_key,
+        clock=clock,
+    )
+    asking, pursuits = await _asking(base, pseudonyms, teams.given)
     health = Health(_components(base, link))
     local_certificates = HeldCertificates(
         base.keychain.local_credentials(settings.local_party, serves=True, now=clock())
@@ -135,6 +144,7 @@ async def compose(base: Foundation) -> Node:
     local_pb2_grpc.add_LocalServiceServicer_to_server(
         LocalServicer(
             asking=asking,
+            leading=_leading(base, teams),
             inbox=JsonInbox(decisions),
             alerts=Alerts(responder, users=base.users.current),
             index=runs.watch,
@@ -204,7 +214,21 @@ def _departure(settings: NodeSettings) -> Departure:
     return Departure(quantum_ms=settings.quantum_ms, monotonic=time.monotonic, sleep=sleep)
 
 
-async def _asking(base: Foundation, pseudonyms: Pseudonyms) -> tuple[Asking, Pursuits]:
+def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
+    return Leading(
+        agency=base.settings.agency,
+        users=base.users,
+        directory=base.standing.directory,
+        policy=base.policy.point(),
+        teams=teams,
+        journal=base.journal,
+        vault=base.vault,
+        key=base.keychain.signing_key,
+        clock=base.clock,
+    )
+
+
+async def _asking(base: Foundation, pseudonyms: Pseudonyms, case_grants: CaseGrants) -> tuple[Asking, Pursuits]:
     settings = base.settings
     store = reading(base.engine)
     pursuits = Pursuits(
@@ -226,6 +250,7 @@ async def _asking(base: Foundation, pseudonyms: Pseudonyms) -> tuple[Asking, Pur
         directory=base.standing.directory,
         refresh_directory=base.refresh,
         policy=base.policy.point(),
+        case_grants=case_grants,
         pseudonyms=OwnPseudonyms(engine=base.engine, vault=base.vault, pseudonyms=pseudonyms),
         pursuits=pursuits,
         engine=store,

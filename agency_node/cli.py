@@ -4,22 +4,19 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from agency_node.asking.question import QuestionDocument
+from agency_node.local_calls import Agency, Config, Dir, Json, User, call_node, find_settings
 from agency_node.settings import NodeSettings
+from agency_node.teams.cli import grant_app, team_app
 from federation.canonical import JsonObject, to_canonical
 from federation.command import done, emit, fail_with_code
-from federation.errors import ErrorCode, WardgateError
 from federation.serving import run
 from federation.telemetry import configure_logging
-from federation.transport.certificates import HeldCertificates
-from federation.transport.channel import RotatingChannel
-from federation.transport.failures import call_errors
 from federation.vocabulary import FamilyInformed, Urgency
 from federation.wire.v1 import local_pb2, local_pb2_grpc
 from keys.keyring import Keyring
@@ -29,37 +26,12 @@ inbox_app = typer.Typer(no_args_is_help=True, help="Decisions that policy refers
 node_app.add_typer(inbox_app, name="inbox")
 alerts_app = typer.Typer(no_args_is_help=True, help="What policy obliges this agency to tell its own people.")
 node_app.add_typer(alerts_app, name="alerts")
-
-Config = Annotated[
-    Path | None, typer.Option("--config", exists=True, dir_okay=False, help="The node's settings (TOML).")
-]
-Dir = Annotated[
-    Path | None, typer.Option("--dir", exists=True, file_okay=False, help="A sandbox's folder; goes with --agency.")
-]
-Agency = Annotated[str, typer.Option("--agency", help="Agency id; needed with --dir.")]
-User = Annotated[str, typer.Option("--user", help="Id of the user, as in the node's users file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-T = TypeVar("T")
+node_app.add_typer(team_app, name="team")
+node_app.add_typer(grant_app, name="grant")
 
 CALL_GRACE_S = 20.0
 """Beyond the query's own deadline: what the node needs to answer its tool."""
 LONGEST_DEADLINE_S = 300
-
-
-def find_settings(config: Path | None, directory: Path | None, agency: str) -> NodeSettings:
-    """The node's settings: named directly, or found in a sandbox's folder.
-
-    Raises:
-        WardgateError: `SETTINGS_INVALID` or `AGENCY_UNKNOWN`.
-    """
-    if config is not None:
-        return NodeSettings.load(config)
-    if directory is None or not agency:
-        raise WardgateError(ErrorCode.SETTINGS_INVALID, "give --config, or --dir with --agency")
-    path = directory / "nodes" / agency / "node.toml"
-    if "/" in agency or not path.is_file():
-        raise WardgateError(ErrorCode.AGENCY_UNKNOWN)
-    return NodeSettings.load(path)
 
 
 @node_app.command()
@@ -153,6 +125,7 @@ def ask(
         typer.Option("--approval", help="USER:KIND of a colleague's approval, such as p.sayle:manager."),
     ] = None,
     area: Annotated[str, typer.Option("--area", help="Area asked in; default: the agency's first.")] = "",
+    grant: Annotated[str, typer.Option("--grant", help="Id of the case grant under which a team member asks.")] = "",
     as_json: Json = False,
 ) -> None:
     """Ask one question about one child; prints one picture."""
@@ -173,6 +146,7 @@ def ask(
                 "urgency": urgency.value if urgency else None,
                 "break_glass": break_glass,
                 "area": area,
+                "case_grant": grant,
             }
         )
     )
@@ -183,7 +157,7 @@ def ask(
         )
         return response.picture
 
-    _show(json.loads(_call(settings, call)), as_json=as_json)
+    _show(json.loads(call_node(settings, call)), as_json=as_json)
 
 
 def _approval(text: str) -> JsonObject:
@@ -219,7 +193,7 @@ def picture(
         )
         return response.picture
 
-    _show(json.loads(_call(settings, call)), as_json=as_json)
+    _show(json.loads(call_node(settings, call)), as_json=as_json)
 
 
 @node_app.command()
@@ -240,7 +214,7 @@ def index(config: Config = None, directory: Dir = None, agency: Agency = "", as_
                 )
         return last
 
-    emit(_call(settings, call), as_json=as_json)
+    emit(call_node(settings, call), as_json=as_json)
 
 
 @node_app.command()
@@ -253,7 +227,26 @@ def status(config: Config = None, directory: Dir = None, agency: Agency = "", as
         response: local_pb2.GetStatusResponse = await stub.GetStatus(local_pb2.GetStatusRequest())
         return response.status
 
-    emit(json.loads(_call(settings, call)), as_json=as_json)
+    emit(json.loads(call_node(settings, call)), as_json=as_json)
+
+
+@node_app.command("user-ref")
+@fail_with_code
+def user_ref(
+    user: Annotated[str, typer.Argument(help="Id of the user, as in the node's users file.")],
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    as_json: Json = False,
+) -> None:
+    """The opaque reference by which a team's lead at another agency names this user."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> str:
+        response: local_pb2.GetUserRefResponse = await stub.GetUserRef(local_pb2.GetUserRefRequest(user=user))
+        return response.user_ref
+
+    emit({"agency": settings.agency, "user_ref": call_node(settings, call)}, as_json=as_json)
 
 
 @inbox_app.command("list")
@@ -268,7 +261,7 @@ def inbox_list(
         response: local_pb2.ListReferralsResponse = await stub.ListReferrals(local_pb2.ListReferralsRequest(user=user))
         return response.referrals
 
-    emit(json.loads(_call(settings, call)), as_json=as_json)
+    emit(json.loads(call_node(settings, call)), as_json=as_json)
 
 
 @inbox_app.command("decide")
@@ -297,7 +290,7 @@ def inbox_decide(
         )
         return response.referral
 
-    emit(json.loads(_call(settings, call)), as_json=as_json)
+    emit(json.loads(call_node(settings, call)), as_json=as_json)
 
 
 @alerts_app.command("list")
@@ -312,7 +305,7 @@ def alerts_list(
         response: local_pb2.ListAlertsResponse = await stub.ListAlerts(local_pb2.ListAlertsRequest(user=user))
         return response.alerts
 
-    emit(json.loads(_call(settings, call)), as_json=as_json)
+    emit(json.loads(call_node(settings, call)), as_json=as_json)
 
 
 @alerts_app.command("see")
@@ -330,23 +323,5 @@ def alerts_see(
     async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> None:
         await stub.SeeAlert(local_pb2.SeeAlertRequest(user=user, alert_id=alert_id))
 
-    _call(settings, call)
+    call_node(settings, call)
     done("seen")
-
-
-def _call(settings: NodeSettings, call: "Callable[[local_pb2_grpc.LocalServiceAsyncStub], Awaitable[T]]") -> T:
-    from agency_node.keychain import load_keychain
-
-    keychain = load_keychain(Keyring(settings.keys_dir))
-    party = settings.local_party
-
-    async def connect() -> T:
-        certificates = HeldCertificates(keychain.local_credentials(party, serves=False, now=time.time()))
-        channel = RotatingChannel(f"{settings.local.host}:{settings.local.port}", party, certificates)
-        try:
-            async with call_errors(party):
-                return await call(local_pb2_grpc.LocalServiceStub(channel))
-        finally:
-            await channel.close(None)
-
-    return asyncio.run(connect())

@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from federation.canonical import JsonObject
 from federation.document import Code
 from federation.errors import ErrorCode, WardgateError
-from federation.policy_input import ENGLAND, date_parts
+from federation.policy_input import date_parts
 from federation.vocabulary import UserRef
 from keys.digest import keyed_reference
 from keys.secret import Secret
@@ -130,11 +130,6 @@ class Users:
         if not found.is_employed(today):
             raise WardgateError(ErrorCode.USER_UNKNOWN, "employment has ended")
         return found
-
-
-def date_in_england(now: float) -> date:
-    """The calendar date at a moment, given in seconds since the epoch."""
-    return datetime.fromtimestamp(now, UTC).astimezone(ENGLAND).date()
 
 
 def _read(content: bytes, name: str) -> dict[str, Any]:

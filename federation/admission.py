@@ -9,6 +9,7 @@ from federation.document import AgencyName, Code, Document, Hex32, Instant, Uuid
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.results import MAX_ENQUIRY_DELAY_S, Audience, Severity
 from federation.query import CategoryAsked, verify_signed
+from federation.team import CaseGrantGiven
 from federation.vocabulary import EnquiryOutcome
 from keys import domains
 from keys.digest import sha256
@@ -57,6 +58,7 @@ class AdmissionRecord(Document):
     Attributes:
         processing: Conditions of data protection law on which the requester relies.
         enquiry: Who may learn that the question was asked.
+        case_grant: What the case grant that the query names said of its user at that moment; None where none is named.
     """
 
     v: Literal[1] = 1
@@ -71,6 +73,7 @@ class AdmissionRecord(Document):
     processing: list[Code]
     enquiry: EnquiryGiven
     decisions: dict[AgencyName, Hex32]
+    case_grant: CaseGrantGiven | None = None
 
 
 def verify_admission(

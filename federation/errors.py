@@ -65,6 +65,11 @@ class ErrorCode(StrEnum):
     REPLAYED = "REPLAYED"
     ENROLMENT_REFUSED = "ENROLMENT_REFUSED"
     TASK_UNKNOWN = "TASK_UNKNOWN"
+    TEAM_UNKNOWN = "TEAM_UNKNOWN"
+    TEAM_MEMBER_UNKNOWN = "TEAM_MEMBER_UNKNOWN"
+    TEAM_CONFLICT = "TEAM_CONFLICT"
+    TEAM_FULL = "TEAM_FULL"
+    CASE_GRANT_UNKNOWN = "CASE_GRANT_UNKNOWN"
     # peer
     NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
     NOT_AUTHORISED = "NOT_AUTHORISED"
@@ -217,6 +222,36 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.NOT_FOUND,
         "No such task for this agency.",
         "The task was cancelled, expired or answered already; nothing to do.",
+    ),
+    ErrorCode.TEAM_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "No such team that this agency leads or has a member in.",
+        "Check the team's id. An agency whose last member was removed no longer sees the team.",
+    ),
+    ErrorCode.TEAM_MEMBER_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "The team has no such member.",
+        "`wardgate node team show` lists agencies and user references of the members.",
+    ),
+    ErrorCode.TEAM_CONFLICT: ErrorSpec(
+        _C,
+        _S.FAILED_PRECONDITION,
+        "The team or case grant is no longer as the order presumes.",
+        "Somebody else changed it, it has this member already, or the order came before: look at it and order again.",
+    ),
+    ErrorCode.TEAM_FULL: ErrorSpec(
+        _C,
+        _S.RESOURCE_EXHAUSTED,
+        "The team has as many members or open case grants, or the agency as many teams, as there may be.",
+        "Remove members, or close case grants or teams, that are no longer needed.",
+    ),
+    ErrorCode.CASE_GRANT_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "No such case grant of a team that this agency leads or has a member in.",
+        "Check the grant's id with the team's lead. Nothing was asked of anyone.",
     ),
     ErrorCode.NOT_AUTHENTICATED: ErrorSpec(
         _P, _S.UNAUTHENTICATED, "The certificate does not name an enrolled party.", "Enrol, or renew the certificate."

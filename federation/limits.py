@@ -20,6 +20,15 @@ MAX_ATTESTATIONS: Final = 16
 MAX_APPROVALS: Final = 8
 """A purpose asks for one or two."""
 
+MAX_TEAM_MEMBERS: Final = 64
+"""Ten times a team of the least composition, with room for those who leave and join."""
+
+MAX_OPEN_GRANTS: Final = 1_000
+"""Case grants of one team that run at a time: more enquiries than any area has under way."""
+
+MAX_OPEN_TEAMS: Final = 100
+"""Teams of one agency that are not closed."""
+
 MAX_CODE_CHARS: Final = 64
 """Purpose, category, role, flag, reason and attestation codes."""
 

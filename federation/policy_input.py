@@ -31,9 +31,14 @@ def optional_date_parts(iso: str) -> JsonObject | None:
     return date_parts(iso) if iso else None
 
 
+def date_in_england(now: float) -> date:
+    """The calendar date at a moment, given in seconds since the epoch."""
+    return datetime.fromtimestamp(now, UTC).astimezone(ENGLAND).date()
+
+
 def policy_time(now: float) -> JsonObject:
     """The only clock a policy sees: seconds since the epoch and the calendar date in England."""
-    local = datetime.fromtimestamp(now, UTC).astimezone(ENGLAND)
+    local = date_in_england(now)
     return {"epoch_s": int(now), "date": {"year": local.year, "month": local.month, "day": local.day}}
 
 

@@ -48,7 +48,8 @@ class QueryHeader(Document):
     """What the gateway, and every target, may know of a question.
 
     `targets` maps each responder to the hash of its part (`part_digest`). `reply_key` is the one-time HPKE public key
-    to which every answer is sealed. Free text never stands here.
+    to which every answer is sealed. `case_grant` names the case grant under which a member of a team asks: by that the
+    requester chooses to make its queries of one case linkable. Free text never stands here.
     """
 
     MAX_BYTES: ClassVar[int] = limits.MAX_HEADER_BYTES
@@ -75,6 +76,7 @@ class QueryHeader(Document):
     reply_key: Base64
     directory_version: Annotated[int, Field(ge=1)]
     decision_id: Uuid
+    case_grant: Uuid | Literal[""] = ""
     audit_sha256: Hex32
     targets: Annotated[dict[AgencyName, Hex32], Field(min_length=1, max_length=limits.MAX_TARGETS)]
 

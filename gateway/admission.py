@@ -13,7 +13,8 @@ from federation.directory import AgencyDescriptor
 from federation.policy.decision import GatewayDecision
 from federation.policy.results import Audience, Obligation, Reason
 from federation.policy_input import agency_input, policy_time, query_input, requester_input
-from federation.query import CategoryAsked, VerifiedQuery
+from federation.query import CategoryAsked, QueryHeader, VerifiedQuery
+from federation.team import CaseGrantGiven, case_grant_input
 from federation.vocabulary import Effect
 from keys import domains
 from keys.digest import sha256
@@ -21,20 +22,21 @@ from keys.signing import SigningKey
 
 
 def gateway_input(
-    query: VerifiedQuery,
+    header: QueryHeader,
     *,
     requester: AgencyDescriptor,
     targets: Sequence[AgencyDescriptor],
     counters: CounterView,
+    case_grant: CaseGrantGiven | None,
     now: float,
 ) -> JsonObject:
     """The input of `wardgate/gateway/decision`, targets in the order given."""
-    header = query.header
     return {
         "time": policy_time(now),
         "query": query_input(header),
         "requester": requester_input(requester, user_ref=header.user_ref, role=header.role),
         "counters": counters.as_input(),
+        "case_grant": case_grant_input(case_grant),
         "targets": [agency_input(target) for target in targets],
     }
 
@@ -58,6 +60,7 @@ def admit(
     bundle_digest: bytes,
     now: float,
     key: SigningKey,
+    case_grant: CaseGrantGiven | None,
 ) -> Admitted:
     """Encode and sign a decision for the requester and the targets."""
     overall_permit = decision.effect is Effect.PERMIT
@@ -93,6 +96,7 @@ def admit(
             audience=list(decision.enquiry.audience),
         ),
         decisions={responder: sha256(content) for responder, content in decisions},
+        case_grant=case_grant,
     )
     content = record.canonical()
     return Admitted(record, content, key.sign(domains.ADMISSION, content), decisions, permitted_responders)

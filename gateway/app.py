@@ -36,7 +36,9 @@ from federation.wire.v1 import (
     link_pb2_grpc,
     pseudonym_pb2_grpc,
     query_pb2_grpc,
+    team_pb2_grpc,
 )
+from gateway.admitting import Admitting
 from gateway.answers import Answers
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
@@ -44,14 +46,19 @@ from gateway.enrolment import EnrolmentDesk
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
 from gateway.keychain import GatewayKeychain, load_keychain
+from gateway.live import OPEN
 from gateway.queries import Queries
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
 from gateway.servicers.link import LinkServicer
 from gateway.servicers.pseudonym import PseudonymServicer
 from gateway.servicers.query import QueryServicer
+from gateway.servicers.team import TeamServicer
 from gateway.settings import GatewaySettings
 from gateway.store.exchange import recent_queries
+from gateway.teams.desk import TeamDesk
+from gateway.teams.register import TeamRegister
+from gateway.teams.withdrawal import Withdrawal
 from gateway.translation import Translator
 from gateway.trustee_client import GrpcTrustee
 from gateway.witnesses import Witnesses
@@ -90,6 +97,8 @@ class Gateway:
     answers: Answers
     evaluation: Evaluation
     desk: EnrolmentDesk
+    withdrawal: Withdrawal
+    teams: TeamDesk
     health: Health
     main: TransportServer
     enrolment: TransportServer
@@ -182,20 +191,20 @@ async def compose(base: Foundation) -> Gateway:
     translator = Translator(keys=base.keychain.holder_keys, trustee=base.trustee, executor=base.executor)
     queries = Queries(base.engine)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
-    links.offer(await queries.restore(clock()))
+    restored = await queries.restore(clock())
+    register = TeamRegister(base.engine)
+    await register.load()
+    withdrawal = _withdrawal(base, register, queries, links)
+    await withdrawal.sweep()  # whatever ran out while nobody was here is not offered to anybody
+    links.offer(task for task in restored if task.state in OPEN)
     gateway = Gateway(
         foundation=base,
         links=links,
         exchange=Exchange(
+            admitting=await _admitting(base, translator, register),
             queries=queries,
             journal=base.journal,
-            policy=base.policy,
-            translator=translator,
             links=links,
-            counters=Counters(clock=clock, seed=await recent_queries(base.engine, int(clock()) - DAY_S)),
-            directory=directory.current,
-            key=base.keychain.signing_key,
-            cipher=base.keychain.cipher,
             clock=clock,
         ),
         answers=Answers(
@@ -210,12 +219,54 @@ async def compose(base: Foundation) -> Gateway:
             translator=translator, journal=base.journal, queries=queries, directory=directory.current, clock=clock
         ),
         desk=_desk(base),
+        withdrawal=withdrawal,
+        teams=_team_desk(base, register, withdrawal),
         health=Health(_components(base)),
         main=_server(base, ServerRole.GATEWAY, base.settings.listen.port),
         enrolment=_server(base, ServerRole.ENROLMENT, base.settings.listen.enrolment_port),
     )
     _register(gateway)
     return gateway
+
+
+async def _admitting(base: Foundation, translator: Translator, register: TeamRegister) -> Admitting:
+    return Admitting(
+        journal=base.journal,
+        policy=base.policy,
+        translator=translator,
+        counters=Counters(clock=base.clock, seed=await recent_queries(base.engine, int(base.clock()) - DAY_S)),
+        teams=register,
+        directory=base.directory.current,
+        key=base.keychain.signing_key,
+        cipher=base.keychain.cipher,
+        clock=base.clock,
+    )
+
+
+def _withdrawal(base: Foundation, register: TeamRegister, queries: Queries, links: Links) -> Withdrawal:
+    return Withdrawal(
+        register=register,
+        queries=queries,
+        links=links,
+        policy=base.policy,
+        journal=base.journal,
+        directory=base.directory.current,
+        cipher=base.keychain.cipher,
+        clock=base.clock,
+    )
+
+
+def _team_desk(base: Foundation, register: TeamRegister, withdrawal: Withdrawal) -> TeamDesk:
+    return TeamDesk(
+        register=register,
+        withdrawal=withdrawal,
+        policy=base.policy,
+        journal=base.journal,
+        directory=base.directory.current,
+        key=base.keychain.signing_key,
+        cipher=base.keychain.cipher,
+        clock=base.clock,
+    )
 
 
 def _desk(base: Foundation) -> EnrolmentDesk:
@@ -263,6 +314,7 @@ def _register(gateway: Gateway) -> None:
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
     link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)
+    team_pb2_grpc.add_TeamServiceServicer_to_server(TeamServicer(gateway.teams), server)
     pseudonym_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymServicer(gateway.evaluation), server)
     directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryServicer(base.directory), server)
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server)
@@ -294,7 +346,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
     for name, work in {
         "certificate": lambda: _renew(base.settings, base.keychain, base.certificates, base.clock),
         "channel": base.channel.keep_current,
-        "expiry": lambda: _expire(gateway.exchange, base.settings.expiry_check_s),
+        "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "links": lambda: _tend(gateway.links),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
@@ -318,10 +370,11 @@ async def _renew(
             certificates.replace(_own(settings, keychain, clock))
 
 
-async def _expire(exchange: Exchange, every_s: int) -> None:
+async def _expire(gateway: Gateway, every_s: int) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await exchange.expire()
+        await gateway.exchange.expire()
+        await gateway.withdrawal.sweep()
 
 
 async def _tend(links: Links) -> None:

@@ -1,43 +1,29 @@
-"""One query from admission to receipt.
+"""One query from admission (`gateway.admitting`) to receipt.
 
-Order is the safety of this module: verify, decide, translate, *commit* (decision, tasks and ledger entry in one
-transaction), dispatch; verify an answer, *commit* it with its entry, relay it; *commit* the acknowledgement, delete.
+Order is the safety of this module: admit, which *commits*, then dispatch; *commit* the acknowledgement, then delete.
 A process killed between any two steps finds everything in the store; every step is idempotent on the query or task id.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final
-from uuid import uuid4
+from collections.abc import AsyncIterator, Callable, Sequence
 from weakref import WeakValueDictionary
 
 from federation import limits
-from federation.counters import Counters
-from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
-from federation.policy.decision import GatewayDecision
-from federation.policy.engine import EntryPoint
-from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.query import Part, QueryHeader, Ticket, VerifiedQuery, parse_query, verify_query
+from federation.query import QueryHeader, parse_query
 from federation.vocabulary import TargetState
 from federation.wire.v1 import ledger_pb2
 from federation.wire.v1 import query_pb2 as wire
-from gateway.admission import Admitted, admit, gateway_input
+from gateway.admitting import Admitting
 from gateway.dispatch import Links
+from gateway.ending import end_query
 from gateway.live import OPEN, LiveQuery, LiveTask, target_event
 from gateway.proofs import inclusion_proof
 from gateway.queries import Queries
 from gateway.store import exchange as store
-from gateway.translation import Translator
-from keys.digest import sha256
-from keys.record_cipher import RecordCipher
-from keys.signing import SigningKey
-
-POLICY_DEADLINE_S: Final = 2.0
-"""A decision takes about a millisecond; one that takes seconds is a fault and denies."""
 
 
 class Exchange:
@@ -46,26 +32,16 @@ class Exchange:
     def __init__(
         self,
         *,
+        admitting: Admitting,
         queries: Queries,
         journal: Journal,
-        policy: PolicyPoint,
-        translator: Translator,
         links: Links,
-        counters: Counters,
-        directory: Callable[[], TrustedDirectory],
-        key: SigningKey,
-        cipher: RecordCipher,
         clock: Callable[[], float],
     ) -> None:
+        self._admitting = admitting
         self._queries = queries
         self._journal = journal
-        self._policy = policy
-        self._translator = translator
         self._links = links
-        self._counters = counters
-        self._directory = directory
-        self._key = key
-        self._cipher = cipher
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -78,7 +54,8 @@ class Exchange:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `QUERY_CONFLICT`, `TARGET_UNKNOWN`,
-                `EPOCH_UNKNOWN`, `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee refused.
+                `EPOCH_UNKNOWN`, `CASE_GRANT_UNKNOWN`, `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee
+                refused.
         """
         header = parse_query(request.header)
         if header.requester != requester:
@@ -96,7 +73,10 @@ class Exchange:
         async with self._alone_with(query_id):
             query = await self._queries.find(query_id)
             if query is None:
-                return await self._admit(header, request, correlation_id), True
+                admitted = await self._admitting.admit(header, request, correlation_id)
+                self._queries.add(admitted)
+                self._links.offer(admitted.tasks.values())
+                return admitted, True
             if query.header_bytes != request.header:
                 raise WardgateError(ErrorCode.QUERY_CONFLICT, query_id)
             return query, False
@@ -110,115 +90,6 @@ class Exchange:
         query = await self._queries.own(requester, query_id)
         async for event in self._follow(query, until=query.header.expires_at):
             yield event
-
-    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
-        now = self._clock()
-        directory = self._directory()
-        agency = directory.agency(header.requester)
-        query = self._verify(request, agency, now)
-        evaluated, targets = await self._decide(query, agency, directory, now)
-        _check_epochs(Ticket.parse(request.ticket), agency, targets)
-        admitted = admit(
-            query,
-            evaluated.decision,
-            decision_id=evaluated.record.id,
-            bundle_digest=bytes.fromhex(evaluated.record.bundle.digest),
-            now=now,
-            key=self._key,
-        )
-        points = await self._translator.translate(
-            ticket=request.ticket,
-            signature=request.ticket_signature,
-            requester=header.requester,
-            epoch=agency.epoch,
-            targets={responder: targets[responder].epoch for responder in admitted.permitted},
-        )
-        live = _live_query(query, request.signature, admitted, points)
-        await self._record_admission(live, request, evaluated, correlation_id=correlation_id, now=now)
-        self._counters.add(header.requester, header.user_ref, broke_glass=bool(header.break_glass))
-        self._queries.add(live)
-        self._links.offer(live.tasks.values())
-        return live
-
-    def _verify(self, request: wire.AskRequest, agency: Agency, now: float) -> VerifiedQuery:
-        if len(request.audit_envelope) > limits.MAX_AUDIT_ENVELOPE_BYTES:
-            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "audit envelope")
-        if len(request.parts) > limits.MAX_TARGETS:
-            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "parts")
-        query = verify_query(
-            request.header,
-            request.signature,
-            parts=[Part(part.responder, part.blinded, part.sealed) for part in request.parts],
-            ticket=request.ticket,
-            audit_envelope=request.audit_envelope,
-            key=agency.verify_key,
-            now=now,
-        )
-        if query.header.requester_key_version != agency.keys.version:
-            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "signed with a key of another version")
-        if query.header.directory_version > self._directory().version:
-            # Every responder would wait for a directory that does not exist, and hold a place for this query.
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"no version {query.header.directory_version} yet")
-        return query
-
-    async def _decide(
-        self, query: VerifiedQuery, agency: Agency, directory: TrustedDirectory, now: float
-    ) -> tuple[Evaluated[GatewayDecision], dict[str, Agency]]:
-        targets: dict[str, Agency] = {}
-        for responder in query.header.targets:
-            found = directory.agencies.get(responder)
-            if found is None or responder == query.header.requester:
-                raise WardgateError(ErrorCode.TARGET_UNKNOWN, responder)
-            targets[responder] = found
-        document = gateway_input(
-            query,
-            requester=agency.descriptor,
-            targets=[target.descriptor for target in targets.values()],
-            counters=self._counters.view(query.header.requester, query.header.user_ref),
-            now=now,
-        )
-        evaluated = await self._policy.decide(
-            EntryPoint.GATEWAY, document, POLICY_DEADLINE_S, parent_id=query.header.decision_id
-        )
-        return evaluated, targets
-
-    async def _record_admission(
-        self,
-        live: LiveQuery,
-        request: wire.AskRequest,
-        evaluated: Evaluated[GatewayDecision],
-        correlation_id: str,
-        now: float,
-    ) -> None:
-        entry = Entry(
-            kind=EntryKind.QUERY_ADMITTED if live.tasks else EntryKind.QUERY_REFUSED,
-            at=int(now),
-            actor=live.header.requester,
-            correlation_id=correlation_id,
-            query_id=live.query_id,
-            body={
-                "query_sha256": live.digest.hex(),
-                "user_ref": live.header.user_ref,
-                "role": live.header.role,
-                "purpose": live.header.purpose,
-                "admission_sha256": sha256(live.admission).hex(),
-                "audit_sha256": live.header.audit_sha256.hex(),
-                "permitted": sorted(live.tasks),
-                "decision": evaluated.record.body(),
-            },
-        )
-        submission = store.Submission(
-            ticket=request.ticket,
-            ticket_signature=request.ticket_signature,
-            audit_envelope=request.audit_envelope,
-            decision_id=evaluated.record.id,
-            decision_input=self._cipher.encrypt(
-                evaluated.input_json, associated=b"decision/" + evaluated.record.id.encode()
-            ),
-            admitted_at=int(now),
-        )
-        recorded = await self._journal.record([entry], store.query_inserted(live, submission))
-        live.entry_index = recorded.indexes[0]
 
     # -- following ------------------------------------------------------------------------------------------------
 
@@ -297,7 +168,7 @@ class Exchange:
             cancelled = [(task.task_id, TargetState.CANCELLED) for task in query.open_tasks()]
             writes = [*store.states_set(cancelled), *store.query_closed(query.query_id, int(self._clock()))]
             await self._journal.record([self._close_entry(query, len(tasks))], writes)
-            self._end(query)
+            end_query(query, links=self._links, queries=self._queries)
         elif tasks:
             await self._journal.record([], store.answers_deleted([task.task_id for task in tasks]))
             for task in tasks:
@@ -352,12 +223,6 @@ class Exchange:
             self._links.cancel(task.responder, task.task_id)
             task.query.publish(self._target_event(task))
 
-    def _end(self, query: LiveQuery) -> None:
-        for task in query.open_tasks():
-            self._settle(task, TargetState.CANCELLED)
-        query.closed = True
-        self._queries.drop(query.query_id)
-
     async def _receipt(self, query: LiveQuery, known_size: int) -> ledger_pb2.InclusionProof:
         if query.entry_index < 0:  # read back from the store
             kind = EntryKind.QUERY_ADMITTED if query.tasks else EntryKind.QUERY_REFUSED
@@ -396,38 +261,3 @@ class Exchange:
             query.closed = True
             self._queries.drop(query.query_id)
             return True
-
-
-def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:
-    """Both holders must multiply for the same epochs: if they did not, a child would silently not be found."""
-    if ticket.epoch != requester.epoch:
-        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{ticket.requester} epoch {ticket.epoch}")
-    for point in ticket.points:
-        if point.epoch != targets[point.responder].epoch:
-            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{point.responder} epoch {point.epoch}")
-
-
-def _live_query(
-    query: VerifiedQuery, signature: bytes, admitted: Admitted, points: Mapping[str, tuple[bytes, bytes]]
-) -> LiveQuery:
-    live = LiveQuery(
-        header=query.header,
-        header_bytes=query.header_bytes,
-        signature=signature,
-        digest=query.digest,
-        admission=admitted.content,
-        admission_signature=admitted.signature,
-        decisions=admitted.decisions,
-    )
-    decisions = dict(admitted.decisions)
-    for responder, (halfway, whole) in points.items():
-        live.tasks[responder] = LiveTask(
-            task_id=str(uuid4()),
-            query=live,
-            part=query.parts[responder],
-            trustee_element=halfway,
-            translated=whole,
-            decision=decisions[responder],
-            state=TargetState.WAITING,
-        )
-    return live

@@ -81,6 +81,10 @@ class LiveQuery:
         """Tasks from which an answer can still come; none once the query is closed or expired."""
         return [] if self.closed else [task for task in self.tasks.values() if task.state in OPEN]
 
+    def held_tasks(self) -> list[LiveTask]:
+        """Tasks whose answer the requester has not acknowledged."""
+        return [task for task in self.tasks.values() if task.state is TargetState.ANSWERED and not task.acknowledged]
+
     def publish(self, event: wire.QueryEvent) -> None:
         """Hand an event to every watcher."""
         for watcher in self.watchers:

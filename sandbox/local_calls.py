@@ -7,6 +7,7 @@ from typing import Any, Final
 from agency_node import keychain as node_keys
 from agency_node.asking.question import QuestionDocument
 from agency_node.settings import NodeSettings
+from agency_node.teams.leading import TeamWish
 from federation.canonical import JsonObject
 from federation.transport.certificates import HeldCertificates
 from federation.transport.channel import RotatingChannel
@@ -60,6 +61,18 @@ class NodeCaller:
         async with call_errors(self._party):
             response: Any = await self._stub.ListAlerts(local_pb2.ListAlertsRequest(user=user))
         return list(json.loads(response.alerts)["alerts"])
+
+    async def order_team(self, wish: TeamWish) -> JsonObject:
+        """Open, change or close a team or a case grant."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.OrderTeam(local_pb2.OrderTeamRequest(wish=wish.canonical()))
+        return dict(json.loads(response.outcome))
+
+    async def user_ref(self, user: str) -> str:
+        """How other agencies name one of this agency's people."""
+        async with call_errors(self._party):
+            response: Any = await self._stub.GetUserRef(local_pb2.GetUserRefRequest(user=user))
+        return str(response.user_ref)
 
     async def index(self) -> JsonObject:
         """Have the sources read now; the report of the run."""

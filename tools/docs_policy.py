@@ -20,6 +20,7 @@ def policy_pages(root: Path) -> dict[str, str]:
         "reasons": ("Reasons", docs_reasons.overview),
         "obligations": ("Obligations", _obligations),
         "law": ("Provisions and when they are in force", _law),
+        "teams": ("Teams and case grants", _teams),
         "words": ("Roles, attestations and other words", _words),
         "rules": ("Rules and their legal basis", _rules),
     }
@@ -74,6 +75,40 @@ def _law(docs: PolicyDocs) -> Iterator[str]:
         ]
         yield f"## {group.capitalize()}"
         yield table(("Code", "What", "Areas", "From", "Source", "Verified"), rows)
+
+
+def _teams(docs: PolicyDocs) -> Iterator[str]:
+    yield NOT_ADVICE
+    yield (
+        "Who opens and changes a multi-agency child protection team, which professions its current members must "
+        "cover before anybody asks under its case grants, and how long a grant may last. A grant opens nothing by "
+        "itself: each member sees what purpose and role give. 9999-12-31 stands for a rule that is not in force."
+    )
+    for entry in docs.data["team_rules"].values():
+        yield f"## {entry['title']}"
+        yield f"{entry['statute']}."
+        rows = [
+            (
+                ", ".join(row["areas"]),
+                row["effective_from"],
+                codes(row["professions"]),
+                "; ".join(f"{codes(lead['roles'])} at {codes(lead['agency_kinds'])}" for lead in row["leads"]),
+                f"{row['max_grant_s'] // 86_400} days",
+                row["source"],
+                verified(row),
+            )
+            for row in entry["rows"]
+        ]
+        yield table(("Areas", "From", "Professions", "Led by", "Longest grant", "Source", "Verified"), rows)
+    yield "## Professions"
+    professions = [
+        (f"`{code}`", row["title"], codes(row["agency_kinds"])) for code, row in docs.data["professions"].items()
+    ]
+    yield table(("Profession", "Who", "Nominated by agencies of kind"), professions)
+    bound = [f"`{code}` ({row['title']})" for code, row in docs.data["roles"].items() if row["under_grant"]]
+    kinds = [f"`{code}` ({row['title']})" for code, row in docs.data["agency_kinds"].items() if row["under_grant"]]
+    yield "## Who asks under a case grant alone"
+    yield f"Roles: {', '.join(bound)}. Agencies of kind: {', '.join(kinds)}."
 
 
 def _words(docs: PolicyDocs) -> Iterator[str]:

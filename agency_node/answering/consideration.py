@@ -21,6 +21,7 @@ from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Enquiry, Existence
 from federation.policy_input import agency_input, policy_time, query_input, requester_input
+from federation.team import case_grant_input
 from federation.vocabulary import EnquiryOutcome
 
 POLICY_DEADLINE_S: Final = 2.0
@@ -128,6 +129,7 @@ def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstan
         "query": query_input(header),
         "requester": requester_input(task.requester.descriptor, user_ref=header.user_ref, role=header.role),
         "counters": by.counters.as_input(),
+        "case_grant": case_grant_input(task.admission.case_grant),
         "responder": agency_input(by.responder),
         "gateway": {
             "categories": [{"name": item.name, "tier": item.tier.value} for item in task.permitted.categories],

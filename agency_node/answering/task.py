@@ -118,6 +118,9 @@ def _check_permission(header: QueryHeader, admission: AdmissionRecord, permitted
         raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "admission of another query")
     if admission.effect != "permit" or permitted.effect != "permit" or not permitted.categories:
         raise WardgateError(ErrorCode.NOT_AUTHORISED, "the gateway did not permit this target")
+    named = admission.case_grant.id if admission.case_grant is not None else ""
+    if named != header.case_grant:
+        raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "admission under another case grant")
     asked = {item.name: item.tier for item in header.categories}
     for item in permitted.categories:
         # Tiers are ordered by their names; "" is below all of them.

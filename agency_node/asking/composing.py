@@ -115,6 +115,7 @@ def compose(
         reply_key=reply_key.public,
         directory_version=directory.version,
         decision_id=decision_id,
+        case_grant=question.case_grant,
         audit_sha256=sha256(envelope),
         targets={responder: part_digest(part) for responder, part in parts.items()},
     )

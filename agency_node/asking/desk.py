@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.answering.duties import alerts
 from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.own_policy import CaseGrants, requester_input
 from agency_node.asking.picture import QueryView, TargetView, build_picture
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.asking.question import CheckedQuestion, QuestionDocument, Times, check_question
@@ -20,7 +21,7 @@ from agency_node.inbox.alerts import new_alerts
 from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
 from agency_node.store.tasks import alerts_opened
-from agency_node.users import User, UsersFile, date_in_england
+from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
 from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
 from federation.answer import Answer
@@ -35,7 +36,7 @@ from federation.policy.decision import RequesterDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Obligation, Reason
-from federation.policy_input import ON_REQUEST, agency_input, date_parts, policy_time
+from federation.policy_input import date_in_england
 from federation.query import Approval, QueryHeader, parse_query
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
@@ -70,6 +71,7 @@ class Asking:
         directory: Callable[[], TrustedDirectory],
         refresh_directory: Callable[[], Awaitable[None]],
         policy: PolicyPoint,
+        case_grants: CaseGrants,
         pseudonyms: PseudonymSource,
         pursuits: Pursuits,
         engine: AsyncEngine,
@@ -85,6 +87,7 @@ class Asking:
         self._directory = directory
         self._refresh_directory = refresh_directory
         self._policy = policy
+        self._case_grants = case_grants
         self._pseudonyms = pseudonyms
         self._pursuits = pursuits
         self._engine = engine
@@ -100,8 +103,8 @@ class Asking:
 
         Raises:
             WardgateError: `USER_UNKNOWN`, `NHS_NUMBER_INVALID`, `PURPOSE_UNKNOWN`, `CATEGORY_UNKNOWN`, `TIER_UNKNOWN`,
-                `PERIOD_INVALID`, `LEDGER_UNAVAILABLE`, `AGENCY_UNKNOWN` (this node is not enrolled), or what the
-                gateway or trustee refused.
+                `PERIOD_INVALID`, `CASE_GRANT_UNKNOWN`, `LEDGER_UNAVAILABLE`, `AGENCY_UNKNOWN` (this node is not
+                enrolled), or what the gateway or trustee refused.
         """
         try:
             return await self._put(document)
@@ -165,30 +168,20 @@ class Asking:
     async def _decide(
         self, question: CheckedQuestion, user: User, own: Agency, query_id: str
     ) -> Evaluated[RequesterDecision]:
-        now = int(self._clock())
         ref = self._vault.user_ref(user.id)
-        document = {
-            "time": policy_time(now),
-            "query": {
-                "id": query_id,
-                "purpose": question.purpose,
-                "direction": ON_REQUEST,
-                "urgency": question.urgency.value,
-                "area": question.area,
-                "categories": [{"name": item.name, "tier": item.tier.value} for item in question.categories],
-                "period": {"from": date_parts(question.period.start), "to": date_parts(question.period.end)},
-                "attestations": list(question.attestations),
-                "approvals": [item.model_dump(mode="json") for item in question.approvals],
-                "family_informed": question.family_informed.value,
-                "break_glass": question.break_glass,
-                "issued_at": now,
-                "expires_at": now + self._times[question.urgency].expiry_s,
-                "identifier_state": question.identifier_state.value,
-            },
-            "requester": {"agency": agency_input(own.descriptor), "user": {"ref": ref, "role": user.role}},
-            "user": user.policy_input(ref),
-            "counters": self._counters.view(self._agency, ref).as_input(),
-        }
+        case_grant = await self._case_grants(question.case_grant, ref) if question.case_grant else None
+        now = int(self._clock())
+        document = requester_input(
+            question,
+            query_id=query_id,
+            agency=own.descriptor,
+            user=user,
+            ref=ref,
+            counters=self._counters.view(self._agency, ref),
+            case_grant=case_grant,
+            now=now,
+            expires_at=now + self._times[question.urgency].expiry_s,
+        )
         # Counted before policy is waited for: questions put side by side must see one another.
         self._counters.add(self._agency, ref, broke_glass=bool(question.break_glass))
         return await self._policy.decide(EntryPoint.REQUESTER, document, POLICY_DEADLINE_S)

@@ -7,12 +7,12 @@ policy alone to say.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from federation import limits
-from federation.document import Code, Document
+from federation.document import Code, Document, Uuid
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.catalogue import Catalogue
 from federation.query import Approval, CategoryAsked, Period
@@ -64,6 +64,7 @@ class QuestionDocument(Document):
     urgency: Urgency | None = None
     break_glass: Annotated[str, Field(max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
     area: Annotated[str, Field(max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    case_grant: Uuid | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class CheckedQuestion:
     urgency: Urgency
     break_glass: str
     area: str
+    case_grant: str = ""
 
 
 def check_question(
@@ -127,6 +129,7 @@ def check_question(
         urgency=urgency,
         break_glass=document.break_glass,
         area=document.area or home_area,
+        case_grant=document.case_grant,
     )
 
 

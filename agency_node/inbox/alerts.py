@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from agency_node.answering.duties import AlertDue
 from agency_node.answering.responder import Responder
 from agency_node.store import tasks as store
-from agency_node.users import User, Users, date_in_england
+from agency_node.users import User, Users
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
+from federation.policy_input import date_in_england
 from federation.store import reading, store_errors
 
 

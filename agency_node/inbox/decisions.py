@@ -18,12 +18,13 @@ from agency_node.inbox.referral import ReferralContent
 from agency_node.store import referrals as store
 from agency_node.store.referrals import HumanVerdict, NewReview, StoredReferral
 from agency_node.store.tables import ReferralState
-from agency_node.users import User, Users, date_in_england
+from agency_node.users import User, Users
 from agency_node.vault import Kind
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.limits import MAX_JUSTIFICATION_CHARS
+from federation.policy_input import date_in_england
 from federation.store import reading, store_errors
 from keys.digest import salted_commitment
 

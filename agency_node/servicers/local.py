@@ -8,6 +8,7 @@ import grpc
 from agency_node.asking.desk import Asking
 from agency_node.asking.question import QuestionDocument
 from agency_node.inbox.alerts import Alerts
+from agency_node.teams.leading import Leading, TeamWish
 from federation.canonical import JsonObject, to_canonical
 from federation.finishing import to_the_end
 from federation.wire.v1 import local_pb2 as wire
@@ -35,12 +36,14 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self,
         *,
         asking: Asking,
+        leading: Leading,
         inbox: Inbox,
         alerts: Alerts,
         index: Callable[[], AsyncIterator[JsonObject]],
         status: Callable[[], Awaitable[JsonObject]],
     ) -> None:
         self._asking = asking
+        self._leading = leading
         self._inbox = inbox
         self._alerts = alerts
         self._index = index
@@ -86,3 +89,16 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
         """Each component by name with its health."""
         return wire.GetStatusResponse(status=to_canonical(await self._status()))
+
+    async def OrderTeam(self, request: wire.OrderTeamRequest, context: Context) -> wire.OrderTeamResponse:
+        """Open, change or close a team or a case grant."""
+        outcome = await to_the_end(self._leading.order(TeamWish.parse(request.wish)))
+        return wire.OrderTeamResponse(outcome=to_canonical(outcome))
+
+    async def ShowTeam(self, request: wire.ShowTeamRequest, context: Context) -> wire.ShowTeamResponse:
+        """A team as it stands."""
+        return wire.ShowTeamResponse(team=to_canonical(await self._leading.show(request.user, request.team_id)))
+
+    async def GetUserRef(self, request: wire.GetUserRefRequest, context: Context) -> wire.GetUserRefResponse:
+        """How other agencies name one of this agency's people."""
+        return wire.GetUserRefResponse(user_ref=self._leading.user_ref(request.user))

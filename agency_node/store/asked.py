@@ -81,11 +81,16 @@ class TargetAdmitted:
     settled: bool
 
 
+def decision_kept(decision_input: Row) -> Write:
+    """The encrypted input of a decision, for replay."""
+    return Write.one(_INSERT_DECISION, decision_input)
+
+
 def asked(query: Row, targets: Sequence[Row], decision_input: Row) -> list[Write]:
     """A new query with its targets and the encrypted input of the decision behind it."""
     return [
         Write.one(_INSERT_QUERY, query),
-        Write.one(_INSERT_DECISION, decision_input),
+        decision_kept(decision_input),
         *([Write(_INSERT_TARGET, targets)] if targets else []),
     ]
 

@@ -57,6 +57,9 @@ class EntryKind(StrEnum):
     OBLIGATION_OPENED = "obligation_opened"
     OBLIGATION_MET = "obligation_met"
     USERS_CHANGED = "users_changed"
+    TEAM_ORDERED = "team_ordered"
+    TEAM_CHANGED = "team_changed"
+    TEAM_ORDER_REFUSED = "team_order_refused"
     # identifiers and keys
     BATCH_EVALUATED = "batch_evaluated"
     BATCH_REFUSED = "batch_refused"

@@ -133,11 +133,17 @@ class AuditDecision(Decision):
     parts: tuple[Code, ...]
 
 
+@dataclass(frozen=True, slots=True, config=STRICT)
+class TeamDecision(Decision):
+    """Whether a lead may do this to a team or a case grant."""
+
+
 _ADAPTERS: Final[Mapping[EntryPoint, TypeAdapter[Decision]]] = {
     EntryPoint.REQUESTER: TypeAdapter(RequesterDecision),
     EntryPoint.GATEWAY: TypeAdapter(GatewayDecision),
     EntryPoint.NODE: TypeAdapter(NodeDecision),
     EntryPoint.AUDIT: TypeAdapter(AuditDecision),
+    EntryPoint.TEAM: TypeAdapter(TeamDecision),
 }
 
 
@@ -149,6 +155,8 @@ def denial(failure: Failure, asked: Asked) -> Decision:
             return RequesterDecision(Effect.DENY, reasons, (), 0, (), NOBODY)
         case EntryPoint.AUDIT:
             return AuditDecision(Effect.DENY, reasons, (), 0, parts=())
+        case EntryPoint.TEAM:
+            return TeamDecision(Effect.DENY, reasons, (), 0)
         case EntryPoint.GATEWAY:
             return GatewayDecision(Effect.DENY, reasons, (), 0, (), NOBODY, targets=_denied_targets(asked, reasons))
         case EntryPoint.NODE:

@@ -19,6 +19,7 @@ class EntryPoint(StrEnum):
     GATEWAY = "wardgate/gateway/decision"
     NODE = "wardgate/node/decision"
     AUDIT = "wardgate/audit/decision"
+    TEAM = "wardgate/team/decision"
 
 
 class Failure(StrEnum):

@@ -23,6 +23,7 @@ from federation.policy.decision import (
     NodeDecision,
     QueryDecision,
     RequesterDecision,
+    TeamDecision,
 )
 from federation.policy.engine import Activation, EntryPoint, Failure, Health, PolicyEngine, RawDecision
 from federation.policy.record import DecisionRecord, Occasion
@@ -163,6 +164,15 @@ class PolicyPoint:
         parent_id: str = "",
         trace_id: str = "",
     ) -> Evaluated[AuditDecision]: ...
+    @overload
+    async def decide(
+        self,
+        entry_point: Literal[EntryPoint.TEAM],
+        document: JsonObject,
+        deadline_s: float,
+        parent_id: str = "",
+        trace_id: str = "",
+    ) -> Evaluated[TeamDecision]: ...
     @overload
     async def decide(
         self, entry_point: EntryPoint, document: JsonObject, deadline_s: float, parent_id: str = "", trace_id: str = ""

@@ -16,6 +16,7 @@ SCHEMAS: Final[Mapping[EntryPoint, str]] = {
     EntryPoint.GATEWAY: "schemas/gateway.json",
     EntryPoint.NODE: "schemas/node.json",
     EntryPoint.AUDIT: "schemas/audit.json",
+    EntryPoint.TEAM: "schemas/team.json",
 }
 
 

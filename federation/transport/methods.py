@@ -34,6 +34,7 @@ _Rows = Mapping[tuple[str, Callers], tuple[str, ...]]
 _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.QueryService", _NODE): ("Ask", "Resume", "Acknowledge", "Cancel"),
     (f"{WIRE}.LinkService", _NODE): ("Attach", "Claim", "Submit"),
+    (f"{WIRE}.TeamService", _NODE): ("Order", "Show"),
     (f"{WIRE}.PseudonymService", _NODE): ("Evaluate", "ProveTranslation"),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList"),
@@ -68,6 +69,9 @@ _AT_NODE: Final[_Rows] = {
         "SeeAlert",
         "Index",
         "GetStatus",
+        "OrderTeam",
+        "ShowTeam",
+        "GetUserRef",
     ),
 }
 _EVERYWHERE: Final[_Rows] = {("grpc.health.v1.Health", _EVERY_PARTY): ("Check", "List", "Watch")}

@@ -32,6 +32,11 @@ _SET_ANSWERED = (
     .where(TASK.c.task_id == bindparam("b_task_id"), _IS_OPEN)
     .values(state=TargetState.ANSWERED.value, answer_digest=bindparam("b_digest"))
 )
+_SET_WITHDRAWN = (
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TargetState.ANSWERED.value)
+    .values(state=TargetState.CANCELLED.value)
+)
 _CLOSE = update(QUERY).where(QUERY.c.query_id == bindparam("b_query_id")).values(closed_at=bindparam("b_now"))
 _DELETE_ANSWER = delete(ANSWER).where(ANSWER.c.task_id == bindparam("b_task_id"))
 _FORGET_ANSWERS = delete(ANSWER).where(ANSWER.c.query_id == bindparam("b_query_id"))
@@ -61,18 +66,18 @@ class Submission:
     admitted_at: int
 
 
+def decision_kept(decision_id: str, ciphertext: bytes, now: int) -> Write:
+    """The encrypted input of a decision, for replay."""
+    return Write.one(_INSERT_DECISION, {"decision_id": decision_id, "ciphertext": ciphertext, "decided_at": now})
+
+
 def query_inserted(query: LiveQuery, submission: Submission) -> list[Write]:
     """A new query with its tasks and the encrypted input of its decision."""
-    decision = {
-        "decision_id": submission.decision_id,
-        "ciphertext": submission.decision_input,
-        "decided_at": submission.admitted_at,
-    }
     tasks = [_task_row(task) for task in query.tasks.values()]
     return [
         Write.one(_INSERT_QUERY, _query_row(query, submission)),
         *([Write(_INSERT_TASK, tasks)] if tasks else []),
-        Write.one(_INSERT_DECISION, decision),
+        decision_kept(submission.decision_id, submission.decision_input, submission.admitted_at),
     ]
 
 
@@ -148,6 +153,12 @@ def query_closed(query_id: str, now: int) -> list[Write]:
         Write.one(_CLOSE, {**key, "b_now": now}),
         *(Write.one(statement, key) for statement in (_FORGET_ANSWERS, _FORGET_TASKS, _FORGET_QUERY)),
     ]
+
+
+def answers_withdrawn(task_ids: Sequence[str]) -> list[Write]:
+    """Answered tasks whose answers their requester is not to have any more; `query_closed` deletes those."""
+    rows = [{"b_task_id": task_id} for task_id in task_ids]
+    return [Write(_SET_WITHDRAWN, rows)] if rows else []
 
 
 async def load_query(engine: AsyncEngine, query_id: str) -> LiveQuery | None:

@@ -120,6 +120,35 @@ class AnswerRow(GatewayTable, table=True):
     answer: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class TeamRow(GatewayTable, table=True):
+    """A team as it stands: a signed `TeamDocument`."""
+
+    team_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
+
+
+class CaseGrantRow(GatewayTable, table=True):
+    """A case grant as it stands: a signed `CaseGrantDocument`. Nothing says which child it is about."""
+
+    grant_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    team_id: str = Field(sa_column=Column(String(36), Fk("team.team_id"), nullable=False, index=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
+
+
+class TeamOrderRow(GatewayTable, table=True):
+    """Every order that was carried out, as its lead's agency signed it: who changed which team, and how."""
+
+    order_sha256: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    team_id: str = Field(sa_column=Column(String(36), Fk("team.team_id"), nullable=False, index=True))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
+    carried_out_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
 class EvaluationCount(GatewayTable, table=True):
     """Evaluations and translations per agency and hour, to reconcile with the trustee's."""
 

@@ -522,7 +522,7 @@ async def test_counters_survive_a_restart(tmp_path: Path, policy: PolicyPoint) -
         await before.put(composed)
     async with a_world(url, policy, secrets=secrets, clock=clock) as after:
         ref = composed.header.user_ref
-        assert after.exchange._counters.view(CSC, ref).user_queries_day == 1
+        assert after.counters.view(CSC, ref).user_queries_day == 1
 
 
 async def test_a_forged_answer_does_not_keep_the_true_one_out(world: World) -> None:

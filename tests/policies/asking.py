@@ -102,6 +102,20 @@ def responder_class(purpose: str) -> str:
     return next(iter(REFERENCE["purposes"][purpose]["responder_classes"]), "S11_1")
 
 
+def case_grant(kind: str, role: str) -> Json:
+    """A case grant that holds, for whoever asks under one alone; none for everybody else."""
+    if not (REFERENCE["roles"][role]["under_grant"] or REFERENCE["agency_kinds"][kind]["under_grant"]):
+        return None
+    return {
+        "id": "5d2c1b7e-0000-4000-8000-000000000001",
+        "area": "testshire",
+        "professions": sorted(REFERENCE["professions"]),
+        "member": True,
+        "closed": False,
+        "expires_at": NOW + 3600,
+    }
+
+
 def question(purpose: str, invocation: tuple[str, str, str] | None = None, *, most: int = 64) -> Json:
     """What every entry point about a query reads; by the first who may invoke it unless another is given."""
     kind, legal_class, role = invocation or next(invocations(purpose))
@@ -110,6 +124,7 @@ def question(purpose: str, invocation: tuple[str, str, str] | None = None, *, mo
         "query": query(purpose, role, most=most),
         "requester": {"agency": agency("asker", kind, legal_class), "user": {"ref": USER, "role": role}},
         "counters": {"user_queries_day": 3, "agency_queries_hour": 20, "break_glass_day": 0},
+        "case_grant": case_grant(kind, role),
     }
 
 

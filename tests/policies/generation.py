@@ -18,8 +18,11 @@ UNKNOWN_FLAG = "UNHEARD_OF"
 CROWD = 40
 """Parts of a large input: enough for whatever grows, and quick."""
 
-SHARES = (EntryPoint.NODE,) * 5 + (EntryPoint.GATEWAY,) * 3 + (EntryPoint.REQUESTER, EntryPoint.AUDIT)
+SHARES = (EntryPoint.NODE,) * 5 + (EntryPoint.GATEWAY,) * 3 + (EntryPoint.REQUESTER, EntryPoint.AUDIT, EntryPoint.TEAM)
 """How often each entry point is asked: the more, the more there is to decide."""
+
+UNQUESTIONED = frozenset({EntryPoint.AUDIT, EntryPoint.TEAM})
+"""Entry points that are not about a query: their inputs begin as golden ones."""
 
 Stroke = Callable[[Json, Random], None]
 
@@ -64,7 +67,7 @@ class Generator:
 
     def _start(self, entry: EntryPoint) -> Json:
         of_entry = [name for name, item in GOLDEN.items() if item["entry_point"] == entry.value]
-        if entry is EntryPoint.AUDIT or self._rng.random() < 0.1:
+        if entry in UNQUESTIONED or self._rng.random() < 0.1:
             return golden_input(self._rng.choice(of_entry))
         days = [*turning_days(), TODAY, TODAY, TODAY, TODAY]
         setting = Setting(self._rng.choice(days), self._rng.choice([AREA, AREA, AREA, "neighbourshire"]))
@@ -83,7 +86,7 @@ def _with_another_value(document: Json, entry: EntryPoint, rng: Random) -> Json:
 
 def _strokes(entry: EntryPoint) -> Sequence[Stroke]:
     common: tuple[Stroke, ...] = (_another_day,)
-    if entry is EntryPoint.AUDIT:
+    if entry in UNQUESTIONED:
         return common
     asked: tuple[Stroke, ...] = (*common, _everything_asked, _more_stated, _break_glass)
     if entry is EntryPoint.GATEWAY:

@@ -64,7 +64,7 @@ def question(entry: EntryPoint, purpose: str, rng: Random, setting: Setting | No
     row = REFERENCE["purposes"][purpose]
     document = _base(entry, purpose)
     _at(document, setting)
-    invoker = rng.choice([item for item in row["invokers"] if item["roles"]])
+    invoker = rng.choice([item for item in row["invokers"] if _pairs(item)])
     _ask(document, purpose, row, rng)
     _by(document, row, invoker, rng, setting)
     if entry is EntryPoint.REQUESTER:
@@ -116,13 +116,25 @@ def _causes(category: str) -> list[str]:
 
 
 def _by(document: Json, row: Json, invoker: Json, rng: Random, setting: Setting) -> None:
-    roles = {role: REFERENCE["roles"][role]["agency_kinds"] for role in invoker["roles"]}
-    kinds = [kind for kind in REFERENCE["agency_kinds"] if {kind, "*"} & set(invoker["agency_kinds"])]
-    kind, role = rng.choice([(kind, role) for kind in kinds for role in roles if {kind, "*"} & set(roles[role])])
+    kind, role = rng.choice(_pairs(invoker))
     agreements = _agreements(row["agreements_any"], setting)
     agency = agency_of("the-requester", kind, rng.choice(invoker["legal_classes"]), agreements, setting)
     document["requester"]["agency"] |= agency
     document["requester"]["user"]["role"] = role
+    document["case_grant"] = None
+
+
+def _pairs(invoker: Json) -> list[tuple[str, str]]:
+    """Kinds and roles that may ask without a case grant: law for teams has days and areas of its own."""
+    kinds = [kind for kind in REFERENCE["agency_kinds"] if {kind, "*"} & set(invoker["agency_kinds"])]
+    return [
+        (kind, role)
+        for kind in kinds
+        for role in invoker["roles"]
+        if {kind, "*"} & set(REFERENCE["roles"][role]["agency_kinds"])
+        and not REFERENCE["roles"][role]["under_grant"]
+        and not REFERENCE["agency_kinds"][kind]["under_grant"]
+    ]
 
 
 def agency_of(name: str, kind: str, legal_class: str, agreements: list[str], setting: Setting) -> Json:

@@ -135,7 +135,7 @@ def test_entry_points_are_marked() -> None:
     marked = {
         item["location"]["file"].split("/")[-2] for item in annotations() if item["annotations"].get("entrypoint")
     }
-    assert marked == {"requester", "gateway", "node", "audit"}
+    assert marked == {"requester", "gateway", "node", "audit", "team"}
 
 
 def negated(tree: Json) -> Iterator[Json]:

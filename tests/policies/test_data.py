@@ -7,7 +7,13 @@ from itertools import pairwise
 import pytest
 from jsonschema import Draft202012Validator
 
-from federation.limits import MAX_ATTESTATIONS, MAX_CATEGORIES, MAX_RECORDS_PER_DECISION, MAX_TARGETS
+from federation.limits import (
+    MAX_ATTESTATIONS,
+    MAX_CATEGORIES,
+    MAX_RECORDS_PER_DECISION,
+    MAX_TARGETS,
+    MAX_TEAM_MEMBERS,
+)
 from federation.policy.authoring.reference_data import reference_documents
 from federation.policy.authoring.source import PolicySource
 from federation.policy.engine import Failure
@@ -53,7 +59,7 @@ def test_a_row_with_an_unknown_column_is_refused(name: str) -> None:
 
 
 def rows() -> Iterable[tuple[str, Json]]:
-    for document in ("provisions", "agreements"):
+    for document in ("provisions", "agreements", "team_rules"):
         for name, entry in REFERENCE[document].items():
             yield from ((f"{document}/{name}", row) for row in entry["rows"])
     yield from ((f"flags/{name}", row) for name, row in REFERENCE["flags"].items())
@@ -209,6 +215,30 @@ def test_other_rows_name_only_what_exists() -> None:
     for action in REFERENCE["audit"]["actions"].values():
         known(list(action["parts"]) + action["approver_roles"], "roles")
     known([REFERENCE["audit"]["gateway_agreement"]], "agreements")
+    for row in REFERENCE["professions"].values():
+        known(row["agency_kinds"], "agency_kinds")
+
+
+def test_a_rule_about_teams_names_only_what_exists_and_can_be_met() -> None:
+    classes = SOURCE.published_schema("input.gateway")["$defs"]["agency"]["properties"]["legal_class"]["enum"]
+    for entry in REFERENCE["team_rules"].values():
+        for row in entry["rows"]:
+            known(row["professions"], "professions")
+            for lead in row["leads"]:
+                known(lead["agency_kinds"], "agency_kinds")
+                known(lead["roles"], "roles")
+                assert set(lead["legal_classes"]) <= set(classes)
+
+
+def test_teams_are_not_law_by_themselves() -> None:
+    for entry in REFERENCE["team_rules"].values():
+        general = [row for row in entry["rows"] if row["areas"] == ["*"]]
+        assert [row["effective_from"] for row in general] == ["9999-12-31"]
+
+
+def test_a_team_may_be_as_large_in_an_input_as_a_document_lets_it() -> None:
+    professions = SOURCE.published_schema("input.team")["properties"]["order"]["properties"]["team"]["properties"]
+    assert professions["professions"]["maxItems"] == MAX_TEAM_MEMBERS
 
 
 def test_a_limit_alerts_before_it_refuses() -> None:

@@ -96,6 +96,7 @@ async def test_policy_decides_as_the_scene_says(shipped: Region, rows: Rows, pol
         "query": query(shipped, scene),
         "requester": {"agency": agency_input(asker.descriptor()), "user": {"ref": REF, "role": user.role}},
         "counters": COUNTERS,
+        "case_grant": None,
     }
     asked = await policy.decide(EntryPoint.REQUESTER, {**common, "user": known(user)}, 5)
     if scene.completeness == "nothing_permitted":

@@ -15,6 +15,7 @@ from typing import Any
 
 from agency_node.asking.question import QuestionDocument
 from agency_node.settings import NodeSettings
+from agency_node.teams.leading import TeamWish
 from federation.ledger.entry import EntryKind
 from federation.ledger.reader import Criteria, Reader
 from federation.store import open_engine, sqlite_url
@@ -108,6 +109,14 @@ class Box:
     def picture(self, query_id: str, *, agency: str = "small-csc", user: str = "hub") -> Any:
         """A picture as it stands now."""
         return self._call(agency, lambda caller: caller.picture(query_id, user))
+
+    def order_team(self, wish: TeamWish, *, agency: str = "small-csc") -> Any:
+        """What a lead wants done to a team, and how it stands afterwards."""
+        return self._call(agency, lambda caller: caller.order_team(wish))
+
+    def user_ref(self, agency: str, user: str) -> str:
+        """How other agencies name somebody."""
+        return str(self._call(agency, lambda caller: caller.user_ref(user)))
 
     def _call(self, agency: str, call: Callable[[NodeCaller], Awaitable[Any]]) -> Any:
         async def run() -> Any:

@@ -37,20 +37,25 @@ from federation.ledger.journal import Journal
 from federation.policy.bundle import install_bundle
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine
-from federation.query import CategoryAsked, Period, Ticket, verify_ticket
+from federation.query import Approval, CategoryAsked, Period, Ticket, verify_ticket
 from federation.store import migrate, open_engine, reading, sqlite_url
 from federation.transport.denylist import DenyList
 from federation.vocabulary import FamilyInformed, IdentifierState, Outcome, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2
 from federation.wire.v1 import query_pb2 as wire
+from gateway.admitting import Admitting
 from gateway.answers import Answers
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import Links, Session
 from gateway.enrolment import EnrolmentDesk
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
+from gateway.live import OPEN
 from gateway.queries import Queries
 from gateway.store.exchange import recent_queries
+from gateway.teams.desk import TeamDesk
+from gateway.teams.register import TeamRegister
+from gateway.teams.withdrawal import Withdrawal
 from gateway.translation import Translator
 from keys import domains
 from keys.authority import CertificateAuthority
@@ -65,6 +70,7 @@ from keys.tls_key import PrivateKey, make_request
 from tests.support.two_agencies import NOW, Clock, Party
 
 CSC, SCHOOL, POLICE, FARAWAY = "testshire-csc", "testshire-school", "testshire-police", "farshire-school"
+HEALTH = "testshire-icb"
 """Policy lets the first ask the next two; the last works in another area than the one asked in."""
 
 ASKED = (("safeguarding_log", "T2"), ("attendance", "T2"), ("police_known", "T1"))
@@ -80,6 +86,7 @@ def _parties() -> dict[str, Party]:
         SCHOOL: Party(SCHOOL, "school", "S16E_EDU"),
         POLICE: Party(POLICE, "police"),
         FARAWAY: Party(FARAWAY, "school", "S16E_EDU"),
+        HEALTH: Party(HEALTH, "icb"),
     }
 
 
@@ -215,6 +222,9 @@ class World:
     queries: Queries
     links: Links
     exchange: Exchange
+    counters: Counters
+    withdrawal: Withdrawal
+    teams: TeamDesk
     answers: Answers
     evaluation: Evaluation
 
@@ -263,6 +273,10 @@ class World:
         expiry_s: int = 24 * 3600,
         now: int | None = None,
         query_id: str = "",
+        user_ref: str = "a" * 32,
+        role: str = "team_manager",
+        approvals: Sequence[Approval] = (),
+        case_grant: str = "",
         key: SigningKey | None = None,
         directory: TrustedDirectory | None = None,
     ) -> Composed:
@@ -275,19 +289,20 @@ class World:
             categories=tuple(CategoryAsked(name=name, tier=Tier(tier)) for name, tier in ASKED),
             period=Period(start="2021-11-22", end="2026-11-22"),
             attestations=ATTESTED,
-            approvals=(),
+            approvals=tuple(approvals),
             justification="Bruises seen by the class teacher.",
             family_informed=FamilyInformed.UNSAFE,
             identifier_state=IdentifierState.PRESENT,
             urgency=Urgency.ROUTINE,
             break_glass="",
             area="testshire",
+            case_grant=case_grant,
         )
         return compose(
             question,
             query_id=query_id or str(uuid4()),
             decision_id=str(uuid4()),
-            asker=Asker(directory.agency(requester), UserRef("a" * 32), "a.khan", "Amina Khan", "team_manager"),
+            asker=Asker(directory.agency(requester), UserRef(user_ref), "a.khan", "Amina Khan", role),
             pseudonym=self.pseudonym(requester, child),
             targets={name: directory.agency(name) for name in targets},
             directory=directory,
@@ -539,17 +554,42 @@ async def _compose(
     translator = Translator(keys=secrets.holder, trustee=trustee, executor=executor)
     queries = Queries(reader)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
-    links.offer(await queries.restore(clock()))
-    exchange = Exchange(
-        queries=queries,
+    restored = await queries.restore(clock())
+    register, cipher = TeamRegister(reader), RecordCipher(secrets.data)
+    await register.load()
+    counters = Counters(clock=clock, seed=await recent_queries(reader, int(clock()) - DAY_S))
+    admitting = Admitting(
         journal=journal,
         policy=policy,
         translator=translator,
-        links=links,
-        counters=Counters(clock=clock, seed=await recent_queries(reader, int(clock()) - DAY_S)),
+        counters=counters,
+        teams=register,
         directory=directory.current,
         key=secrets.signing,
-        cipher=RecordCipher(secrets.data),
+        cipher=cipher,
+        clock=clock,
+    )
+    exchange = Exchange(admitting=admitting, queries=queries, journal=journal, links=links, clock=clock)
+    withdrawal = Withdrawal(
+        register=register,
+        queries=queries,
+        links=links,
+        policy=policy,
+        journal=journal,
+        directory=directory.current,
+        cipher=cipher,
+        clock=clock,
+    )
+    await withdrawal.sweep()
+    links.offer(task for task in restored if task.state in OPEN)
+    teams = TeamDesk(
+        register=register,
+        withdrawal=withdrawal,
+        policy=policy,
+        journal=journal,
+        directory=directory.current,
+        key=secrets.signing,
+        cipher=cipher,
         clock=clock,
     )
     answers = Answers(
@@ -586,6 +626,9 @@ async def _compose(
         queries=queries,
         links=links,
         exchange=exchange,
+        counters=counters,
+        withdrawal=withdrawal,
+        teams=teams,
         answers=answers,
         evaluation=evaluation,
     )

@@ -128,6 +128,7 @@ def question(trick: str = "", **changes: Any) -> dict[str, Any]:
         },
         "requester": {"agency": agency("islington-csc"), "user": {"ref": "u" * 32, "role": "social_worker"}},
         "counters": {"user_queries_day": 1, "agency_queries_hour": 1, "break_glass_day": 0},
+        "case_grant": None,
         **changes,
     }
 
@@ -190,11 +191,17 @@ def audit_input(trick: str = "") -> dict[str, Any]:
     return question(trick)
 
 
+def team_input(trick: str = "") -> dict[str, Any]:
+    """An input of the entry point about teams."""
+    return question(trick)
+
+
 INPUTS = {
     EntryPoint.REQUESTER: requester_input,
     EntryPoint.GATEWAY: gateway_input,
     EntryPoint.NODE: node_input,
     EntryPoint.AUDIT: audit_input,
+    EntryPoint.TEAM: team_input,
 }
 
 

@@ -234,6 +234,7 @@ class Federation:
             "urgency": Urgency.ROUTINE,
             "query_id": str(uuid4()),
             "to_epoch": 1,
+            "case_grant": None,
             **changes,
         }
         composed = self._compose(number, wanted)
@@ -254,6 +255,7 @@ class Federation:
             urgency=wanted["urgency"],
             break_glass=wanted["break_glass"],
             area="testshire",
+            case_grant=wanted["case_grant"].id if wanted["case_grant"] else "",
         )
         return compose(
             question,
@@ -290,6 +292,7 @@ class Federation:
             processing=[],
             enquiry=EnquiryGiven(outcome=EnquiryOutcome.NEVER, after_s=0, audience=[]),
             decisions={RESPONDER: sha256(decision)},
+            case_grant=wanted["case_grant"],
         ).canonical()
         return link_pb2.Task(
             task_id=str(uuid4()),

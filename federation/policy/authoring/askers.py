@@ -95,6 +95,7 @@ def questions(
             document["counters"] = dict.fromkeys(document["counters"], 0)
             document["requester"]["agency"] = _agency(reference, "asker", asker.kind, asker.legal_class, setting.area)
             document["requester"]["user"].update(ref="asker", role=asker.role)
+            document["case_grant"] = _case_grant(reference, asker, setting)
             document["query"].update(_query(reference, row, asker, setting, further=further))
             document["query"]["categories"] = [{"name": name, "tier": "T2"} for name in asked]
             document["targets"] = targets[first : first + MAX_TARGETS]
@@ -114,6 +115,21 @@ def _query(reference: Mapping[str, Json], row: Json, asker: Asker, setting: Sett
         "family_informed": (positions or requires["family_informed"])[0],
         "break_glass": glass["codes"][0] if glass["use"] == "required" else "",
         "issued_at": setting.noon - 1,
+        "expires_at": setting.noon + 3600,
+    }
+
+
+def _case_grant(reference: Mapping[str, Json], asker: Asker, setting: Setting) -> Json:
+    """A grant that holds wherever there is law for teams, for whoever asks under one alone."""
+    rows = (reference["roles"].get(asker.role, {}), reference["agency_kinds"].get(asker.kind, {}))
+    if not any(row.get("under_grant", False) for row in rows):
+        return None
+    return {
+        "id": "grant",
+        "area": setting.area,
+        "professions": list(reference["professions"]),
+        "member": True,
+        "closed": False,
         "expires_at": setting.noon + 3600,
     }
 

@@ -37,6 +37,7 @@ class Entry(StrEnum):
     GATEWAY = "gateway"
     NODE = "node"
     AUDIT = "audit"
+    TEAM = "team"
 
 
 def register(app: typer.Typer) -> None:

@@ -133,6 +133,7 @@ def enquiry(old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
 
 
 TEXTS: Final = columns(TITLES)
+UNDER_GRANT: Final = switch("asks under a case grant alone now", "needs no case grant", on_is_wider=False)
 REVIEWED: Final = columns({**TITLES, "review": unclear("review")})
 WINDOWS: Final = columns({**TITLES, "rows": in_force})
 
@@ -162,6 +163,7 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
                     "agency_kinds": members("exists in {} now", "no longer in {}", more_is_wider=True),
                     "supervised": switch("asks with a co-signature now", "needs no co-signature", on_is_wider=False),
                     "ends": switch("has an end date now", "needs no end date", on_is_wider=False),
+                    "under_grant": UNDER_GRANT,
                 }
             ),
         ),
@@ -251,7 +253,22 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
             columns({**TITLES, "decisions": members("for {} now", "no longer for {}", more_is_wider=True)}),
         ),
     ),
-    "agency_kinds": ("agency kind", rows((OTHER, "is known now"), (OTHER, "is no longer known"), columns(TITLES))),
+    "agency_kinds": (
+        "agency kind",
+        rows((OTHER, "is known now"), (OTHER, "is no longer known"), columns({**TITLES, "under_grant": UNDER_GRANT})),
+    ),
+    "professions": (
+        "profession",
+        rows(
+            (WIDENED, "is known now"),
+            (NARROWED, "is no longer known"),
+            columns({**TITLES, "agency_kinds": members("{} nominates it now", "{} no longer", more_is_wider=True)}),
+        ),
+    ),
+    "team_rules": (
+        "rule about teams",
+        rows((UNCLEAR, "applies now"), (UNCLEAR, "applies no longer"), columns({**TITLES, "rows": unclear("rows")})),
+    ),
 }
 """Name of each document of reference data to what one of its rows is called and how rows compare."""
 

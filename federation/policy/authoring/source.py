@@ -20,7 +20,7 @@ SHIPPED_SOURCE: Final = PACKAGE_ROOT / "policies"
 SIGNATURE: Final = "manifest.sig"
 """Made by whoever installs the bundle; never part of the build."""
 
-ENTRIES: Final = ("requester", "gateway", "node", "audit")
+ENTRIES: Final = ("requester", "gateway", "node", "audit", "team")
 TEST_SUFFIX: Final = "_test.rego"
 
 Json = Any

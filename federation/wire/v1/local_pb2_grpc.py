@@ -75,6 +75,21 @@ class LocalServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.OrderTeam = channel.unary_unary(
+                '/federation.wire.v1.LocalService/OrderTeam',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderTeamRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderTeamResponse.FromString,
+                _registered_method=True)
+        self.ShowTeam = channel.unary_unary(
+                '/federation.wire.v1.LocalService/ShowTeam',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.ShowTeamRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.ShowTeamResponse.FromString,
+                _registered_method=True)
+        self.GetUserRef = channel.unary_unary(
+                '/federation.wire.v1.LocalService/GetUserRef',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefResponse.FromString,
+                _registered_method=True)
 
 
 class LocalServiceServicer:
@@ -133,6 +148,26 @@ class LocalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OrderTeam(self, request, context):
+        """Opens, changes or closes a team or a case grant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowTeam(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUserRef(self, request, context):
+        """The opaque reference of one of this agency's people, by which other agencies may name them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LocalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -175,6 +210,21 @@ def add_LocalServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.GetStatusRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'OrderTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.OrderTeam,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderTeamRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderTeamResponse.SerializeToString,
+            ),
+            'ShowTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowTeam,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.ShowTeamRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.ShowTeamResponse.SerializeToString,
+            ),
+            'GetUserRef': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUserRef,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -394,6 +444,87 @@ class LocalService:
             '/federation.wire.v1.LocalService/GetStatus',
             federation_dot_wire_dot_v1_dot_local__pb2.GetStatusRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_local__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OrderTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/OrderTeam',
+            federation_dot_wire_dot_v1_dot_local__pb2.OrderTeamRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.OrderTeamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/ShowTeam',
+            federation_dot_wire_dot_v1_dot_local__pb2.ShowTeamRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.ShowTeamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUserRef(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/GetUserRef',
+            federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefResponse.FromString,
             options,
             channel_credentials,
             insecure,

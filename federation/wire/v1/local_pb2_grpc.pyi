@@ -45,6 +45,11 @@ class LocalServiceStub:
     Index: _grpc.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]
     """Reads the sources and brings the caseload up to date."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_local_pb2.GetStatusRequest, _local_pb2.GetStatusResponse]
+    OrderTeam: _grpc.UnaryUnaryMultiCallable[_local_pb2.OrderTeamRequest, _local_pb2.OrderTeamResponse]
+    """Opens, changes or closes a team or a case grant."""
+    ShowTeam: _grpc.UnaryUnaryMultiCallable[_local_pb2.ShowTeamRequest, _local_pb2.ShowTeamResponse]
+    GetUserRef: _grpc.UnaryUnaryMultiCallable[_local_pb2.GetUserRefRequest, _local_pb2.GetUserRefResponse]
+    """The opaque reference of one of this agency's people, by which other agencies may name them."""
 
 @_typing.type_check_only
 class LocalServiceAsyncStub(LocalServiceStub):
@@ -63,6 +68,11 @@ class LocalServiceAsyncStub(LocalServiceStub):
     Index: _aio.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]  # type: ignore[assignment]
     """Reads the sources and brings the caseload up to date."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_local_pb2.GetStatusRequest, _local_pb2.GetStatusResponse]  # type: ignore[assignment]
+    OrderTeam: _aio.UnaryUnaryMultiCallable[_local_pb2.OrderTeamRequest, _local_pb2.OrderTeamResponse]  # type: ignore[assignment]
+    """Opens, changes or closes a team or a case grant."""
+    ShowTeam: _aio.UnaryUnaryMultiCallable[_local_pb2.ShowTeamRequest, _local_pb2.ShowTeamResponse]  # type: ignore[assignment]
+    GetUserRef: _aio.UnaryUnaryMultiCallable[_local_pb2.GetUserRefRequest, _local_pb2.GetUserRefResponse]  # type: ignore[assignment]
+    """The opaque reference of one of this agency's people, by which other agencies may name them."""
 
 class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by a node on loopback to its own people's tools, under the node's own local certificate authority."""
@@ -126,5 +136,28 @@ class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _local_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_local_pb2.GetStatusResponse, _abc.Awaitable[_local_pb2.GetStatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def OrderTeam(
+        self,
+        request: _local_pb2.OrderTeamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.OrderTeamResponse, _abc.Awaitable[_local_pb2.OrderTeamResponse]]:
+        """Opens, changes or closes a team or a case grant."""
+
+    @_abc_1.abstractmethod
+    def ShowTeam(
+        self,
+        request: _local_pb2.ShowTeamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.ShowTeamResponse, _abc.Awaitable[_local_pb2.ShowTeamResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetUserRef(
+        self,
+        request: _local_pb2.GetUserRefRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.GetUserRefResponse, _abc.Awaitable[_local_pb2.GetUserRefResponse]]:
+        """The opaque reference of one of this agency's people, by which other agencies may name them."""
 
 def add_LocalServiceServicer_to_server(servicer: LocalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

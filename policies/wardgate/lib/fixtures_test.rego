@@ -59,6 +59,19 @@ question := {
 	},
 	"requester": {"agency": csc, "user": {"ref": "user", "role": "lcpp"}},
 	"counters": {"user_queries_day": 0, "agency_queries_hour": 0, "break_glass_day": 0},
+	"case_grant": null,
+}
+
+professions := ["education", "health", "police", "social_work"]
+
+# A case grant that holds for the question's user.
+case_grant := {
+	"id": "grant",
+	"area": "testshire",
+	"professions": professions,
+	"member": true,
+	"closed": false,
+	"expires_at": now + 3600,
 }
 
 user := {
@@ -127,6 +140,19 @@ police_node := object.union(node, {
 	"gateway": {"categories": [{"name": "police_incident", "tier": "T2"}], "obligations": []},
 	"records": [record("r1", "police_incident", ["incident_date", "incident_line"])],
 })
+
+# A lead opens a team.
+team_order := {
+	"time": question.time,
+	"requester": question.requester,
+	"user": user,
+	"order": {
+		"action": "open_team",
+		"team": {"agency": "testshire-csc", "area": "testshire", "professions": [], "closed": false},
+		"member": null,
+		"expires_at": 0,
+	},
+}
 
 audit := {
 	"time": question.time,

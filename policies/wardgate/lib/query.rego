@@ -6,6 +6,7 @@
 #   reason_code: NONE
 package wardgate.lib.query
 
+import data.wardgate.lib.case_grant
 import data.wardgate.lib.conditions
 import data.wardgate.lib.entitlement
 import data.wardgate.lib.purpose
@@ -18,7 +19,14 @@ import data.wardgate.lib.supervision
 # custom:
 #   legal_basis: Design rule, deny is the only default
 #   reason_code: NONE
-denials := (((purpose.denials | entitlement.denials) | conditions.denials) | scope.denials) | supervision.denials
+denials := union({
+	purpose.denials,
+	entitlement.denials,
+	conditions.denials,
+	scope.denials,
+	supervision.denials,
+	case_grant.denials,
+})
 
 # METADATA
 # title: Notes

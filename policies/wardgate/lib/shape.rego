@@ -27,9 +27,11 @@ _review_decisions := {"release", "withhold"}
 
 _directions := {"request", "proactive"}
 
+_actions := {"open_team", "add_member", "remove_member", "close_team", "open_grant", "close_grant"}
+
 # METADATA
 # title: Question
-# description: The parts every entry point about a query reads - time, query, requester, counters.
+# description: The parts every entry point about a query reads - time, query, requester, counters, case grant.
 # custom:
 #   legal_basis: Design rule, unknown is deny
 #   reason_code: NONE
@@ -38,6 +40,7 @@ question if {
 	_query
 	requester
 	counters
+	case_grant
 }
 
 # METADATA
@@ -73,6 +76,39 @@ counters if {
 	_count(input.counters.user_queries_day)
 	_count(input.counters.agency_queries_hour)
 	_count(input.counters.break_glass_day)
+}
+
+# METADATA
+# title: Case grant
+# description: None, or one as the gateway keeps it.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: NONE
+case_grant if input.case_grant == null
+
+case_grant if {
+	is_string(input.case_grant.id)
+	is_string(input.case_grant.area)
+	strings(input.case_grant.professions)
+	is_boolean(input.case_grant.member)
+	is_boolean(input.case_grant.closed)
+	_count(input.case_grant.expires_at)
+}
+
+# METADATA
+# title: Order
+# description: What is to be done to which team.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: NONE
+order if {
+	input.order.action in _actions
+	is_string(input.order.team.agency)
+	is_string(input.order.team.area)
+	strings(input.order.team.professions)
+	is_boolean(input.order.team.closed)
+	_member(input.order.member)
+	_count(input.order.expires_at)
 }
 
 # METADATA
@@ -272,6 +308,13 @@ _record(value) if {
 	is_string(value.handling_code)
 	strings(value.barred_users)
 	strings(value.permitted_users)
+}
+
+_member(value) if value == null
+
+_member(value) if {
+	agency(value.agency)
+	is_string(value.profession)
 }
 
 _tier(value) if {

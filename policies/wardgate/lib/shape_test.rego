@@ -9,6 +9,8 @@ _whole := object.union_n([
 	fixtures.gateway,
 	fixtures.police_node,
 	{
+		"case_grant": fixtures.case_grant,
+		"order": object.union(fixtures.team_order.order, {"member": {"agency": fixtures.police, "profession": "police"}}),
 		"look": object.union(fixtures.audit.look, {"approvals": [fixtures.approval("audit", "dpo")]}),
 		"overlay": {"tier_caps": [{"category": "s47", "tier": "T1"}]},
 		"gateway": {"obligations": [{"id": "no_tip_off", "type": "handling", "mandatory": true, "params": {}}]},
@@ -26,6 +28,7 @@ _complete if {
 	shape.records
 	shape.review
 	shape.look
+	shape.order
 }
 
 _pointer(path) := concat("/", array.concat([""], [_step(step) | some step in path]))
@@ -58,7 +61,7 @@ test_no_field_may_be_of_another_kind if {
 }
 
 test_no_number_may_be_negative_or_a_text if {
-	every path in ["/time/epoch_s", "/query/issued_at", "/counters/break_glass_day", "/look/looks_day"] {
+	every path in ["/time/epoch_s", "/query/issued_at", "/counters/break_glass_day", "/look/looks_day", "/order/expires_at"] {
 		not _complete with input as fixtures.mistyped(_whole, path, -1)
 		not _complete with input as fixtures.mistyped(_whole, path, "1")
 		_complete with input as fixtures.mistyped(_whole, path, 0)
@@ -69,7 +72,7 @@ test_closed_sets_take_their_members_only if {
 	every path in [
 		"/query/direction", "/query/urgency", "/query/family_informed", "/query/identifier_state", "/query/categories/0/tier",
 		"/records/0/assertion", "/records/0/relation", "/records/0/contact_level", "/review/0/decision",
-		"/overlay/tier_caps/0/tier", "/gateway/categories/0/tier",
+		"/overlay/tier_caps/0/tier", "/gateway/categories/0/tier", "/order/action",
 	] {
 		not _complete with input as fixtures.mistyped(_whole, path, "elsewhere")
 	}
@@ -87,6 +90,11 @@ test_optional_dates_are_null_or_valid if {
 	not _complete with input as fixtures.mistyped(_whole, "/user/employment_ends", fixtures.day(2026, 2, 29))
 	_complete with input as fixtures.mistyped(_whole, "/responder/contract_to", fixtures.day(2026, 2, 28))
 	not _complete with input as fixtures.mistyped(_whole, "/responder/contract_to", fixtures.day(2026, 2, 29))
+}
+
+test_a_case_grant_and_a_member_may_be_none if {
+	_complete with input as fixtures.mistyped(_whole, "/case_grant", null)
+	_complete with input as fixtures.mistyped(_whole, "/order/member", null)
 }
 
 test_the_user_is_the_one_the_query_names if {

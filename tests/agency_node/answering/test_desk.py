@@ -12,6 +12,7 @@ from agency_node.store.tables import ReferralState, TaskState, metadata
 from federation.answer import Answer, AnswerHeader
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.team import CaseGrantGiven
 from federation.vocabulary import Outcome, Tier
 from tests.support.node_house import DUTY, RELAY, TEXT, ListSource, NodeHouse, log_entry, number
 from tests.support.two_agencies import Put
@@ -99,6 +100,31 @@ async def test_a_query_refused_as_a_whole_is_refused_whatever_is_held(node: Node
     assert known.outcome is unknown.outcome is Outcome.REFUSED
     assert [reason.code for reason in known.reasons] == ["LOCAL_RULE_REFUSES"]
     assert known.reasons == unknown.reasons
+
+
+async def test_the_node_decides_again_by_what_the_admission_says_of_the_case_grant(node: NodeHouse) -> None:
+    await held(node)
+    grant = CaseGrantGiven(
+        id="5d2c1b7e-0000-4000-8000-000000000001",
+        area="testshire",
+        professions=["education", "health", "police", "social_work"],
+        member=True,
+        closed=False,
+        expires_at=int(node.clock()) + 1,
+    )
+
+    under = await answered(node, node.federation.ask(CHILD, case_grant=grant))
+    outsider = grant.model_copy(update={"member": False})
+    refused = await answered(node, node.federation.ask(CHILD, case_grant=outsider))
+    node.clock.now += 1
+    ended = await answered(node, node.federation.ask(CHILD, case_grant=grant))
+
+    assert under.outcome is Outcome.RECORDS
+    assert (refused.outcome, [reason.code for reason in refused.reasons]) == (
+        Outcome.REFUSED,
+        ["CASE_GRANT_NOT_MEMBER"],
+    )
+    assert [reason.code for reason in ended.reasons] == ["CASE_GRANT_EXPIRED"]
 
 
 async def test_held_but_hidden_looks_exactly_like_nothing_held(node: NodeHouse) -> None:

@@ -10,6 +10,7 @@ from agency_node.answering.task import open_question, pseudonym_of, task_digest,
 from federation.admission import TargetDecision
 from federation.errors import ErrorCode, WardgateError
 from federation.query import CategoryAsked
+from federation.team import CaseGrantGiven
 from federation.vocabulary import Tier
 from federation.wire.v1 import link_pb2 as wire
 from keys import domains, group
@@ -234,3 +235,25 @@ def test_a_point_that_is_not_one_is_malformed(federation: Federation) -> None:
 
     with pytest.raises(WardgateError, match="MESSAGE_MALFORMED"):
         pseudonym_of(found, question)
+
+
+GRANT = CaseGrantGiven(
+    id="5d2c1b7e-0000-4000-8000-000000000001",
+    area="testshire",
+    professions=["education", "health", "police", "social_work"],
+    member=True,
+    closed=False,
+    expires_at=NOW + 3600,
+)
+
+
+def test_an_admission_speaks_of_the_very_case_grant_that_the_query_names(federation: Federation) -> None:
+    found = verify_task(
+        federation.ask(CHILD, case_grant=GRANT).task, directory=federation.directory, responder=RESPONDER, now=NOW
+    )
+    assert found.admission.case_grant == GRANT
+
+    other = GRANT.model_copy(update={"id": "5d2c1b7e-0000-4000-8000-000000000002"})
+    for named, said in ((GRANT, other), (GRANT, None), (None, GRANT)):
+        task = resigned(federation, federation.ask(CHILD, case_grant=named), case_grant=said)
+        assert refusal(federation, task) is ErrorCode.SIGNATURE_REJECTED

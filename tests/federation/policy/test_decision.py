@@ -17,6 +17,7 @@ from federation.policy.decision import (
     GatewayDecision,
     NodeDecision,
     RequesterDecision,
+    TeamDecision,
 )
 from federation.policy.engine import UNDEFINED, EngineIdentity, EntryPoint, Failure, RawDecision
 from federation.policy.golden import golden_decisions
@@ -89,6 +90,7 @@ CLASSES = {
     EntryPoint.GATEWAY: GatewayDecision,
     EntryPoint.NODE: NodeDecision,
     EntryPoint.AUDIT: AuditDecision,
+    EntryPoint.TEAM: TeamDecision,
 }
 
 

@@ -56,7 +56,7 @@ async def test_activation_says_what_serves_and_what_served(
     engine: WasmEngine, bundle: VerifiedBundle, scratch: Path, key: SigningKey
 ) -> None:
     first = await engine.activate(bundle)
-    assert (first.bundle, first.previous, first.golden) == (bundle.id, None, 4)
+    assert (first.bundle, first.previous, first.golden) == (bundle.id, None, len(EntryPoint))
     assert first.engine.name == "opa-wasm"
     assert first.engine.version.startswith("opa 1.20.2, opa-py-wasm ")
     assert not first.engine.strict

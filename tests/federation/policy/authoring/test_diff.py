@@ -154,6 +154,26 @@ CASES: dict[str, tuple[Callable[[Json], None], Direction, str]] = {
     ),
     "a handling code": (put("handling_codes", "C", "effect", value="permit"), WIDENED, "effect: refer is now permit"),
     "a role in more agencies": (add("roles", "lcpp", "agency_kinds", value="police"), WIDENED, "exists in police now"),
+    "a role that asks under a grant alone": (
+        put("roles", "lcpp", "under_grant", value=True),
+        NARROWED,
+        "asks under a case grant alone now",
+    ),
+    "a kind of agency that needs no grant": (
+        put("agency_kinds", "macpt", "under_grant", value=False),
+        WIDENED,
+        "needs no case grant",
+    ),
+    "another kind of agency nominates": (
+        add("professions", "police", "agency_kinds", value="probation"),
+        WIDENED,
+        "probation nominates it now",
+    ),
+    "other rules about teams": (
+        put("team_rules", "multi_agency_child_protection", "rows", value=[]),
+        UNCLEAR,
+        "rows",
+    ),
     "law in force earlier": (
         put("provisions", "EA1996_S434A", "rows", 1, "effective_from", value="2026-08-01"),
         WIDENED,

@@ -1,0 +1,5 @@
+package wardgate.team
+
+import data.wardgate.everything
+
+decision := everything.permission

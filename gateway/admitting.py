@@ -1,0 +1,224 @@
+"""A query comes in: verify, decide, translate, *commit* decision, tasks and ledger entry in one transaction.
+
+Nothing is dispatched here. A query under a case grant is decided by the team as it stands, and committed only if the
+team still stands so: whoever changes a team need look for queries among those that are in flight alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from uuid import uuid4
+
+from federation import limits
+from federation.counters import Counters
+from federation.directory import Agency, TrustedDirectory
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.ledger.writes import NothingChanged, Write
+from federation.policy.decision import GatewayDecision
+from federation.policy.engine import EntryPoint
+from federation.policy.evaluator import Evaluated, PolicyPoint
+from federation.query import Part, QueryHeader, Ticket, VerifiedQuery, verify_query
+from federation.team import CaseGrantGiven
+from federation.vocabulary import TargetState
+from federation.wire.v1 import query_pb2 as wire
+from gateway.admission import Admitted, admit, gateway_input
+from gateway.live import LiveQuery, LiveTask
+from gateway.store import exchange as store
+from gateway.teams.register import TeamRegister
+from gateway.translation import Translator
+from keys.digest import sha256
+from keys.record_cipher import RecordCipher
+from keys.signing import SigningKey
+
+POLICY_DEADLINE_S: Final = 2.0
+"""A decision takes about a millisecond; one that takes seconds is a fault and denies."""
+
+
+class Admitting:
+    """Admits queries."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        policy: PolicyPoint,
+        translator: Translator,
+        counters: Counters,
+        teams: TeamRegister,
+        directory: Callable[[], TrustedDirectory],
+        key: SigningKey,
+        cipher: RecordCipher,
+        clock: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._policy = policy
+        self._translator = translator
+        self._counters = counters
+        self._teams = teams
+        self._directory = directory
+        self._key = key
+        self._cipher = cipher
+        self._clock = clock
+
+    async def admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+        """Make a new query durable, admitted or refused.
+
+        Raises:
+            WardgateError: As `gateway.exchange.Exchange.ask`.
+        """
+        while True:
+            try:
+                return await self._admit(header, request, correlation_id)
+            except NothingChanged:
+                continue  # the team changed after the decision and before the commit: decide again
+
+    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+        now = self._clock()
+        seen = self._teams.seen(header)
+        case_grant = None if seen is None else seen.given(now)
+        directory = self._directory()
+        agency = directory.agency(header.requester)
+        query = self._verify(request, agency, now)
+        evaluated, targets = await self._decide(query, agency, directory, case_grant)
+        _check_epochs(Ticket.parse(request.ticket), agency, targets)
+        admitted = admit(
+            query,
+            evaluated.decision,
+            decision_id=evaluated.record.id,
+            bundle_digest=bytes.fromhex(evaluated.record.bundle.digest),
+            now=now,
+            key=self._key,
+            case_grant=case_grant,
+        )
+        points = await self._translator.translate(
+            ticket=request.ticket,
+            signature=request.ticket_signature,
+            requester=header.requester,
+            epoch=agency.epoch,
+            targets={responder: targets[responder].epoch for responder in admitted.permitted},
+        )
+        live = _live_query(query, request.signature, admitted, points)
+        held = [] if seen is None else seen.unchanged()
+        await self._record_admission(live, request, evaluated, held=held, correlation_id=correlation_id, now=now)
+        self._counters.add(header.requester, header.user_ref, broke_glass=bool(header.break_glass))
+        return live
+
+    def _verify(self, request: wire.AskRequest, agency: Agency, now: float) -> VerifiedQuery:
+        if len(request.audit_envelope) > limits.MAX_AUDIT_ENVELOPE_BYTES:
+            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "audit envelope")
+        if len(request.parts) > limits.MAX_TARGETS:
+            raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "parts")
+        query = verify_query(
+            request.header,
+            request.signature,
+            parts=[Part(part.responder, part.blinded, part.sealed) for part in request.parts],
+            ticket=request.ticket,
+            audit_envelope=request.audit_envelope,
+            key=agency.verify_key,
+            now=now,
+        )
+        if query.header.requester_key_version != agency.keys.version:
+            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "signed with a key of another version")
+        if query.header.directory_version > self._directory().version:
+            # Every responder would wait for a directory that does not exist, and hold a place for this query.
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"no version {query.header.directory_version} yet")
+        return query
+
+    async def _decide(
+        self, query: VerifiedQuery, agency: Agency, directory: TrustedDirectory, case_grant: CaseGrantGiven | None
+    ) -> tuple[Evaluated[GatewayDecision], dict[str, Agency]]:
+        targets: dict[str, Agency] = {}
+        for responder in query.header.targets:
+            found = directory.agencies.get(responder)
+            if found is None or responder == query.header.requester:
+                raise WardgateError(ErrorCode.TARGET_UNKNOWN, responder)
+            targets[responder] = found
+        document = gateway_input(
+            query.header,
+            requester=agency.descriptor,
+            targets=[target.descriptor for target in targets.values()],
+            counters=self._counters.view(query.header.requester, query.header.user_ref),
+            case_grant=case_grant,
+            now=self._clock(),
+        )
+        evaluated = await self._policy.decide(
+            EntryPoint.GATEWAY, document, POLICY_DEADLINE_S, parent_id=query.header.decision_id
+        )
+        return evaluated, targets
+
+    async def _record_admission(
+        self,
+        live: LiveQuery,
+        request: wire.AskRequest,
+        evaluated: Evaluated[GatewayDecision],
+        *,
+        held: Sequence[Write],
+        correlation_id: str,
+        now: float,
+    ) -> None:
+        entry = Entry(
+            kind=EntryKind.QUERY_ADMITTED if live.tasks else EntryKind.QUERY_REFUSED,
+            at=int(now),
+            actor=live.header.requester,
+            correlation_id=correlation_id,
+            query_id=live.query_id,
+            body={
+                "query_sha256": live.digest.hex(),
+                "user_ref": live.header.user_ref,
+                "role": live.header.role,
+                "purpose": live.header.purpose,
+                "admission_sha256": sha256(live.admission).hex(),
+                "audit_sha256": live.header.audit_sha256.hex(),
+                "permitted": sorted(live.tasks),
+                "decision": evaluated.record.body(),
+            },
+        )
+        submission = store.Submission(
+            ticket=request.ticket,
+            ticket_signature=request.ticket_signature,
+            audit_envelope=request.audit_envelope,
+            decision_id=evaluated.record.id,
+            decision_input=self._cipher.encrypt(
+                evaluated.input_json, associated=b"decision/" + evaluated.record.id.encode()
+            ),
+            admitted_at=int(now),
+        )
+        writes = [*held, *store.query_inserted(live, submission)]
+        recorded = await self._journal.record([entry], writes)
+        live.entry_index = recorded.indexes[0]
+
+
+def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:
+    """Both holders must multiply for the same epochs: if they did not, a child would silently not be found."""
+    if ticket.epoch != requester.epoch:
+        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{ticket.requester} epoch {ticket.epoch}")
+    for point in ticket.points:
+        if point.epoch != targets[point.responder].epoch:
+            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{point.responder} epoch {point.epoch}")
+
+
+def _live_query(
+    query: VerifiedQuery, signature: bytes, admitted: Admitted, points: Mapping[str, tuple[bytes, bytes]]
+) -> LiveQuery:
+    live = LiveQuery(
+        header=query.header,
+        header_bytes=query.header_bytes,
+        signature=signature,
+        digest=query.digest,
+        admission=admitted.content,
+        admission_signature=admitted.signature,
+        decisions=admitted.decisions,
+    )
+    decisions = dict(admitted.decisions)
+    for responder, (halfway, whole) in points.items():
+        live.tasks[responder] = LiveTask(
+            task_id=str(uuid4()),
+            query=live,
+            part=query.parts[responder],
+            trustee_element=halfway,
+            translated=whole,
+            decision=decisions[responder],
+            state=TargetState.WAITING,
+        )
+    return live

@@ -1,0 +1,1 @@
+"""Teams and case grants: what stands, who changes it, and whose queries end with it."""

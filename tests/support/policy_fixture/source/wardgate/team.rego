@@ -1,0 +1,5 @@
+package wardgate.team
+
+import data.wardgate.fixture
+
+decision := fixture.permission if fixture.ordinary
