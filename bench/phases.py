@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import agency_node.answering.weighing
 import agency_node.asking.pursuit
-import gateway.exchange
+import gateway.admitting
 from agency_node.answering.desk import Answering
 from agency_node.answering.intake import Intake
 from agency_node.answering.weighing import Weighing
@@ -27,6 +27,7 @@ from bench.samples import median, slope
 from bench.stopwatch import Stopwatch, Watched, replaced
 from federation.ledger.journal import Journal
 from federation.wire.v1 import link_pb2, query_pb2
+from gateway.admitting import Admitting
 from gateway.answers import Answers
 from gateway.dispatch import Links
 from gateway.exchange import Exchange
@@ -40,16 +41,16 @@ PHASES: Final[Sequence[Watched]] = (
     Watched(Asking, "_compose", "asker: compose (blind, seal, sign)"),
     Watched(Asking, "_store", "asker: store query"),
     Watched(Pursuits, "_load", "asker: load query"),
-    Watched(Exchange, "_verify", "gateway: verify"),
-    Watched(Exchange, "_decide", "gateway: policy"),
-    Watched(gateway.exchange, "admit", "gateway: sign admission"),
+    Watched(Admitting, "_verify", "gateway: verify"),
+    Watched(Admitting, "_decide", "gateway: policy"),
+    Watched(gateway.admitting, "admit", "gateway: sign admission"),
     Watched(GrpcTrustee, "translate", "gateway: trustee's call (its phases included)"),
     Watched(TrusteeTranslator, "_verify", "trustee: verify"),
     Watched(TrusteeTranslator, "_check", "trustee: check"),
     Watched(TrusteeTranslator, "_record", "trustee: record"),
     Watched(TrusteeTranslator, "_multiply", "trustee: multiply"),
     Watched(Translator, "translate", "gateway: multiply"),
-    Watched(Exchange, "_record_admission", "gateway: admission"),
+    Watched(Admitting, "_record_admission", "gateway: admission"),
     Watched(Links, "offer", "gateway: dispatch"),
     Watched(Pursuits, "_admission", "asker: admission"),
     Watched(Pursuits, "_target", "asker: target states"),

@@ -75,11 +75,11 @@ class Admitting:
 
     async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
         now = self._clock()
-        seen = self._teams.seen(header)
-        case_grant = None if seen is None else seen.given(now)
         directory = self._directory()
         agency = directory.agency(header.requester)
         query = self._verify(request, agency, now)
+        seen = self._teams.seen(query.header)
+        case_grant = None if seen is None else seen.given(now)
         evaluated, targets = await self._decide(query, agency, directory, case_grant)
         _check_epochs(Ticket.parse(request.ticket), agency, targets)
         admitted = admit(
