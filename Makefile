@@ -18,8 +18,9 @@ export GRPC_VERBOSITY ?= NONE
 help: ## Show this help
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
-# Tests of whole regions wait more than they compute: they run beside the others, and their report comes last.
-REGION_TESTS := tests/bench tests/system tests/test_quick_start.py tests/test_deploy.py
+# Tests of whole regions wait more than they compute: they run beside the others, and their report comes last; those of
+# the policies are with them so that both halves take equally long.
+REGION_TESTS := tests/bench tests/system tests/policies tests/test_quick_start.py tests/test_deploy.py
 PYTEST := $(PY) -m pytest -q -p no:cacheprovider
 
 test: ready ## Set up, check everything and run every test (what CI runs)
