@@ -22,4 +22,13 @@ def check_picture(picture: JsonObject, targets: int) -> None:
     """
     found = (picture["completeness"], len(picture["targets"]))
     if found != (Completeness.COMPLETE.value, targets):
-        raise AssertionError(f"{found[0]} with {found[1]} targets; missing {picture['missing']}")
+        raise AssertionError(f"{found[0]} with {found[1]} targets; missing {_missing(picture)}")
+
+
+def _missing(picture: JsonObject) -> dict[str, str]:
+    """What is known of every agency that did not answer."""
+    return {
+        target["agency"]: f"{target['state']}, {target['outcome']}, {target['fault']}"
+        for target in picture["targets"]
+        if target["agency"] in picture["missing"]
+    }
