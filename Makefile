@@ -20,7 +20,7 @@ help: ## Show this help
 
 # Tests of whole regions wait more than they compute: they run beside the others, and their report comes last; those of
 # the policies are with them so that both halves take equally long.
-REGION_TESTS := tests/bench tests/system tests/policies tests/test_quick_start.py
+REGION_TESTS := tests/bench tests/system tests/policies tests/test_quick_start.py tests/test_deploy.py
 PYTEST := $(PY) -m pytest -q -p no:cacheprovider
 
 test: ready ## Set up, check everything and run every test (what CI runs)
