@@ -1,6 +1,8 @@
 """The whole measurement, as small as it gets: it comes to its end, and every figure that is promised is there."""
 
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -25,6 +27,19 @@ TINY = Plan(
 )
 
 
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """A run sends every log of its process to a file that is deleted with it: later tests could not log any more."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
 @pytest.mark.parametrize("plan", [FULL, QUICK, TINY], ids=["full", "quick", "tiny"])
 def test_a_plan_measures_every_number_of_targets_with_every_number_of_callers(plan: Plan) -> None:
     assert plan.whole.keys() == {(targets, callers) for targets in plan.targets for callers in CALLERS}
@@ -37,6 +52,7 @@ def test_every_watched_phase_is_still_there_to_be_watched() -> None:
 
 @pytest.mark.slow
 @pytest.mark.system
+@pytest.mark.usefixtures("own_logging")
 async def test_a_whole_run_writes_every_figure_with_its_floor(tmp_path: Path) -> None:
     await run(TINY, tmp_path / "bench.json")
 
