@@ -243,19 +243,38 @@ def _from_library(_: object, __: str, given: MutableMapping[str, Any]) -> dict[s
     return line
 
 
+class _LogFile(logging.handlers.WatchedFileHandler):
+    """Reopened when it is moved away. A line that cannot be written there goes to standard error, by the same filter.
+
+    The standard library would raise out of the log call where the folder is gone, into whatever was being done, and
+    would print a record's values where the disk is full.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.reopenIfNeeded()
+            if self.stream is None:  # the folder was gone the last time
+                self.stream = self._open()
+                self._statstream()
+        except OSError:
+            self.handleError(record)
+        else:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        sys.stderr.write(self.format(record) + "\n")
+
+
 def configure_logging(*, service: str, destination: Path | None = None, level: Level = Level.INFO) -> None:
     """Send every log of this process, ours and the libraries', through the filter to one place.
 
     Args:
         service: Name written on each line, such as `gateway`.
-        destination: A file, reopened when it is moved away (logrotate); standard error when None.
+        destination: A file, reopened when it is moved away (logrotate); standard error when None, and for every line
+            that the file does not take.
         level: The quietest level of our own events; libraries are heard from WARNING up.
     """
-    handler = (
-        logging.StreamHandler(sys.stderr)
-        if destination is None
-        else logging.handlers.WatchedFileHandler(destination, encoding="utf-8")
-    )
+    handler = logging.StreamHandler(sys.stderr) if destination is None else _LogFile(destination, encoding="utf-8")
     handler.setFormatter(_formatter(service))
     root = logging.getLogger()
     for old in list(root.handlers):

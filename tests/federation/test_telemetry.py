@@ -91,6 +91,34 @@ class TestLines:
             "port": 8443,
         }
 
+    def test_a_line_whose_folder_is_gone_goes_to_standard_error_and_the_next_to_the_folder_that_is_back(
+        self, log_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log().event(Event.SERVICE_STARTED)
+        gone = log_file.parent.rename(log_file.parent.with_name("gone"))
+        for role in ("gateway", "trustee"):
+            log().event(Event.SERVER_LISTENING, role=role, port=8443)
+        log_file.parent.mkdir()
+        log().event(Event.SERVICE_STOPPED)
+
+        assert [json.loads(line)["role"] for line in capsys.readouterr().err.splitlines()] == ["gateway", "trustee"]
+        assert [line["event"] for line in lines(gone / log_file.name)] == ["SERVICE_STARTED"]
+        assert [line["event"] for line in lines(log_file)] == ["SERVICE_STOPPED"]
+
+    def test_a_line_that_a_full_disk_does_not_take_goes_to_standard_error_without_its_values(
+        self, log_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log_file.unlink()
+        log_file.symlink_to("/dev/full")
+
+        logging.getLogger("library").warning("who: %s", "Jane Doe")
+
+        written = capsys.readouterr().err
+        assert json.loads(written)["template"] == "who: %s"
+        assert "Jane" not in written
+        with pytest.raises(OSError, match="No space left"):  # the line still waits in the file's buffer
+            logging.getLogger().handlers[0].close()
+
     def test_the_bound_correlation_id_is_on_the_line(self, log_file: Path) -> None:
         with structlog.contextvars.bound_contextvars(correlation_id="c" * 32):
             log().event(Event.SERVICE_STARTED)
