@@ -12,7 +12,7 @@ LIBSODIUM := libsodium.so.23|libsodium.so.26|libsodium.23.dylib|libsodium.26.dyl
 # gRPC's C core writes to standard error what the services log in their own words.
 export GRPC_VERBOSITY ?= NONE
 
-.PHONY: help setup setup-dev test check checks demo bench policies mutants proto docs lock clean
+.PHONY: help setup setup-dev test nightly check checks demo bench policies mutants proto docs lock clean
 .PHONY: ready tools python system-libraries
 
 help: ## Show this help
@@ -30,6 +30,9 @@ test: ready ## Set up, check everything and run every test (what CI runs)
 	wait $$regions; regions=$$?; cat build/region-tests.log; \
 	test $$checked = 0 || echo '*** The checks before the tests failed: see above ***'; \
 	exit $$((checked + tested + regions))
+
+nightly: ready ## What takes too long for every change: questions beside a busy machine
+	$(PYTEST) -m nightly tests
 
 check: ready checks ## Lint, types, layers, wire contract, and whether generated files are current
 

@@ -19,17 +19,20 @@ from agency_node.asking.desk import Asking
 from agency_node.asking.own_policy import CaseGrants
 from agency_node.asking.own_pseudonyms import OwnPseudonyms
 from agency_node.asking.pursuit import Pursuits
+from agency_node.caseload.desk import SourceDesk
 from agency_node.caseload.indexer import CaseloadRuns
-from agency_node.caseload.indexing import CaseloadParts
 from agency_node.caseload.lookup import Lookup
+from agency_node.caseload.orders import SourceOrders
+from agency_node.caseload.parts import CaseloadParts
 from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.caseload.update import Caseload
-from agency_node.checking import read_overlay, today
+from agency_node.checking import open_sources, read_overlay
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcEvaluator, GrpcQueryGateway
 from agency_node.inbox.alerts import Alerts
 from agency_node.inbox.decisions import Decisions
 from agency_node.inbox.view import JsonInbox
+from agency_node.link.clock import GatewayClock
 from agency_node.link.holding import GrpcLinkGateway, Link
 from agency_node.routines import (
     erase_overdue,
@@ -42,7 +45,6 @@ from agency_node.routines import (
 )
 from agency_node.servicers.local import LocalServicer
 from agency_node.settings import NodeSettings
-from agency_node.sources.opening import open_source
 from agency_node.store.asked import asked_since
 from agency_node.store.tasks import recent_tasks
 from agency_node.teams.gateway import GrpcTeams, VerifiedTeams
@@ -76,7 +78,9 @@ class Node:
     worker: Worker
     audit: TranslationAudit
     link: Link
+    gateway_clock: GatewayClock
     runs: CaseloadRuns
+    desk: SourceDesk
     health: Health
     server: TransportServer
     local_certificates: HeldCertificates
@@ -97,7 +101,8 @@ async def compose(base: Foundation) -> Node:
         clock=clock,
         executor=base.executor,
     )
-    runs = CaseloadRuns(_caseload(base, pseudonyms), every_s=settings.index_every_s, ready=lambda: until_enrolled(base))
+    caseload = _caseload(base, pseudonyms)
+    runs = CaseloadRuns(caseload, every_s=settings.index_every_s, ready=lambda: until_enrolled(base))
     responder = await _responder(base)
     intake = Intake(responder)
     answering = Answering(responder, intake)
@@ -116,7 +121,8 @@ async def compose(base: Foundation) -> Node:
         max_in_flight=settings.max_in_flight,
         on_accepted=audit.sample,
     )
-    link = Link(GrpcLinkGateway(base.channel), worker, max_in_flight=settings.max_in_flight)
+    gateway_clock = GatewayClock(own=settings.party, gateway=base.channel.server, clock=clock)
+    link = Link(GrpcLinkGateway(base.channel), worker, clock=gateway_clock, max_in_flight=settings.max_in_flight)
 
     async def decided(task_id: str) -> None:
         worker.resume(task_id)
@@ -128,8 +134,9 @@ async def compose(base: Foundation) -> Node:
         key=lambda: base.standing.directory().anchors.gateway_key,
         clock=clock,
     )
-    asking, pursuits = await _asking(base, pseudonyms, teams.given)
-    health = Health(_components(base, link))
+    asking, pursuits = await _asking(base, pseudonyms, teams.given, gateway_clock)
+    health = Health(_components(base, link, responder.lookup, gateway_clock))
+    desk = SourceDesk(users=base.users.current, vault=base.vault, engine=base.engine, journal=base.journal, clock=clock)
     local_certificates = HeldCertificates(
         base.keychain.local_credentials(settings.local_party, serves=True, now=clock())
     )
@@ -140,7 +147,21 @@ async def compose(base: Foundation) -> Node:
         denials=NoDenyList(),
         clock=clock,
     )
-    node = Node(base, asking, pursuits, decisions, worker, audit, link, runs, health, server, local_certificates)
+    node = Node(
+        foundation=base,
+        asking=asking,
+        pursuits=pursuits,
+        decisions=decisions,
+        worker=worker,
+        audit=audit,
+        link=link,
+        gateway_clock=gateway_clock,
+        runs=runs,
+        desk=desk,
+        health=health,
+        server=server,
+        local_certificates=local_certificates,
+    )
     local_pb2_grpc.add_LocalServiceServicer_to_server(
         LocalServicer(
             asking=asking,
@@ -148,6 +169,7 @@ async def compose(base: Foundation) -> Node:
             inbox=JsonInbox(decisions),
             alerts=Alerts(responder, users=base.users.current),
             index=runs.watch,
+            sources=SourceOrders(desk, caseload, runs),
             status=lambda: status_of(node),
         ),
         server.grpc,
@@ -156,7 +178,7 @@ async def compose(base: Foundation) -> Node:
 
 
 def _caseload(base: Foundation, pseudonyms: Pseudonyms) -> Caseload:
-    sources = [open_source(choice.opened_as(), today=today) for choice in base.settings.sources]
+    sources = open_sources(base.settings, clock=base.clock)
     parts = CaseloadParts(
         vault=base.vault,
         pseudonyms=pseudonyms,
@@ -166,6 +188,7 @@ def _caseload(base: Foundation, pseudonyms: Pseudonyms) -> Caseload:
         monotonic=time.monotonic,
         executor=base.executor,
         batch_size=CASELOAD_BATCH,
+        unreadable_percent=base.settings.unreadable_percent,
     )
     return Caseload(sources, parts)
 
@@ -191,6 +214,7 @@ async def _responder(base: Foundation) -> Responder:
             vault=base.vault,
             source_ids=[choice.name for choice in settings.sources],
             epoch=lambda: base.own_agency().epoch,
+            points=base.points,
         ),
         engine=base.engine,
         journal=base.journal,
@@ -228,7 +252,9 @@ def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
     )
 
 
-async def _asking(base: Foundation, pseudonyms: Pseudonyms, case_grants: CaseGrants) -> tuple[Asking, Pursuits]:
+async def _asking(
+    base: Foundation, pseudonyms: Pseudonyms, case_grants: CaseGrants, gateway_clock: GatewayClock
+) -> tuple[Asking, Pursuits]:
     settings = base.settings
     store = reading(base.engine)
     pursuits = Pursuits(
@@ -251,7 +277,7 @@ async def _asking(base: Foundation, pseudonyms: Pseudonyms, case_grants: CaseGra
         refresh_directory=base.refresh,
         policy=base.policy.point(),
         case_grants=case_grants,
-        pseudonyms=OwnPseudonyms(engine=base.engine, vault=base.vault, pseudonyms=pseudonyms),
+        pseudonyms=OwnPseudonyms(engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.points),
         pursuits=pursuits,
         engine=store,
         journal=base.journal,
@@ -259,12 +285,14 @@ async def _asking(base: Foundation, pseudonyms: Pseudonyms, case_grants: CaseGra
         counters=Counters(clock=base.clock, seed=seed),
         key=base.keychain.signing_key,
         times=settings.times.by_urgency(),
+        clock_difference=gateway_clock.difference,
         clock=base.clock,
+        test_numbers=settings.test_numbers,
     )
     return asking, pursuits
 
 
-def _components(base: Foundation, link: Link) -> dict[str, Check]:
+def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: GatewayClock) -> dict[str, Check]:
     async def ledger() -> bool:
         await base.journal.record([], lambda connection: connection.execute(select(1)))
         return True
@@ -278,7 +306,21 @@ def _components(base: Foundation, link: Link) -> dict[str, Check]:
     async def attached() -> bool:
         return link.is_up
 
-    return {"ledger": ledger, "policy": policy, "directory": directory, "link": attached}
+    async def sources() -> bool:
+        return not await lookup.failing(base.clock())
+
+    async def clock() -> bool:
+        return gateway_clock.agrees()
+
+    return {
+        "ledger": ledger,
+        "policy": policy,
+        "directory": directory,
+        "points": base.points.hold,
+        "link": attached,
+        "sources": sources,
+        "clock": clock,
+    }
 
 
 async def status_of(node: Node) -> JsonObject:
@@ -289,6 +331,8 @@ async def status_of(node: Node) -> JsonObject:
         "components": await node.health.report(),
         "directory_version": base.standing.directory().version,
         "link": {"attached": node.link.is_up, "in_flight": node.worker.in_flight},
+        "sources": await node.desk.states(),
+        "clock": str(node.gateway_clock.difference() or ""),
         "caseload": {"indexed": bool(node.runs.last), "last_run": node.runs.last},
         "bundle": {"revision": base.policy.bundle.id.revision, "digest": base.policy.bundle.id.digest},
     }

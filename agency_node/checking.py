@@ -1,17 +1,19 @@
 """`wardgate node check-config`: reads everything a node needs to start, and starts nothing."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 from agency_node.answering.overlay import Overlay
 from agency_node.settings import NodeSettings
+from agency_node.sources.mapped_source import MappedSource
 from agency_node.sources.opening import open_source
 from agency_node.users import UsersFile
+from federation.england import ENGLAND
 from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import read_verify_key
 from federation.policy.bundle import VerifiedBundle
 from federation.policy.catalogue import Catalogue
-from federation.policy_input import ENGLAND
 
 
 def check_node(settings: NodeSettings) -> Iterator[str]:
@@ -27,9 +29,25 @@ def check_node(settings: NodeSettings) -> Iterator[str]:
     yield f"policy bundle: revision {bundle.id.revision}"
     read_overlay(settings).verify_words(Catalogue.read(bundle))
     yield "overlay: narrows only"
-    for choice in settings.sources:
-        open_source(choice.opened_as(), today=today).check()
-        yield f"source {choice.name}: readable"
+    for source in open_sources(settings):
+        source.check()
+        yield f"source {source.name}: readable"
+
+
+def open_sources(settings: NodeSettings, *, clock: Callable[[], float] = time.time) -> list[MappedSource]:
+    """The node's sources, ready to be read.
+
+    Args:
+        settings: The node's.
+        clock: Seconds since the epoch: as of when a database was read.
+
+    Raises:
+        WardgateError: `MAPPING_INVALID`, `SOURCE_UNREADABLE`.
+    """
+    return [
+        open_source(choice.opened_as(), today=today, clock=clock, test_numbers=settings.test_numbers)
+        for choice in settings.sources
+    ]
 
 
 def read_overlay(settings: NodeSettings) -> Overlay:

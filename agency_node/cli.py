@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from agency_node.asking.question import QuestionDocument
+from agency_node.caseload.cli import sources_app
 from agency_node.local_calls import Agency, Config, Dir, Json, User, call_node, find_settings
 from agency_node.settings import NodeSettings
 from agency_node.teams.cli import grant_app, team_app
 from federation.canonical import JsonObject, to_canonical
-from federation.command import done, emit, fail_with_code
+from federation.command import ExitCode, done, emit, fail_with_code
 from federation.serving import run
 from federation.telemetry import configure_logging
 from federation.vocabulary import FamilyInformed, Urgency
@@ -28,6 +29,7 @@ alerts_app = typer.Typer(no_args_is_help=True, help="What policy obliges this ag
 node_app.add_typer(alerts_app, name="alerts")
 node_app.add_typer(team_app, name="team")
 node_app.add_typer(grant_app, name="grant")
+node_app.add_typer(sources_app, name="sources")
 
 CALL_GRACE_S = 20.0
 """Beyond the query's own deadline: what the node needs to answer its tool."""
@@ -199,7 +201,7 @@ def picture(
 @node_app.command()
 @fail_with_code
 def index(config: Config = None, directory: Dir = None, agency: Agency = "", as_json: Json = False) -> None:
-    """Read the sources and bring the caseload up to date, with progress."""
+    """Read the sources and bring the caseload up to date, with progress. Ends with 12 if a dataset is not believed."""
     settings = find_settings(config, directory, agency)
 
     async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> JsonObject:
@@ -214,7 +216,10 @@ def index(config: Config = None, directory: Dir = None, agency: Agency = "", as_
                 )
         return last
 
-    emit(call_node(settings, call), as_json=as_json)
+    found = call_node(settings, call)
+    emit(found, as_json=as_json)
+    if not found.get("complete"):
+        raise typer.Exit(int(ExitCode.OPERATOR_NEEDED))
 
 
 @node_app.command()

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.gateway_client import GrpcDirectory
 from agency_node.keychain import NodeKeychain, load_keychain
+from agency_node.points import PinnedPoints
 from agency_node.settings import NodeSettings
 from agency_node.standing import Standing
 from agency_node.users import UsersFile
@@ -41,6 +42,7 @@ class Foundation:
     users: UsersFile
     channel: RotatingChannel
     standing: Standing
+    points: PinnedPoints
     clock: Callable[[], float]
 
     def own_agency(self) -> Agency:
@@ -98,14 +100,23 @@ async def lay_foundation(
             gateway_key=read_verify_key(settings.gateway.verify_key_file),
             trustee_key=read_verify_key(settings.gateway.trustee_verify_key_file),
         )
+        follower = Follower(anchors, settings.gateway.origin, keychain.statement)
+        points = PinnedPoints(
+            agency=settings.agency,
+            directory=lambda: follower.directory,
+            engine=reading(engine),
+            journal=journal,
+            clock=clock,
+        )
         standing = Standing(
             agency=settings.agency,
-            follower=Follower(anchors, settings.gateway.origin, keychain.statement),
+            follower=follower,
             gateway=GrpcDirectory(channel),
             engine=reading(engine),
             journal=journal,
             key=keychain.signing_key,
             clock=clock,
+            on_verified=points.follow,
         )
         await standing.load()
         yield Foundation(
@@ -120,5 +131,6 @@ async def lay_foundation(
             users=UsersFile(settings.users_file),
             channel=channel,
             standing=standing,
+            points=points,
             clock=clock,
         )

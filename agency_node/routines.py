@@ -32,9 +32,9 @@ async def follow_directory(base: Foundation) -> None:
 
 
 async def take_up_queries(base: Foundation, pursuits: Pursuits) -> None:
-    """After a start, go on with every query that was open."""
+    """Go on with every query that is open and that nobody follows, after a start and from then on."""
     await until_enrolled(base)
-    await pursuits.resume_all()
+    await pursuits.watch()
 
 
 async def hold_link(base: Foundation, link: Link) -> None:

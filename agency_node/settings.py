@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from agency_node.asking.question import DEFAULT_TIMES, Times
+from agency_node.caseload.judging import UNREADABLE_PERCENT
 from agency_node.sources.opening import SourceSettings
 from federation.document import AgencyName
 from federation.settings import Section, ServiceSettings
@@ -139,6 +140,18 @@ class NodeSettings(ServiceSettings, env_prefix="WARDGATE_NODE_"):
     )
     sources: list[SourceChoice] = Field(
         default_factory=list, max_length=MAX_SOURCES, description="The agency's source systems."
+    )
+    test_numbers: bool = Field(
+        default=False,
+        description="Take NHS numbers of the range for tests (999 000 0000 to 999 999 9999) in sources and questions; "
+        "for demonstrations and tests only.",
+    )
+    unreadable_percent: int = Field(
+        UNREADABLE_PERCENT,
+        ge=0,
+        le=50,
+        description="Share of a dataset's rows that may be unreadable before the dataset is not believed any more, "
+        "percent.",
     )
     index_every_s: int = Field(3600, ge=0, description="How often the sources are read, seconds; 0 for on demand only.")
     quantum_ms: int = Field(50, ge=0, le=1000, description="Answers leave on multiples of this, milliseconds.")

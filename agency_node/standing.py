@@ -21,6 +21,8 @@ from federation.following import Follower
 from federation.ledger.checkpoint import cosign_checkpoint, with_cosignatures
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.outcome import if_unknown
+from federation.store import store_errors
 from federation.telemetry import EventLog
 from federation.transport.identity import Party, PartyKind
 from federation.wire.v1 import directory_pb2, ledger_pb2
@@ -52,7 +54,10 @@ class DirectoryGateway(Protocol):
 
 
 class Standing:
-    """What this node believes of the gateway, and what it says of its ledger."""
+    """What this node believes of the gateway, and what it says of its ledger.
+
+    `on_verified` is called after each look at the gateway, once what was verified is kept.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class Standing:
         journal: Journal,
         key: SigningKey,
         clock: Callable[[], float],
+        on_verified: Callable[[], Awaitable[None]],
     ) -> None:
         self._agency = agency
         self._follower = follower
@@ -72,8 +78,11 @@ class Standing:
         self._journal = journal
         self._key = key
         self._clock = clock
+        self._on_verified = on_verified
         self._lock = asyncio.Lock()
         self._cosigned = 0
+        self._unkept: directory_pb2.GetDirectoryResponse | None = None
+        self._is_doubted = False
 
     def directory(self) -> TrustedDirectory:
         """The last verified directory."""
@@ -81,7 +90,7 @@ class Standing:
 
     async def load(self) -> None:
         """Take up what was kept."""
-        async with self._engine.connect() as connection:
+        async with store_errors("trusted state"), self._engine.connect() as connection:
             kept = {row.name: row.content for row in (await connection.execute(select(STATE))).all()}
         if CHECKPOINT in kept:
             self._follower.restore(
@@ -90,6 +99,7 @@ class Standing:
                 signature=kept.get(SIGNATURE, b""),
                 entry=kept.get(ENTRY, b""),
             )
+        await self._on_verified()
 
     async def refresh(self) -> bool:
         """Fetch and verify the newest directory and head, keep them, cosign; true when the directory is newer.
@@ -104,7 +114,10 @@ class Standing:
             except WardgateError as error:
                 await self._alarm(error)
                 raise
-            await self._keep(response if newer else None)
+            if newer:
+                self._unkept = response
+            await self._keep_what_is_new()
+            await self._on_verified()
             await self._cosign()
         return newer
 
@@ -141,6 +154,29 @@ class Standing:
         if entry.query_id != query_id:
             raise WardgateError(ErrorCode.LEDGER_INVALID, "receipt of another query")
         return entry
+
+    async def _keep_what_is_new(self) -> None:
+        """Keep the directory that was verified last, once, and the checkpoint.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`; the next refresh keeps what is not kept.
+        """
+        if self._is_doubted:
+            await self._journal.settle()
+            if await self._kept_version() == self._follower.directory.version:
+                self._unkept = None
+            self._is_doubted = False
+        with if_unknown(self._doubt):
+            await self._keep(self._unkept)
+        self._unkept = None
+
+    def _doubt(self) -> None:
+        self._is_doubted = True
+
+    async def _kept_version(self) -> int:
+        async with store_errors("trusted state"), self._engine.connect() as connection:
+            found = await connection.execute(select(STATE.c.version).where(STATE.c.name == DIRECTORY))
+            return int(found.scalar_one_or_none() or 0)
 
     async def _keep(self, response: directory_pb2.GetDirectoryResponse | None) -> None:
         head = self._follower.checkpoint

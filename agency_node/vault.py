@@ -30,6 +30,9 @@ class Kind(StrEnum):
     ASKED_QUESTION = "asked-question"
     REPLY_KEY = "reply-key"
     ANSWER = "answer"
+    REJECT = "reject"
+    DISMISSAL = "dismissal"
+    ACCEPTANCE = "acceptance"
 
 
 class Vault:
@@ -51,6 +54,10 @@ class Vault:
     def record_ref(self, source_id: str, source_ref: str) -> str:
         """How policy, referrals and decisions name a record, 32 hex digits."""
         return keyed_reference(self._references, "record", f"{source_id}\0{source_ref}".encode())
+
+    def key_ref(self, source_id: str, key: str) -> str:
+        """How the node remembers a source's own key for a child, 32 hex digits."""
+        return keyed_reference(self._references, "source key", f"{source_id}\0{key}".encode())
 
     def content_digest(self, content: bytes) -> str:
         """Equal for equal content, and no help to whoever guesses at it without the key; 32 hex digits."""

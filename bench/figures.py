@@ -13,6 +13,7 @@ from bench.parts import Parts
 from bench.phases import Taken
 from bench.plan import CALLERS, PATH_TARGETS, PHASE_TARGETS, Plan
 from bench.samples import MS_PER_S, US_PER_S, median, percentile
+from bench.tally import Tally
 
 WHOLE: Final = "whole query"
 FLOOR: Final = "bare gRPC"
@@ -36,6 +37,12 @@ def add_fan_out(measures: Measures, cells: Cells, plan: Plan) -> None:
             value = percentile(alone.latencies_s, percent) * MS_PER_S
             measures.add(f"{name}.c{one}.p{percent}", value, "ms", floor=least)
         measures.add(f"{name}.c{many}.rate", busy.per_s, "queries/s", floor=busy_floor.per_s if has_floor else None)
+
+
+def add_answered(measures: Measures, tally: Tally, plan: Plan) -> None:
+    """How many of the targets of whole queries were answered at all, and with anything but `error`."""
+    for targets in plan.targets:
+        measures.add(f"query.n{targets}.answered", tally.share(targets).percent, "%")
 
 
 def add_legs(measures: Measures, cells: Cells, parts: Parts, plan: Plan) -> None:

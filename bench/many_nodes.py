@@ -7,15 +7,18 @@ directory again and again: a hundred nodes that do would be most of what an idle
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.app import Node, compose
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcDirectory
 from agency_node.keychain import load_keychain
+from agency_node.points import PinnedPoints
 from agency_node.settings import NodeSettings
 from agency_node.standing import Standing
 from agency_node.users import UsersFile
@@ -96,14 +99,17 @@ async def _foundation_beside(first: Foundation, settings: NodeSettings) -> Async
         await stack.enter_async_context(journal)
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
         stack.push_async_callback(channel.close, None)
+        follower = Follower(_anchors(settings), settings.gateway.origin, keychain.statement)
+        points = _points(settings, follower, engine, journal, first.clock)
         standing = Standing(
             agency=settings.agency,
-            follower=Follower(_anchors(settings), settings.gateway.origin, keychain.statement),
+            follower=follower,
             gateway=GrpcDirectory(channel),
             engine=reading(engine),
             journal=journal,
             key=keychain.signing_key,
             clock=first.clock,
+            on_verified=points.follow,
         )
         yield replace(
             first,
@@ -116,7 +122,20 @@ async def _foundation_beside(first: Foundation, settings: NodeSettings) -> Async
             users=UsersFile(settings.users_file),
             channel=channel,
             standing=standing,
+            points=points,
         )
+
+
+def _points(
+    settings: NodeSettings, follower: Follower, engine: AsyncEngine, journal: Journal, clock: Callable[[], float]
+) -> PinnedPoints:
+    return PinnedPoints(
+        agency=settings.agency,
+        directory=lambda: follower.directory,
+        engine=reading(engine),
+        journal=journal,
+        clock=clock,
+    )
 
 
 def _anchors(settings: NodeSettings) -> Anchors:

@@ -2,34 +2,45 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agency_node.app import Node
 from bench.many_nodes import nodes_up
-from bench.questions import check_picture, next_question
+from bench.questions import next_question
 from bench.region import ASKER
-from gateway.app import compose, lay_foundation
+from bench.tally import Tally
+from gateway.app import Gateway, compose, lay_foundation
 from gateway.settings import GatewaySettings
 from sandbox.folder import SandboxFolder
+from trustee.app import Trustee
 from trustee.app import build as build_trustee
 from trustee.settings import TrusteeSettings
 
 
 @dataclass(slots=True)
 class OneProcess:
-    """A region whose every service runs here."""
+    """A region whose every service runs here.
 
-    asker: Node
+    Attributes:
+        nodes: The node that asks, then the responders.
+    """
+
+    trustee: Trustee
+    gateway: Gateway
+    nodes: Sequence[Node]
     serial: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def asker(self) -> Node:
+        """The node that asks."""
+        return self.nodes[0]
 
     async def ask(self, targets: int) -> None:
-        """Put a question to so many agencies, past the node's port.
-
-        Raises:
-            AssertionError: An answer is missing: nothing was measured.
-        """
+        """Put a question to a number of agencies, past the node's port; what was not answered is taken down."""
         self.serial += 1
-        check_picture(await self.asker.asking.put(next_question(self.serial, targets)), targets)
+        question = next_question(self.serial, targets)
+        self.tally.picture(await self.asker.asking.put(question), targets, question.user)
 
 
 @asynccontextmanager
@@ -45,4 +56,4 @@ async def one_process(folder: SandboxFolder, responders: Sequence[str]) -> Async
             await server.start()
             stack.push_async_callback(server.stop, 0)
         nodes = await stack.enter_async_context(nodes_up(folder, [ASKER, *responders]))
-        yield OneProcess(nodes[0])
+        yield OneProcess(trustee, gateway, nodes)

@@ -39,7 +39,7 @@ PHASES: Final[Sequence[Watched]] = (
     Watched(Asking, "_decide", "asker: decide (policy)"),
     Watched(OwnPseudonyms, "pseudonym_of", "asker: own pseudonym"),
     Watched(Asking, "_compose", "asker: compose (blind, seal, sign)"),
-    Watched(Asking, "_store", "asker: store query"),
+    Watched(Asking, "_record", "asker: store query"),
     Watched(Pursuits, "_load", "asker: load query"),
     Watched(Admitting, "_verify", "gateway: verify"),
     Watched(Admitting, "_decide", "gateway: policy"),

@@ -1,6 +1,6 @@
 """Tables for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,7 @@ from bench.measures import Measures
 from bench.phases import NESTED, Taken
 from bench.plan import CALLERS, Plan
 from bench.samples import MS_PER_S, US_PER_S, median, percentile
+from bench.tally import Tally
 
 
 def fan_out_table(cells: Cells, plan: Plan) -> Table:
@@ -102,6 +103,19 @@ def measures_table(measures: Measures) -> Table:
             "" if found.goal is None else f"{found.goal:g}",
         )
     return table
+
+
+def unanswered_tables(tallies: Iterable[Tally]) -> list[Table]:
+    """One table of every target that gave no answer in time, or `error`; none where there was no such target."""
+    found = [item for tally in tallies for item in tally.unanswered()]
+    if not found:
+        return []
+    table = Table(title="Not answered in time, or with `error`")
+    for name in ("targets", "agency", "state", "outcome", "fault", "later"):
+        table.add_column(name)
+    for item in found:
+        table.add_row(str(item.targets), item.agency, item.state, item.outcome, item.fault, item.later)
+    return [table]
 
 
 def show(*tables: Table) -> None:

@@ -13,7 +13,7 @@ from bench import bare_grpc, bare_http
 from bench.bringup import Up, found_region, region_up
 from bench.deciding import Bundles
 from bench.fan_out import Cells, System, take_turns
-from bench.figures import FLOOR, HTTP, WHOLE, add_fan_out, add_indexing, add_legs, add_path
+from bench.figures import FLOOR, HTTP, WHOLE, add_answered, add_fan_out, add_indexing, add_legs, add_path
 from bench.figures_alone import add_journal, add_parts
 from bench.floors import Sizes, running_floor
 from bench.indexing import Indexed, index_once
@@ -26,20 +26,32 @@ from bench.pki import make_certificates
 from bench.plan import Plan
 from bench.policy_figures import add_policy
 from bench.region import bench_region, responder
-from bench.report import fan_out_table, measures_table, path_table, phases_table, show, spent_table
+from bench.report import (
+    fan_out_table,
+    measures_table,
+    path_table,
+    phases_table,
+    show,
+    spent_table,
+    unanswered_tables,
+)
 from bench.samples import median
+from bench.tally import Tally, write_unanswered
 from bench.whole import WholeQuery
 from federation.telemetry import configure_logging
 
 CORES: Final = len(os.sched_getaffinity(0))
 HOPS: Final = 200
+LOOK_AGAIN_S: Final = 60
+"""How long answers are waited for that did not come by their query's deadline."""
 
 
 class Diary:
-    """Says what is going on, with the time since the start."""
+    """Says what is going on, with the time since the start; keeps what became of the queries that were put."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        self.tallies: list[Tally] = []
 
     def __call__(self, text: str) -> None:
         """Say it."""
@@ -64,21 +76,23 @@ async def run(plan: Plan, out: Path, *, policy_only: bool = False) -> None:
         policy_only: Measure the decisions of policy and nothing else.
 
     Raises:
-        WardgateError: A service did not come up, or refused.
-        AssertionError: A query was not answered in full: nothing was measured.
+        WardgateError: A service did not come up, or a part that is measured alone was refused. What had been measured
+            is printed and written all the same.
     """
     tell, measures = Diary(), Measures()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=out.parent.resolve()) as scratch:
-        root = Path(scratch)
-        configure_logging(service="bench", destination=root / "bench.log")
-        if policy_only:
-            await add_policy(measures, Bundles.install(root / "bundles"), plan)
-        else:
-            await _measure(plan, root, measures, tell)
-    measures.write(out)
-    show(measures_table(measures))
-    tell(f"written to {out}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=out.parent.resolve()) as scratch:
+            root = Path(scratch)
+            configure_logging(service="bench", destination=root / "bench.log")
+            if policy_only:
+                await add_policy(measures, Bundles.install(root / "bundles"), plan)
+            else:
+                await _measure(plan, root, measures, tell)
+    finally:
+        measures.write(out)
+        show(measures_table(measures), *unanswered_tables(tell.tallies))
+        tell(f"written to {out} and {write_unanswered(out, tell.tallies)}")
 
 
 async def _measure(plan: Plan, root: Path, measures: Measures, tell: Diary) -> None:
@@ -90,12 +104,13 @@ async def _measure(plan: Plan, root: Path, measures: Measures, tell: Diary) -> N
     tell("journal measured")
     region = bench_region(sorted({*plan.phase_sizes, *plan.targets}), indexed=plan.indexed)
     up = await found_region(region, root / "region", own_processes=plan.own_processes, tell=tell)
-    taken, sizes = await _watch(up, plan)
+    taken, sizes = await _watch(up, plan, tell)
     tell("phases taken, in one process")
     async with region_up(up, tell):
         tell(_who_runs(up))
         found = await _in_many(up, plan, sizes, root / "floors", tell)
     add_fan_out(measures, found.cells, plan)
+    add_answered(measures, tell.tallies[-1], plan)
     add_legs(measures, found.cells, parts, plan)
     steps = add_path(measures, found.cells, parts, hop_s=found.hop_s, taken=taken, cores=CORES)
     add_indexing(measures, found.indexed, parts)
@@ -108,9 +123,10 @@ async def _measure(plan: Plan, root: Path, measures: Measures, tell: Diary) -> N
     )
 
 
-async def _watch(up: Up, plan: Plan) -> tuple[dict[int, Taken], dict[int, Sizes]]:
+async def _watch(up: Up, plan: Plan, tell: Diary) -> tuple[dict[int, Taken], dict[int, Sizes]]:
     """Phases, and the sizes of messages, with the whole region in this process."""
     async with one_process(up.folder, [responder(number + 1) for number in range(max(plan.phase_sizes))]) as one:
+        tell.tallies.append(one.tally)
         taken = {targets: await take_phases(one, targets, plan.phase_queries) for targets in plan.phase_sizes}
         seen = {targets: await take_sizes(one, targets) for targets in plan.phase_sizes}
     return taken, {targets: sizes_of(targets, seen) for targets in plan.targets}
@@ -124,6 +140,7 @@ async def _in_many(up: Up, plan: Plan, sizes: dict[int, Sizes], folder: Path, te
         running_floor(bare_grpc.MODULE, folder, most) as grpc_floor,
         running_floor(bare_http.MODULE, folder, most) as http_floor,
     ):
+        tell.tallies.append(whole.tally)
         bare, http = bare_grpc.GrpcFanOut(folder, grpc_floor.port), bare_http.HttpFanOut(folder, http_floor.port)
         try:
             cells = await take_turns(
@@ -135,6 +152,7 @@ async def _in_many(up: Up, plan: Plan, sizes: dict[int, Sizes], folder: Path, te
                 plan,
                 tell,
             )
+            await whole.look_again(LOOK_AGAIN_S)
             hops = Load()
             await run_load(bare.ping, callers=1, count=HOPS, into=hops)
         finally:

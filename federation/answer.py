@@ -15,7 +15,7 @@ from federation.admission import ObligationGiven, ReasonGiven
 from federation.document import AgencyName, Code, Document, Hex32, Instant, IsoDate, Uuid
 from federation.errors import ErrorCode, WardgateError
 from federation.query import Period, verify_signed
-from federation.vocabulary import IdentifierState, Outcome, Tier
+from federation.vocabulary import IdentifierState, Outcome, ReadingState, Share, Tier
 from keys import domains
 from keys.digest import sha256, sha512
 from keys.envelope import SealingKey, seal
@@ -26,6 +26,8 @@ from keys.signing import SigningKey, VerifyKey
 SUITE: Final = "MLKEM768-X25519/HKDF-SHA256/AES-256-GCM"
 CHUNK_BYTES: Final = 255 * 1024
 """One part: the largest padding bucket (256 KiB) less the framing."""
+SMALLEST_BYTES: Final = 16 * 1024
+"""The padding bucket below which no answer stays: how each dataset stands takes up to some 3 KB of every answer."""
 MAX_PARTS: Final = -(-limits.MAX_ANSWER_BYTES // CHUNK_BYTES)
 
 Text = Annotated[str, Field(max_length=limits.MAX_JUSTIFICATION_CHARS)]
@@ -40,13 +42,18 @@ class Contact(Document):
 
 
 class DisclosedRecord(Document):
-    """One record as far as policy let it out. At T0 `fields` is empty: somebody here holds such a record."""
+    """One record as far as policy let it out. At T0 `fields` is empty: somebody here holds such a record.
+
+    Attributes:
+        fields_unreadable: Fields that policy let out, and that the holder has a value of which could not be read.
+    """
 
     category: Code
     type: str
     tier: Tier
     date: IsoDate | Literal[""]
     fields: dict[str, str | int | bool]
+    fields_unreadable: list[str]
     assertion: Code
     relation: Code
     contact_level: Code
@@ -56,11 +63,33 @@ class DisclosedRecord(Document):
     reasons: list[ReasonGiven]
 
 
+class DatasetReading(Document):
+    """How far the responder's knowledge of one of its datasets can be believed; the same for every child.
+
+    Attributes:
+        dataset: The responder's own name for it; empty where it has none for these categories.
+        categories: Of those asked about, which it stands behind.
+        unreadable: Share of its rows that could not be read.
+        unidentified: Share of its rows that name no child.
+        as_at: Seconds since the epoch at which the content in force was made; 0 for none.
+    """
+
+    dataset: Annotated[str, Field(max_length=140)]
+    categories: Annotated[list[Code], Field(max_length=limits.MAX_CATEGORIES)]
+    state: ReadingState
+    unreadable: Share
+    unidentified: Share
+    as_at: Instant
+
+
 class Answer(Document):
     """What one responder says to one query; read by the requester alone.
 
     Attributes:
+        reading: What stands behind the answer, dataset by dataset; alike whatever is held.
         processing: Conditions of data protection law on which the responder relies; alike whatever is held.
+        older: Something that may be told lies before the period which the purpose covers by itself: ask again with an
+            earlier start. False where the outcome is `error` or `refused`.
     """
 
     MAX_BYTES: ClassVar[int] = limits.MAX_ANSWER_BYTES
@@ -72,8 +101,10 @@ class Answer(Document):
     reasons: list[ReasonGiven]
     obligations: list[ObligationGiven]
     processing: list[Code]
+    reading: list[DatasetReading]
     contact: Contact | None
     period_covered: Period
+    older: bool
     context_note: Text
     identifier_state: IdentifierState
     answered_at: Instant
@@ -146,7 +177,7 @@ def seal_answer(answer: Answer, header: AnswerHeader, *, reply_key: bytes, key: 
     for number, chunk in enumerate(chunks, start=1):
         head = header.model_copy(update={"part": number, "total": len(chunks)}).canonical()
         plaintext = _framing(head, header.requester, header.responder) + chunk
-        ciphertext = seal(reply_key, purpose="answer", context=head, plaintext=pad(plaintext))
+        ciphertext = seal(reply_key, purpose="answer", context=head, plaintext=pad(plaintext, smallest=SMALLEST_BYTES))
         sealed.append(SealedPart(head, ciphertext, key.sign(domains.ANSWER, head, sha512(ciphertext))))
     return sealed
 

@@ -45,10 +45,14 @@ def fail_with_code(command: Callable[P, R]) -> Callable[P, R]:
 def _print_failure(error: WardgateError, *, as_json: bool) -> None:
     spec = error.spec
     content = {"code": str(error.code), "message": spec.public, "remedy": spec.remedy, "detail": error.detail}
+    if error.clock is not None:
+        content["clock"] = str(error.clock)
     if as_json:
         typer.echo(json.dumps({"error": content}), err=True)
         return
     typer.echo(f"{error.code}: {spec.public}", err=True)
+    if error.clock is not None:
+        typer.echo(f"  {error.clock}", err=True)
     if error.detail:
         typer.echo(f"  {error.detail}", err=True)
     typer.echo(f"  {spec.remedy}", err=True)

@@ -36,6 +36,11 @@ class _Window:
     def add(self, key: str, at: float) -> None:
         self._times.setdefault(key, deque()).append(at)
 
+    def remove(self, key: str) -> None:
+        times = self._times.get(key)
+        if times:
+            times.pop()
+
     def count(self, key: str, now: float) -> int:
         times = self._times.get(key)
         if times is None:
@@ -71,6 +76,13 @@ class Counters:
     def add(self, agency: str, user_ref: str, *, broke_glass: bool) -> None:
         """Count one query."""
         self._add(agency, user_ref, at=self._clock(), broke_glass=broke_glass)
+
+    def take_back(self, agency: str, user_ref: str, *, broke_glass: bool) -> None:
+        """Uncount the newest query: it was counted before it was decided, and nobody decided."""
+        self._users.remove(f"{agency}/{user_ref}")
+        self._agencies.remove(agency)
+        if broke_glass:
+            self._break_glass.remove(agency)
 
     def _add(self, agency: str, user_ref: str, *, at: float, broke_glass: bool) -> None:
         self._users.add(f"{agency}/{user_ref}", at)

@@ -22,6 +22,7 @@ from federation.errors import ErrorCode, WardgateError
 from keys import domains
 from keys.digest import sha256
 from keys.errors import EncodingRejected, SignatureRejected
+from keys.holder import Role
 from keys.signing import VerifyKey
 
 Positive = Annotated[int, Field(ge=1)]
@@ -132,6 +133,10 @@ class Agency:
     def epoch(self) -> int:
         """The newest pseudonym epoch that both holders publish."""
         return max(self.gateway_points.keys() & self.trustee_points.keys())
+
+    def points(self, holder: Role) -> Mapping[int, bytes]:
+        """One holder's public points by epoch."""
+        return self.gateway_points if holder == "gateway" else self.trustee_points
 
 
 @dataclass(frozen=True, slots=True)

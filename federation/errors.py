@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from federation.clock_difference import ClockDifference
+
 
 class Status(StrEnum):
     """The gRPC statuses that the catalogue uses, by their names.
@@ -53,6 +55,9 @@ class ErrorCode(StrEnum):
     TIER_UNKNOWN = "TIER_UNKNOWN"
     PERIOD_INVALID = "PERIOD_INVALID"
     USER_UNKNOWN = "USER_UNKNOWN"
+    DATASET_UNKNOWN = "DATASET_UNKNOWN"
+    REJECT_UNKNOWN = "REJECT_UNKNOWN"
+    READING_NOT_COUNTED = "READING_NOT_COUNTED"
     AGENCY_UNKNOWN = "AGENCY_UNKNOWN"
     TARGET_UNKNOWN = "TARGET_UNKNOWN"
     QUERY_UNKNOWN = "QUERY_UNKNOWN"
@@ -80,10 +85,13 @@ class ErrorCode(StrEnum):
     DIRECTORY_REJECTED = "DIRECTORY_REJECTED"
     LEDGER_FORKED = "LEDGER_FORKED"
     EPOCH_UNKNOWN = "EPOCH_UNKNOWN"
+    POINTS_REPLACED = "POINTS_REPLACED"
+    CLOCK_DIFFERS = "CLOCK_DIFFERS"
     PEER_UNAVAILABLE = "PEER_UNAVAILABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     # operator
     LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     TRUSTEE_UNAVAILABLE = "TRUSTEE_UNAVAILABLE"
     REVOCATION_UNKNOWN = "REVOCATION_UNKNOWN"
@@ -130,8 +138,10 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ErrorCode.NHS_NUMBER_INVALID: ErrorSpec(
         _C,
         _S.INVALID_ARGUMENT,
-        "That is not a valid NHS number: ten digits whose last is the modulus 11 check digit.",
-        "Check the number against its source. Nothing was sent to anyone.",
+        "That is not an NHS number anybody can have: ten digits, the last of them the modulus 11 check digit, of a "
+        "range that is issued.",
+        "Check the number against its source; a made-up number is nobody's. Numbers that begin with 999 are for tests, "
+        "and a node takes them only with `test_numbers = true`. Nothing was sent to anyone.",
     ),
     ErrorCode.PURPOSE_UNKNOWN: ErrorSpec(
         _C,
@@ -149,13 +159,34 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _C, _S.INVALID_ARGUMENT, "A tier is T0, T1 or T2.", "Write the category as NAME:T0, NAME:T1 or NAME:T2."
     ),
     ErrorCode.PERIOD_INVALID: ErrorSpec(
-        _C, _S.INVALID_ARGUMENT, "The period is not two dates in order (YYYY-MM-DD).", "Correct the dates."
+        _C,
+        _S.INVALID_ARGUMENT,
+        "The period is not two dates in order (YYYY-MM-DD), or begins in the future.",
+        "Correct the dates.",
     ),
     ErrorCode.USER_UNKNOWN: ErrorSpec(
         _C,
         _S.PERMISSION_DENIED,
         "That user is not known to this node.",
         "The node operator adds users and their roles to the node's users file.",
+    ),
+    ErrorCode.DATASET_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "This node has no such source or dataset.",
+        "`wardgate node status` lists both. A dataset is known once its source has been tried.",
+    ),
+    ErrorCode.REJECT_UNKNOWN: ErrorSpec(
+        _C,
+        _S.NOT_FOUND,
+        "No such rejected row is open: it reads by now, or somebody has dismissed it.",
+        "`wardgate node sources rejects` lists what is open.",
+    ),
+    ErrorCode.READING_NOT_COUNTED: ErrorSpec(
+        _C,
+        _S.FAILED_PRECONDITION,
+        "The dataset has not been read completely, so there is nothing that could be accepted.",
+        "Mend what `wardgate node sources check` names, read again, and accept what was read.",
     ),
     ErrorCode.AGENCY_UNKNOWN: ErrorSpec(
         _C,
@@ -182,7 +213,10 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Never reuse a query id; ask again under a new one.",
     ),
     ErrorCode.QUERY_EXPIRED: ErrorSpec(
-        _C, _S.FAILED_PRECONDITION, "The query is outside its time of validity.", "Check both clocks (NTP); ask again."
+        _C,
+        _S.FAILED_PRECONDITION,
+        "The query is outside its time of validity.",
+        "Set the clock that is named (NTP), or check both where none is; ask again.",
     ),
     ErrorCode.REFERRAL_UNKNOWN: ErrorSpec(
         _C, _S.NOT_FOUND, "No such referral or alert in this inbox.", "List the inbox again; it may have expired."
@@ -298,6 +332,19 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ErrorCode.EPOCH_UNKNOWN: ErrorSpec(
         _P, _S.FAILED_PRECONDITION, "That key epoch is not in use.", "Refresh the directory."
     ),
+    ErrorCode.POINTS_REPLACED: ErrorSpec(
+        _P,
+        _S.FAILED_PRECONDITION,
+        "The directory shows another pseudonym key of this agency than before, in the same epoch. Nothing was asked.",
+        "Somebody replaced a key, or published a wrong one. Speak to the gateway operator by phone. Until the old "
+        "point is shown again, or a new epoch, this agency finds nobody and can ask nobody.",
+    ),
+    ErrorCode.CLOCK_DIFFERS: ErrorSpec(
+        _P,
+        _S.FAILED_PRECONDITION,
+        "The clocks of two parties differ by more than ten seconds.",
+        "Set the clock of the one that is named (NTP); where none is named, compare both with a third.",
+    ),
     ErrorCode.PEER_UNAVAILABLE: ErrorSpec(
         _P,
         _S.UNAVAILABLE,
@@ -315,6 +362,13 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.UNAVAILABLE,
         "The ledger cannot be written, so nothing was done.",
         "Free disk space or restore the database; then retry.",
+    ),
+    ErrorCode.OUTCOME_UNKNOWN: ErrorSpec(
+        _O,
+        _S.UNAVAILABLE,
+        "It is not known yet whether this was recorded: the database did not say whether it committed.",
+        "Look before you do it again: the service finds out as soon as it reaches its database, and goes on with what "
+        "was recorded. Check the database and the network to it.",
     ),
     ErrorCode.STORE_UNAVAILABLE: ErrorSpec(
         _O, _S.UNAVAILABLE, "The store cannot be used.", "Check the database; nothing was done."
@@ -334,8 +388,8 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ErrorCode.POLICY_UNAVAILABLE: ErrorSpec(
         _O,
         _S.UNAVAILABLE,
-        "The policy engine cannot decide, so nothing is permitted.",
-        "Check the engine and the bundle.",
+        "The policy engine gives no decision at the moment, so nothing was done and nothing was refused.",
+        "Ask again; the services do so by themselves. If it persists, check the engine and the bundle.",
     ),
     ErrorCode.BUNDLE_REJECTED: ErrorSpec(
         _O,
@@ -406,12 +460,19 @@ class WardgateError(Exception):
     Attributes:
         code: The catalogue's code.
         detail: For the local log only; no personal data, no key material.
+        told: What whoever called may read beside the catalogue's text, in printable ASCII: what it said itself, never
+            what is held here. It is the detail too, where there is no other.
+        clock: Clocks that differ, where that is the reason; anybody may be told.
     """
 
-    def __init__(self, code: ErrorCode, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else str(code))
+    def __init__(
+        self, code: ErrorCode, detail: str = "", *, told: str = "", clock: ClockDifference | None = None
+    ) -> None:
+        super().__init__(f"{code}: {detail or told}" if detail or told else str(code))
         self.code = code
-        self.detail = detail
+        self.detail = detail or told
+        self.told = told
+        self.clock = clock
 
     @property
     def spec(self) -> ErrorSpec:

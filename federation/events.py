@@ -48,6 +48,7 @@ class Event(StrEnum):
     CERTIFICATE_RENEWED = "CERTIFICATE_RENEWED"
     # the node that answers
     SOURCE_FAILED = "SOURCE_FAILED"
+    DATASET_CHANGED = "DATASET_CHANGED"
     CASELOAD_INDEXED = "CASELOAD_INDEXED"
     TASK_NOT_VERIFIED = "TASK_NOT_VERIFIED"
     TASK_POSTPONED = "TASK_POSTPONED"
@@ -63,6 +64,12 @@ class Event(StrEnum):
     PURSUIT_BROKEN = "PURSUIT_BROKEN"
     CASELOAD_FAILED = "CASELOAD_FAILED"
     GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
+    POINTS_REPLACED = "POINTS_REPLACED"
+    QUERY_RECONCILED = "QUERY_RECONCILED"
+    RECONCILIATION_FAILED = "RECONCILIATION_FAILED"
+    CLOCK_DIFFERS = "CLOCK_DIFFERS"
+    CLOCK_AGREES = "CLOCK_AGREES"
+    TASK_OUT_OF_TIME = "TASK_OUT_OF_TIME"
     # the ledger
     ALARM_RAISED = "ALARM_RAISED"
     DIRECTORY_ADOPTED = "DIRECTORY_ADOPTED"
@@ -110,7 +117,12 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.CERTIFICATE_RENEWED: EventSpec(Level.INFO, "This party's own certificate was renewed."),
     Event.DENY_LIST_ADOPTED: EventSpec(Level.INFO, "A newer deny list is in force."),
     Event.SOURCE_FAILED: EventSpec(
-        Level.ERROR, "A source could not be read to its end. Its last records stay in force; answers say `error`."
+        Level.ERROR, "A source could not be read completely. Its last records stay in force; absence is not claimed."
+    ),
+    Event.DATASET_CHANGED: EventSpec(
+        Level.WARNING,
+        "A dataset stands otherwise than at the last reading: another state, another fault, or another share of rows "
+        "that could not be read or that name no child.",
     ),
     Event.CASELOAD_INDEXED: EventSpec(Level.INFO, "A caseload run has ended."),
     Event.TASK_NOT_VERIFIED: EventSpec(
@@ -135,10 +147,31 @@ EVENTS: Final[dict[Event, EventSpec]] = {
         Level.ERROR, "Bringing the caseload up to date failed; it is tried again at the next turn."
     ),
     Event.PURSUIT_BROKEN: EventSpec(
-        Level.ERROR, "Following a query ended by a defect; it is taken up at the next start."
+        Level.ERROR, "Following a query ended by a defect; it is taken up again within a minute."
+    ),
+    Event.QUERY_RECONCILED: EventSpec(
+        Level.WARNING,
+        "The store had more of a query than this process held in memory: a commit's answer was lost. It is followed.",
+    ),
+    Event.RECONCILIATION_FAILED: EventSpec(
+        Level.ERROR, "What is in flight cannot be compared with the store; it is tried again every few seconds."
+    ),
+    Event.CLOCK_DIFFERS: EventSpec(
+        Level.ALARM,
+        "The clock of a party is ahead of this one's by the seconds named (negative: behind): one of both is wrong.",
+    ),
+    Event.CLOCK_AGREES: EventSpec(Level.INFO, "The clock of a party that differed agrees with this one's again."),
+    Event.TASK_OUT_OF_TIME: EventSpec(
+        Level.ALARM,
+        "A task came from the future, or long after its end: this clock or the requester's is wrong. No answer.",
     ),
     Event.GATEWAY_NOT_BELIEVED: EventSpec(
         Level.ALARM, "The gateway could not prove its directory or its ledger; what was verified before stays in force."
+    ),
+    Event.POINTS_REPLACED: EventSpec(
+        Level.ALARM,
+        "The directory shows another point of a pseudonym key under a running epoch than was seen before. "
+        "Pseudonyms of that agency find nobody: its node answers `error` and asks nothing.",
     ),
     Event.ALARM_RAISED: EventSpec(Level.ALARM, "An alarm was recorded in the ledger; the reason is named."),
     Event.DIRECTORY_ADOPTED: EventSpec(Level.INFO, "A newer directory was verified and is in force."),

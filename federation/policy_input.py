@@ -3,14 +3,12 @@
 Pure. Times enter policy as integers only (`policies/capabilities.json` has no clock); the calendar date is England's.
 """
 
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date
 
 from federation.canonical import JsonObject
 from federation.directory import AgencyDescriptor
+from federation.england import date_in_england
 from federation.query import QueryHeader
-
-ENGLAND = ZoneInfo("Europe/London")
 
 ON_REQUEST = "request"
 """The direction of every query: nothing carries a disclosure of the holder's own motion yet."""
@@ -29,11 +27,6 @@ def date_parts(iso: str) -> JsonObject:
 def optional_date_parts(iso: str) -> JsonObject | None:
     """As `date_parts`; None for the empty string."""
     return date_parts(iso) if iso else None
-
-
-def date_in_england(now: float) -> date:
-    """The calendar date at a moment, given in seconds since the epoch."""
-    return datetime.fromtimestamp(now, UTC).astimezone(ENGLAND).date()
 
 
 def policy_time(now: float) -> JsonObject:

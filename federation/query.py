@@ -14,6 +14,7 @@ from pydantic import Field
 from federation import limits
 from federation.canonical import to_canonical
 from federation.document import AgencyName, Base64, Code, Document, Hex32, Instant, IsoDate, Uuid
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
 from keys import domains
@@ -199,6 +200,18 @@ def verify_fresh(issued_at: int, expires_at: int, now: float) -> None:
         raise WardgateError(ErrorCode.QUERY_EXPIRED, "expired")
 
 
+def verify_begun(period: Period, now: float) -> None:
+    """Refuse a period that begins in the future: "nothing held" would be true of it and say nothing.
+
+    A clock that is ahead of ours by no more than `limits.MAX_CLOCK_SKEW_S` may have begun the next day already.
+
+    Raises:
+        WardgateError: `PERIOD_INVALID`.
+    """
+    if period.start > (today := date_in_england(now + limits.MAX_CLOCK_SKEW_S).isoformat()):
+        raise WardgateError(ErrorCode.PERIOD_INVALID, f"begins on {period.start}, after {today}")
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedQuery:
     """A query whose signature, hashes and times hold. Made only by `verify_query`."""
@@ -227,11 +240,12 @@ def verify_query(
     """What the gateway checks before it decides anything.
 
     Raises:
-        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `PERIOD_INVALID`.
     """
     header = parse_query(header_bytes)
     verify_signed(key, signature, domains.QUERY, header_bytes)
     verify_fresh(header.issued_at, header.expires_at, now)
+    verify_begun(header.period, now)
     if not header.issued_at < header.deadline_at <= header.expires_at:
         raise WardgateError(ErrorCode.QUERY_EXPIRED, "deadline outside validity")
     _check_parts(header, parts)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from weakref import WeakKeyDictionary
 
+import asyncpg  # type: ignore[import-untyped]  # it has no type information
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
@@ -34,6 +35,15 @@ CONNECT_TIMEOUT_S: Final = 10
 COMMAND_TIMEOUT_S: Final = 30
 POOL_SIZE: Final = 8
 MAX_OVERFLOW: Final = 24
+
+DATABASE_ERRORS: Final = (
+    SQLAlchemyError,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What a database brings, its driver's own errors included: SQLAlchemy does not wrap those of a connection attempt."""
 
 _MIGRATION_LOCK: Final = 0x7761726467617465
 """`pg_advisory_xact_lock` key ("wardgate"): replicas that start together migrate one after the other."""
@@ -100,7 +110,7 @@ def writing(engine: AsyncEngine) -> AsyncEngine:
 
 @asynccontextmanager
 async def store_errors(what: str) -> AsyncIterator[None]:
-    """Turn a database's failure into `STORE_UNAVAILABLE`.
+    """Turn a database's failure into `STORE_UNAVAILABLE`. Every read of a service stands inside.
 
     Args:
         what: What was being done, for the log.
@@ -110,7 +120,7 @@ async def store_errors(what: str) -> AsyncIterator[None]:
     """
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (*DATABASE_ERRORS, OSError) as error:
         raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{what}: {describe(error)}") from error
 
 
@@ -216,6 +226,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _open_postgresql(url: URL) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
+        pool_pre_ping=True,  # a connection that the server or the network cut while it lay in the pool is replaced
         pool_size=POOL_SIZE,
         max_overflow=MAX_OVERFLOW,
         connect_args={

@@ -55,6 +55,7 @@ class EventFields(TypedDict, total=False):
     component: str
     correlation_id: str
     count: int
+    dataset: str
     decision_id: str
     delay_ms: int
     detail: str
@@ -67,6 +68,7 @@ class EventFields(TypedDict, total=False):
     kind: str
     library: str
     method: str
+    offset_s: int
     party: str
     phase: str
     port: int

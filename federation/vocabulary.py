@@ -55,8 +55,31 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
+class ReadingState(StrEnum):
+    """How far an agency's knowledge of one of its own datasets can be believed; the same for every child."""
+
+    SOUND = "sound"
+    """Read completely, every row could be read, and a person has accepted what it looks like."""
+    PARTIAL = "partial"
+    """Believed, but some rows could not be read, or nobody has accepted yet that this is what it looks like."""
+    FAILING = "failing"
+    """Not believed: what is told comes from the last sound reading, and absence cannot be claimed."""
+    ABSENT = "absent"
+    """The agency's node reads no such data."""
+
+
+class Share(StrEnum):
+    """A share of rows, in bands."""
+
+    NONE = "none"
+    UP_TO_2 = "up_to_2_percent"
+    UP_TO_10 = "up_to_10_percent"
+    UP_TO_50 = "up_to_50_percent"
+    OVER_50 = "over_50_percent"
+
+
 class Completeness(StrEnum):
-    """`complete` only if every permitted target is answered and none is `error`."""
+    """`complete` only if every permitted target is answered, none is `error`, and none reads from a failing dataset."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"

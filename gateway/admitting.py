@@ -14,9 +14,10 @@ from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.outcome import if_unknown
 from federation.ledger.writes import NothingChanged, Write
 from federation.policy.decision import GatewayDecision
-from federation.policy.engine import EntryPoint
+from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.query import Part, QueryHeader, Ticket, VerifiedQuery, verify_query
 from federation.team import CaseGrantGiven
@@ -31,8 +32,8 @@ from keys.digest import sha256
 from keys.record_cipher import RecordCipher
 from keys.signing import SigningKey
 
-POLICY_DEADLINE_S: Final = 2.0
-"""A decision takes about a millisecond; one that takes seconds is a fault and denies."""
+LEAST_WAIT_S: Final = 2.0
+"""For a decision about a query whose deadline has passed, or nearly: late answers are wanted until it expires."""
 
 
 class Admitting:
@@ -65,15 +66,19 @@ class Admitting:
         """Make a new query durable, admitted or refused.
 
         Raises:
-            WardgateError: As `gateway.exchange.Exchange.ask`.
+            WardgateError: As `gateway.exchange.Exchange.ask`. With `POLICY_UNAVAILABLE` nothing was decided and nothing
+                is recorded: the requester puts the same bytes again.
         """
         while True:
             try:
                 return await self._admit(header, request, correlation_id)
             except NothingChanged:
-                continue  # the team changed after the decision and before the commit: decide again
+                # The team is no longer as it was decided on: it changed meanwhile, or has long since and the register
+                # was not told. Decide again, by what the store says.
+                await self._teams.load()
 
     async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+        await self._teams.certain()
         now = self._clock()
         directory = self._directory()
         agency = directory.agency(header.requester)
@@ -94,14 +99,18 @@ class Admitting:
         points = await self._translator.translate(
             ticket=request.ticket,
             signature=request.ticket_signature,
-            requester=header.requester,
-            epoch=agency.epoch,
-            targets={responder: targets[responder].epoch for responder in admitted.permitted},
+            requester=agency,
+            targets=[targets[responder] for responder in admitted.permitted],
         )
         live = _live_query(query, request.signature, admitted, points)
         held = [] if seen is None else seen.unchanged()
-        await self._record_admission(live, request, evaluated, held=held, correlation_id=correlation_id, now=now)
-        self._counters.add(header.requester, header.user_ref, broke_glass=bool(header.break_glass))
+
+        def count() -> None:
+            self._counters.add(header.requester, header.user_ref, broke_glass=bool(header.break_glass))
+
+        with if_unknown(count):
+            await self._record_admission(live, request, evaluated, held=held, correlation_id=correlation_id, now=now)
+        count()
         return live
 
     def _verify(self, request: wire.AskRequest, agency: Agency, now: float) -> VerifiedQuery:
@@ -142,10 +151,14 @@ class Admitting:
             case_grant=case_grant,
             now=self._clock(),
         )
+        left_s = query.header.deadline_at - self._clock()
         evaluated = await self._policy.decide(
-            EntryPoint.GATEWAY, document, POLICY_DEADLINE_S, parent_id=query.header.decision_id
+            EntryPoint.GATEWAY,
+            document,
+            min(WAIT_S, max(LEAST_WAIT_S, left_s)),
+            parent_id=query.header.decision_id,
         )
-        return evaluated, targets
+        return evaluated.decided(), targets
 
     async def _record_admission(
         self,

@@ -12,7 +12,8 @@ from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
-from federation.ledger.writes import NothingChanged
+from federation.ledger.outcome import if_unknown
+from federation.ledger.writes import NothingChanged, Write
 from federation.telemetry import EventLog
 from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
@@ -71,19 +72,19 @@ class Answers:
         Raises:
             WardgateError: `TASK_UNKNOWN`.
         """
-        task = self._task(responder, task_id)
+        task = await self._task(responder, task_id)
         if task.state is not TargetState.REFERRED:
             entry = self._task_entry(EntryKind.TARGET_REFERRED, task, {})
-            await self._journal.record([entry], store.states_set([(task_id, TargetState.REFERRED)]))
+            await self._record(task, [entry], store.states_set([(task_id, TargetState.REFERRED)]))
             if task.state in OPEN:
                 task.state = TargetState.REFERRED
                 task.query.publish(target_event(task))
         self._links.release(task)
 
     async def _progress(self, responder: str, task_id: str, state: TargetState) -> None:
-        task = self._task(responder, task_id)
+        task = await self._task(responder, task_id)
         if task.state in (TargetState.WAITING, TargetState.UNREACHABLE):
-            await self._journal.record([], store.states_set([(task_id, state)]))
+            await self._record(task, [], store.states_set([(task_id, state)]))
             if task.state in (TargetState.WAITING, TargetState.UNREACHABLE):
                 task.state = state
                 task.query.publish(target_event(task))
@@ -94,34 +95,49 @@ class Answers:
         Raises:
             WardgateError: `TASK_UNKNOWN`, `SIGNATURE_REJECTED`, `MESSAGE_*`, `LEDGER_UNAVAILABLE`.
         """
-        task = self._task(responder, answer.task_id)
+        task = await self._task(responder, answer.task_id)
         if answer.responder != responder:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "answer of another agency")
         parts = [SealedPart(part.header, part.ciphertext, part.signature) for part in answer.parts]
         digest = answer_digest(parts)
         if task.state is TargetState.ANSWERED:
-            self._check_repeated(task, digest)
+            self._check_repeated(task, digest, task.answer_digest)
             return
         self._verify_answer(task, parts)
         content = answer.SerializeToString()
         entry = self._task_entry(EntryKind.ANSWER_RECEIVED, task, {"answer_sha256": digest.hex()})
         task.storing = True
         try:
-            await self._journal.record([entry], store.answer_inserted(task, content, digest))
-        except NothingChanged:  # the task was settled while this answer was on its way into the store
-            settled = self._queries.task(task.task_id)
-            if settled is None or settled.state is not TargetState.ANSWERED:
-                raise WardgateError(ErrorCode.TASK_UNKNOWN, task.task_id) from None
-            self._check_repeated(settled, digest)
+            await self._record(task, [entry], store.answer_inserted(task, content, digest))
+        except NothingChanged:
+            task.storing = False
+            await self._settled_before(task, digest)
             return
         finally:
             task.storing = False
-        task.state, task.answer_digest = TargetState.ANSWERED, digest
-        task.query.publish(wire.QueryEvent(answer=answer))
+        if task.state in OPEN:  # else somebody read it back from the store in this moment, and said so
+            task.state, task.answer_digest = TargetState.ANSWERED, digest
+            task.query.publish(wire.QueryEvent(answer=answer))
         self._links.release(task)
 
-    def _check_repeated(self, task: LiveTask, digest: bytes) -> None:
-        if digest != task.answer_digest:
+    async def _settled_before(self, task: LiveTask, digest: bytes) -> None:
+        """The task was settled while this answer was on its way into the store, or before, and memory does not know it.
+
+        Raises:
+            WardgateError: `TASK_UNKNOWN`: it was not by an answer; `QUERY_CONFLICT`: by another one.
+        """
+        await self._queries.reconcile(task.query.query_id)
+        stored = await self._queries.stored_answer_digest(task.task_id)
+        if not stored:
+            raise WardgateError(ErrorCode.TASK_UNKNOWN, task.task_id)
+        self._check_repeated(task, digest, stored)
+
+    async def _record(self, task: LiveTask, entries: Sequence[Entry], writes: Sequence[Write]) -> None:
+        with if_unknown(lambda: self._queries.doubt(task.query.query_id)):
+            await self._journal.record(entries, writes)
+
+    def _check_repeated(self, task: LiveTask, digest: bytes, stored: bytes) -> None:
+        if digest != stored:
             _log.event(Event.ANSWER_CONFLICT, task_id=task.task_id, responder=task.responder)
             raise WardgateError(ErrorCode.QUERY_CONFLICT, "a second, different answer")
         self._links.release(task)
@@ -139,8 +155,10 @@ class Answers:
         )
         verify_answer_parts(parts, key=agency.verify_key, expected=expected)
 
-    def _task(self, responder: str, task_id: str) -> LiveTask:
+    async def _task(self, responder: str, task_id: str) -> LiveTask:
         task = self._queries.task(task_id)
+        if task is not None:
+            await self._queries.certain(task.query.query_id)
         if task is None or task.responder != responder or task.state in SETTLED - {TargetState.ANSWERED}:
             raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
         if task.query.header.expires_at <= self._clock():

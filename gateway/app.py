@@ -20,6 +20,7 @@ from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.setup import PolicyChoice, open_policy
+from federation.published import check_all_published
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import Credentials, HeldCertificates
@@ -40,11 +41,13 @@ from federation.wire.v1 import (
 )
 from gateway.admitting import Admitting
 from gateway.answers import Answers
+from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
 from gateway.enrolment import EnrolmentDesk
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
+from gateway.following import Following
 from gateway.keychain import GatewayKeychain, load_keychain
 from gateway.live import OPEN
 from gateway.queries import Queries
@@ -92,12 +95,14 @@ class Gateway:
     """A running gateway's parts."""
 
     foundation: Foundation
+    clocks: Clocks
     links: Links
     exchange: Exchange
     answers: Answers
     evaluation: Evaluation
     desk: EnrolmentDesk
     withdrawal: Withdrawal
+    following: Following
     teams: TeamDesk
     health: Health
     main: TransportServer
@@ -111,7 +116,8 @@ async def lay_foundation(
     """Open keys, store, ledger, policy, directory and the channel to the trustee; close them at the end of the block.
 
     Raises:
-        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED`, `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
+        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED` (also for a seed that does not give a published point),
+            `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
     """
     async with AsyncExitStack() as stack:
         keychain = load_keychain(Keyring(settings.keys_dir))
@@ -141,6 +147,7 @@ async def lay_foundation(
         deny_list = DenyList(keychain.verify_key)
         directory = _directory(settings, keychain, reading(engine), journal, deny_list, clock=clock)
         await directory.load()
+        check_all_published(directory.current(), keychain.holder_keys)
         certificates = HeldCertificates(_own(settings, keychain, clock))
         channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
         stack.push_async_callback(channel.close)
@@ -189,22 +196,25 @@ async def compose(base: Foundation) -> Gateway:
     """
     directory, clock = base.directory, base.clock
     translator = Translator(keys=base.keychain.holder_keys, trustee=base.trustee, executor=base.executor)
-    queries = Queries(base.engine)
-    links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
+    clocks = Clocks(own=base.settings.party, clock=clock)
+    links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency), clocks=clocks)
+    queries = Queries(engine=base.engine, journal=base.journal, links=links, clock=clock)
     restored = await queries.restore(clock())
-    register = TeamRegister(base.engine)
+    register = TeamRegister(base.engine, base.journal)
     await register.load()
     withdrawal = _withdrawal(base, register, queries, links)
     await withdrawal.sweep()  # whatever ran out while nobody was here is not offered to anybody
     links.offer(task for task in restored if task.state in OPEN)
     gateway = Gateway(
         foundation=base,
+        clocks=clocks,
         links=links,
         exchange=Exchange(
             admitting=await _admitting(base, translator, register),
             queries=queries,
             journal=base.journal,
             links=links,
+            clocks=clocks,
             clock=clock,
         ),
         answers=Answers(
@@ -220,8 +230,9 @@ async def compose(base: Foundation) -> Gateway:
         ),
         desk=_desk(base),
         withdrawal=withdrawal,
+        following=Following(queries, [directory, register]),
         teams=_team_desk(base, register, withdrawal),
-        health=Health(_components(base)),
+        health=Health(_components(base, clocks)),
         main=_server(base, ServerRole.GATEWAY, base.settings.listen.port),
         enrolment=_server(base, ServerRole.ENROLMENT, base.settings.listen.enrolment_port),
     )
@@ -284,7 +295,7 @@ def _desk(base: Foundation) -> EnrolmentDesk:
     )
 
 
-def _components(base: Foundation) -> dict[str, Check]:
+def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
     async def ledger() -> bool:
         await base.journal.record([], lambda connection: connection.execute(select(1)))
         return True
@@ -292,7 +303,14 @@ def _components(base: Foundation) -> dict[str, Check]:
     async def policy() -> bool:
         return (await base.policy.health()).ready
 
-    return {"ledger": ledger, "policy": policy, "trustee": base.trustee.is_serving}
+    async def keys() -> bool:
+        check_all_published(base.directory.current(), base.keychain.holder_keys)
+        return True
+
+    async def clock() -> bool:
+        return clocks.own_is_right()
+
+    return {"ledger": ledger, "policy": policy, "trustee": base.trustee.is_serving, "keys": keys, "clock": clock}
 
 
 def _server(base: Foundation, role: ServerRole, port: int) -> TransportServer:
@@ -309,7 +327,7 @@ def _register(gateway: Gateway) -> None:
     """Put every servicer on its port."""
     base, server = gateway.foundation, gateway.main.grpc
     roots = base.keychain.authority.pem
-    link = LinkServicer(links=gateway.links, answers=gateway.answers)
+    link = LinkServicer(links=gateway.links, answers=gateway.answers, clocks=gateway.clocks)
     admin = AdminServicer(gateway.desk, gateway.links, base.settings.operators)
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
@@ -347,6 +365,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "certificate": lambda: _renew(base.settings, base.keychain, base.certificates, base.clock),
         "channel": base.channel.keep_current,
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
+        "following": gateway.following.run,
         "links": lambda: _tend(gateway.links),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

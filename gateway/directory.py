@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from federation.directory import AgencyEntry, DirectoryDocument, TrustedDirectory
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.outcome import if_unknown
+from federation.store import store_errors
 from federation.transport.denylist import DenyEntry, DenyList, DenyListDocument, SignedDenyList
 from federation.wire.v1 import directory_pb2 as wire
 from gateway.proofs import checkpoint_update, inclusion_proof
@@ -55,6 +57,7 @@ class DirectoryAuthority:
         self._entries: list[AgencyEntry] = []
         self._denied: frozenset[str] = frozenset()
         self._changing = asyncio.Lock()
+        self._is_doubted = False
 
     def current(self) -> TrustedDirectory:
         """The directory in force."""
@@ -63,6 +66,11 @@ class DirectoryAuthority:
     def is_denied(self, agency: str) -> bool:
         """Whether an agency is on the deny list as a whole."""
         return agency in self._denied
+
+    @property
+    def deny_version(self) -> int:
+        """The version of the deny list in force."""
+        return self._deny_list.version
 
     def _adopt_denials(self, signed: SignedDenyList) -> None:
         self._deny_list.adopt(signed)
@@ -79,20 +87,43 @@ class DirectoryAuthority:
 
     async def load(self) -> None:
         """Take up what the store holds; publish the first, empty versions on a new store."""
-        async with self._engine.connect() as connection:
+        has_directory, has_denials = await self._read()
+        if not has_directory:
+            await self.publish(lambda _: [], change="first", entries=[])
+        if not has_denials:
+            await self.deny([], entries=[], actor="gateway", correlation_id="start")
+
+    async def _read(self) -> tuple[bool, bool]:
+        """Take up what the store holds, where it is newer; whether it holds a directory and a deny list."""
+        async with store_errors("directory"), self._engine.connect() as connection:
             directory = (
                 await connection.execute(select(DIRECTORY).order_by(DIRECTORY.c.version.desc()).limit(1))
             ).one_or_none()
             deny = (await connection.execute(select(DENY).order_by(DENY.c.version.desc()).limit(1))).one_or_none()
-        if deny is not None:
+        if deny is not None and deny.version > self._deny_list.version:
             self._adopt_denials(SignedDenyList(deny.content, deny.signature))
-        if directory is None:
-            await self.publish(lambda _: [], change="first", entries=[])
-        else:
+        if directory is not None and directory.version > self._trusted.version:
             indexes = await self._journal.find(kind=EntryKind.DIRECTORY_PUBLISHED)
             self._adopt(directory.content, directory.signature, index=indexes[-1])
-        if deny is None:
-            await self.deny([], entries=[], actor="gateway", correlation_id="start")
+        return directory is not None, deny is not None
+
+    async def certain(self) -> None:
+        """Read the store again, if it is not known whether the last version took effect.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE`.
+        """
+        async with self._changing:
+            await self._certain()
+
+    async def _certain(self) -> None:
+        if self._is_doubted:
+            await self._journal.settle()
+            await self._read()
+            self._is_doubted = False
+
+    def _doubt(self) -> None:
+        self._is_doubted = True
 
     def _adopt(self, content: bytes, signature: bytes, *, index: int) -> None:
         document = DirectoryDocument.parse(content)
@@ -115,6 +146,7 @@ class DirectoryAuthority:
             WardgateError: `DIRECTORY_REJECTED` when it would not verify, `LEDGER_UNAVAILABLE`.
         """
         async with self._changing:
+            await self._certain()
             return await self._publish(to_next(list(self._entries)), change, entries, write)
 
     async def _publish(
@@ -149,7 +181,8 @@ class DirectoryAuthority:
             if write is not None:
                 await write(connection)
 
-        recorded = await self._journal.record([*entries, entry], apply)
+        with if_unknown(self._doubt):
+            recorded = await self._journal.record([*entries, entry], apply)
         self._adopt(content, signature, index=recorded.indexes[-1])
         return version
 
@@ -158,6 +191,7 @@ class DirectoryAuthority:
     ) -> int:
         """Publish a new deny list with further entries. One change at a time."""
         async with self._changing:
+            await self._certain()
             return await self._deny(added, entries, actor=actor, correlation_id=correlation_id)
 
     async def _deny(
@@ -184,7 +218,8 @@ class DirectoryAuthority:
                 insert(DENY), {"version": version, "content": signed.document, "signature": signed.signature}
             )
 
-        await self._journal.record([*entries, entry], apply)
+        with if_unknown(self._doubt):
+            await self._journal.record([*entries, entry], apply)
         self._adopt_denials(signed)
         return version
 

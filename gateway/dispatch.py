@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from federation.vocabulary import TargetState
 from federation.wire.v1 import link_pb2 as wire
+from gateway.clocks import Clocks
 from gateway.live import LiveTask, task_message
 
 LEASE_S: Final = 60
@@ -78,8 +79,9 @@ class _Agency:
 class Links:
     """Every attached link, and the tasks waiting for one."""
 
-    def __init__(self, *, clock: Callable[[], float], permits: Callable[[str], bool]) -> None:
+    def __init__(self, *, clock: Callable[[], float], permits: Callable[[str], bool], clocks: Clocks) -> None:
         self._clock = clock
+        self._clocks = clocks
         self._permits = permits
         self._agencies: dict[str, _Agency] = {}
 
@@ -108,7 +110,7 @@ class Links:
         for task in held.waiting:
             task.connected = True
             task.lease_id, task.lease_until = "", 0
-        _probe(session)
+        self.send_probe(session)
         self._pump(session)
 
     def renew(self, session: Session, *, absent_until: int) -> None:
@@ -203,7 +205,13 @@ class Links:
                 session.close()
                 self.detach(session)
                 continue
-            _probe(session)
+            self.send_probe(session)
+
+    def send_probe(self, session: Session) -> None:
+        """Probe one stream. The first goes out at once: a node knows by it that the link is up, and what time it is."""
+        session.probe_sent += 1
+        clock = self._clocks.reading(session.agency)
+        session.send(wire.AttachResponse(probe=wire.Probe(nonce=session.probe_sent, clock=clock)))
 
     def _of(self, agency: str) -> _Agency:
         return self._agencies.setdefault(agency, _Agency())
@@ -237,12 +245,6 @@ def _give_back(session: Session) -> None:
     for task in session.held.values():
         if task.lease_id == session.session_id:
             task.lease_id, task.lease_until = "", 0
-
-
-def _probe(session: Session) -> None:
-    """The first goes out at once: a node knows by it that the link is up."""
-    session.probe_sent += 1
-    session.send(wire.AttachResponse(probe=wire.Probe(nonce=session.probe_sent)))
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

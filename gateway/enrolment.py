@@ -28,6 +28,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.writes import Write
+from federation.store import store_errors
 from federation.transport.denylist import DenyEntry
 from federation.transport.identity import Party, PartyKind
 from gateway.directory import DirectoryAuthority
@@ -163,7 +164,7 @@ class EnrolmentDesk:
         if not 1 <= len(token) <= MAX_TOKEN_CHARS:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token length")
         statement = select(ENROLMENT).where(ENROLMENT.c.token_sha256 == sha256(token.encode()).hex())
-        async with self._engine.connect() as connection:
+        async with store_errors("enrolment"), self._engine.connect() as connection:
             row = (await connection.execute(statement)).one_or_none()
         if row is None or row.token_expires_at <= self._clock():
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token unknown or expired")
@@ -322,20 +323,23 @@ class EnrolmentDesk:
         return agency
 
     async def revoke(self, agency: str, *, reason_code: str, operator: str, correlation_id: str) -> int:
-        """Revoke an agency at once: deny list first, then the directory without it.
+        """Revoke an agency at once: deny list first, then the directory without it. What is done already stays so.
 
         Returns:
             The version of the deny list.
         """
+        await self._directory.certain()
         self._directory.current().agency(agency)
         party = Party(PartyKind.NODE, agency)
         entry = self._entry(EntryKind.AGENCY_REVOKED, operator, agency, {"agency": agency, "reason": reason_code})
-        version = await self._directory.deny(
-            [DenyEntry(identity=party.uri, reason_code=reason_code)],
-            entries=[entry],
-            actor=operator,
-            correlation_id=correlation_id,
-        )
+        version = self._directory.deny_version
+        if not self._directory.is_denied(agency):
+            version = await self._directory.deny(
+                [DenyEntry(identity=party.uri, reason_code=reason_code)],
+                entries=[entry],
+                actor=operator,
+                correlation_id=correlation_id,
+            )
         await self._directory.publish(lambda current: _without(current, agency), change=f"revoked {agency}", entries=[])
         return version
 
@@ -345,11 +349,11 @@ class EnrolmentDesk:
 
     async def enrolments(self) -> list[Row[Any]]:
         """Every enrolment, by agency."""
-        async with self._engine.connect() as connection:
+        async with store_errors("enrolments"), self._engine.connect() as connection:
             return list((await connection.execute(select(ENROLMENT).order_by(ENROLMENT.c.agency))).all())
 
     async def _find(self, agency: str) -> Row[Any] | None:
-        async with self._engine.connect() as connection:
+        async with store_errors("enrolment"), self._engine.connect() as connection:
             return (await connection.execute(select(ENROLMENT).where(ENROLMENT.c.agency == agency))).one_or_none()
 
     def _issue(self, request: bytes, party: Party) -> bytes:

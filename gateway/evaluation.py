@@ -74,17 +74,16 @@ class Evaluation:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `NOT_AUTHORISED`, `EPOCH_UNKNOWN`,
-                what the trustee refused (`QUOTA_EXCEEDED`, `REPLAYED`), `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`.
+                `KEYRING_REJECTED`, what the trustee refused (`QUOTA_EXCEEDED`, `REPLAYED`), `TRUSTEE_UNAVAILABLE`,
+                `LEDGER_UNAVAILABLE`.
         """
         now = self._clock()
         signer = self._directory().agency(agency)
         batch = verify_batch(header, signature, elements, key=signer.verify_key, now=now)
         if batch.agency != agency:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "batch of another agency")
-        if batch.epoch not in signer.gateway_points:
-            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{agency} epoch {batch.epoch}")
         result = await self._translator.evaluate(
-            header=header, signature=signature, elements=elements, scope=agency, epoch=batch.epoch
+            header=header, signature=signature, elements=elements, agency=signer, epoch=batch.epoch
         )
         await self._record(batch, header, now)
         return result
@@ -122,13 +121,10 @@ class Evaluation:
             raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
         ticket, signature = await self._queries.ticket(task.query.query_id)
         directory = self._directory()
-        requester = task.query.header.requester
         return await self._translator.prove(
             ticket=ticket,
             signature=signature,
-            requester=requester,
-            epoch=directory.agency(requester).epoch,
-            responder=responder,
-            responder_epoch=directory.agency(responder).epoch,
+            requester=directory.agency(task.query.header.requester),
+            responder=directory.agency(responder),
             translated=task.translated,
         )

@@ -2,22 +2,25 @@
 
 Order is the safety of this module: admit, which *commits*, then dispatch; *commit* the acknowledgement, then delete.
 A process killed between any two steps finds everything in the store; every step is idempotent on the query or task id.
+Where a commit's outcome is not known the query is in doubt (`gateway.queries`) and read back before the next step.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from weakref import WeakValueDictionary
 
 from federation import limits
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.outcome import if_unknown
+from federation.ledger.writes import Write
 from federation.query import QueryHeader, parse_query
 from federation.vocabulary import TargetState
 from federation.wire.v1 import ledger_pb2
 from federation.wire.v1 import query_pb2 as wire
 from gateway.admitting import Admitting
+from gateway.clocks import Clocks
 from gateway.dispatch import Links
 from gateway.ending import end_query
 from gateway.live import OPEN, LiveQuery, LiveTask, target_event
@@ -36,14 +39,15 @@ class Exchange:
         queries: Queries,
         journal: Journal,
         links: Links,
+        clocks: Clocks,
         clock: Callable[[], float],
     ) -> None:
         self._admitting = admitting
         self._queries = queries
         self._journal = journal
         self._links = links
+        self._clocks = clocks
         self._clock = clock
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -54,14 +58,20 @@ class Exchange:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `QUERY_CONFLICT`, `TARGET_UNKNOWN`,
-                `EPOCH_UNKNOWN`, `CASE_GRANT_UNKNOWN`, `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee
-                refused.
+                `EPOCH_UNKNOWN`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE`, `KEYRING_REJECTED`, `TRUSTEE_UNAVAILABLE`,
+                `LEDGER_UNAVAILABLE`, or what the trustee refused.
         """
         header = parse_query(request.header)
         if header.requester != requester:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "query of another agency")
         # A requester that hangs up while its query is committed must not leave one that nobody is ever handed.
-        query, is_new = await to_the_end(self._find_or_admit(header, request, correlation_id))
+        try:
+            query, is_new = await to_the_end(self._find_or_admit(header, request, correlation_id))
+        except WardgateError as error:
+            if error.code is not ErrorCode.QUERY_EXPIRED:
+                raise
+            clock = self._clocks.difference(requester, header.issued_at)  # its signature was verified before its time
+            raise WardgateError(error.code, error.detail, clock=clock) from error
         async for event in self._follow(query, until=header.deadline_at, is_new=is_new):
             yield event
 
@@ -70,13 +80,12 @@ class Exchange:
     ) -> tuple[LiveQuery, bool]:
         """The query, and whether it was admitted just now."""
         query_id = header.query_id
-        async with self._alone_with(query_id):
-            query = await self._queries.find(query_id)
+        async with self._queries.alone_with(query_id):
+            query = await self._queries.look_up(query_id)
             if query is None:
-                admitted = await self._admitting.admit(header, request, correlation_id)
-                self._queries.add(admitted)
-                self._links.offer(admitted.tasks.values())
-                return admitted, True
+                with if_unknown(lambda: self._queries.doubt(query_id)):
+                    admitted = await self._admitting.admit(header, request, correlation_id)
+                return self._queries.take_up(admitted), True
             if query.header_bytes != request.header:
                 raise WardgateError(ErrorCode.QUERY_CONFLICT, query_id)
             return query, False
@@ -99,7 +108,8 @@ class Exchange:
             for task in query.tasks.values():
                 event = self._target_event(task)
                 # The admission just said that this target waits; it need not be said of each again.
-                if not is_new or task.state is not TargetState.WAITING or event.target.absent_until:
+                has_more = event.target.absent_until or event.target.clock_ahead_s
+                if not is_new or task.state is not TargetState.WAITING or has_more:
                     yield event
             if any(task.state is TargetState.ANSWERED for task in query.tasks.values()):
                 for answer in await self._queries.stored_answers(query.query_id):
@@ -131,13 +141,22 @@ class Exchange:
         return [self._target_event(task) for task in tasks]
 
     def _target_event(self, task: LiveTask) -> wire.QueryEvent:
-        return target_event(task, absent_until=self._links.absent_until(task.responder))
+        return target_event(
+            task,
+            absent_until=self._links.absent_until(task.responder),
+            clock_ahead_s=self._clocks.ahead_s(task.responder),
+        )
 
     async def _set_states(self, tasks: Sequence[LiveTask], state: TargetState) -> None:
-        await self._journal.record([], store.states_set([(task.task_id, state) for task in tasks]))
+        changes = store.states_set([(task.task_id, state) for task in tasks])
+        await self._record(tasks[0].query, [], changes)
         for task in tasks:
             if task.state in OPEN:
                 task.state = state
+
+    async def _record(self, query: LiveQuery, entries: Sequence[Entry], writes: Sequence[Write]) -> None:
+        with if_unknown(lambda: self._queries.doubt(query.query_id)):
+            await self._journal.record(entries, writes)
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +174,7 @@ class Exchange:
         tasks = {task.task_id: task for task in query.tasks.values()}
         if not tasks.keys() >= set(task_ids):
             raise WardgateError(ErrorCode.TASK_UNKNOWN, "a task of another query")
-        async with self._alone_with(query_id):
+        async with self._queries.alone_with(query_id):
             if not query.closed:  # closed, or nothing was asked: all is done already
                 named = [tasks[task_id] for task_id in dict.fromkeys(task_ids)]
                 answered = [task for task in named if task.state is TargetState.ANSWERED]
@@ -167,16 +186,12 @@ class Exchange:
         if close or not (query.open_tasks() or set(held) - set(tasks)):
             cancelled = [(task.task_id, TargetState.CANCELLED) for task in query.open_tasks()]
             writes = [*store.states_set(cancelled), *store.query_closed(query.query_id, int(self._clock()))]
-            await self._journal.record([self._close_entry(query, len(tasks))], writes)
+            await self._record(query, [self._close_entry(query, len(tasks))], writes)
             end_query(query, links=self._links, queries=self._queries)
         elif tasks:
-            await self._journal.record([], store.answers_deleted([task.task_id for task in tasks]))
+            await self._record(query, [], store.answers_deleted([task.task_id for task in tasks]))
             for task in tasks:
                 task.acknowledged = True
-
-    def _alone_with(self, query_id: str) -> asyncio.Lock:
-        """For one call at a time; lives as long as anybody waits for it."""
-        return self._locks.setdefault(query_id, asyncio.Lock())
 
     def _close_entry(self, query: LiveQuery, acknowledged: int) -> Entry:
         return Entry(
@@ -199,7 +214,7 @@ class Exchange:
             WardgateError: `QUERY_UNKNOWN`, `LEDGER_UNAVAILABLE`.
         """
         query = await self._queries.own(requester, query_id)
-        async with self._alone_with(query_id):
+        async with self._queries.alone_with(query_id):
             tasks = query.open_tasks()
             if not tasks:
                 return
@@ -212,7 +227,7 @@ class Exchange:
                 body={"query_sha256": query.digest.hex()},
             )
             cancelled = [(task.task_id, TargetState.CANCELLED) for task in tasks]
-            await self._journal.record([entry], store.states_set(cancelled))
+            await self._record(query, [entry], store.states_set(cancelled))
             for task in tasks:
                 self._settle(task, TargetState.CANCELLED)
 
@@ -239,7 +254,7 @@ class Exchange:
         return sum([await self._expire(query, int(now)) for query in overdue])
 
     async def _expire(self, query: LiveQuery, now: int) -> bool:
-        async with self._alone_with(query.query_id):
+        async with self._queries.alone_with(query.query_id):
             if query.closed or any(task.storing for task in query.tasks.values()):
                 return False
             changes = [
@@ -255,7 +270,7 @@ class Exchange:
                 body={"targets": {task.responder: state.value for task, state in changes}},
             )
             writes = store.states_set([(task.task_id, state) for task, state in changes])
-            await self._journal.record([entry], [*writes, *store.query_closed(query.query_id, now)])
+            await self._record(query, [entry], [*writes, *store.query_closed(query.query_id, now)])
             for task, state in changes:
                 self._settle(task, state)
             query.closed = True

@@ -114,10 +114,15 @@ class LiveQuery:
         )
 
 
-def target_event(task: LiveTask, *, absent_until: int = 0) -> wire.QueryEvent:
+def target_event(task: LiveTask, *, absent_until: int = 0, clock_ahead_s: int = 0) -> wire.QueryEvent:
     """A target's state, as the requester receives it."""
     return wire.QueryEvent(
-        target=wire.TargetUpdate(responder=task.responder, state=WIRE_STATE[task.state], absent_until=absent_until)
+        target=wire.TargetUpdate(
+            responder=task.responder,
+            state=WIRE_STATE[task.state],
+            absent_until=absent_until,
+            clock_ahead_s=clock_ahead_s,
+        )
     )
 
 

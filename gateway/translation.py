@@ -4,11 +4,13 @@ The gateway's half of every pseudonym key lives here and nowhere else; ratios an
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol
 
+from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
+from federation.published import check_published
 from keys.errors import KeysError
 from keys.holder import HolderKeys, ScopeEpoch
 
@@ -45,38 +47,36 @@ class Translator:
         *,
         ticket: bytes,
         signature: bytes,
-        requester: str,
-        epoch: int,
-        targets: Mapping[str, int],
+        requester: Agency,
+        targets: Sequence[Agency],
     ) -> dict[str, tuple[bytes, bytes]]:
         """Translate the ticket's points.
 
         Args:
             ticket: The requester's signed ticket.
             signature: Its signature, which the trustee checks.
-            requester: The scope of the points.
-            epoch: Its epoch.
-            targets: Permitted responders with the epoch of each.
+            requester: In whose scope and newest epoch the points are.
+            targets: Permitted responders; each gets its point in its own newest epoch.
 
         Returns:
             For each responder the trustee's element and the final one.
 
         Raises:
-            WardgateError: Whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or `PROOF_REJECTED` for a bad element.
+            WardgateError: `KEYRING_REJECTED`, whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or `PROOF_REJECTED`
+                for a bad element.
         """
         if not targets:
             return {}
-        responders = list(targets)
+        source, *scopes = [self._checked(agency, agency.epoch) for agency in (requester, *targets)]
+        responders = [scope.scope for scope in scopes]
         halfway = await self._trustee.translate(ticket, signature, responders)
         if len(halfway) != len(responders):
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned another number of points")
 
-        source = ScopeEpoch(requester, epoch)
-
         def multiply() -> list[bytes]:
             return [
-                self._keys.translation(source, ScopeEpoch(responder, targets[responder])).apply(element)
-                for responder, element in zip(responders, halfway, strict=True)
+                self._keys.translation(source, target).apply(element)
+                for target, element in zip(scopes, halfway, strict=True)
             ]
 
         try:
@@ -88,18 +88,24 @@ class Translator:
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned a bad point") from error
         return {responder: (half, whole) for responder, half, whole in zip(responders, halfway, final, strict=True)}
 
+    def _checked(self, agency: Agency, epoch: int) -> ScopeEpoch:
+        """Where a point is, or is going to be, once it is certain that the own key there is the published one."""
+        check_published(agency, epoch, self._keys)
+        return ScopeEpoch(agency.descriptor.id, epoch)
+
     async def evaluate(
-        self, *, header: bytes, signature: bytes, elements: bytes, scope: str, epoch: int
+        self, *, header: bytes, signature: bytes, elements: bytes, agency: Agency, epoch: int
     ) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
         """Evaluate a signed batch; returns (elements, proof) of the trustee, then of the gateway.
 
         Raises:
-            WardgateError: Whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or `PROOF_REJECTED`.
+            WardgateError: `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or
+                `PROOF_REJECTED`.
         """
+        key = check_published(agency, epoch, self._keys)
         halfway, trustee_proof = await self._trustee.evaluate(header, signature, elements)
         if len(halfway) != len(elements):
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned another number of points")
-        key = self._keys.key(scope, epoch)
         try:
             whole, proof = await asyncio.get_running_loop().run_in_executor(self._executor, key.evaluate, halfway)
         except KeysError as error:
@@ -111,18 +117,17 @@ class Translator:
         *,
         ticket: bytes,
         signature: bytes,
-        requester: str,
-        epoch: int,
-        responder: str,
-        responder_epoch: int,
+        requester: Agency,
+        responder: Agency,
         translated: bytes,
     ) -> tuple[bytes, bytes, bytes]:
         """Prove one translation after the fact: trustee's element, trustee's proof, own proof.
 
         Raises:
-            WardgateError: Whatever the trustee refused, or `TRUSTEE_UNAVAILABLE`.
+            WardgateError: `KEYRING_REJECTED`, whatever the trustee refused, or `TRUSTEE_UNAVAILABLE`.
         """
-        element, trustee_proof = await self._trustee.prove(ticket, signature, responder)
-        ratio = self._keys.translation(ScopeEpoch(requester, epoch), ScopeEpoch(responder, responder_epoch))
+        source, target = self._checked(requester, requester.epoch), self._checked(responder, responder.epoch)
+        element, trustee_proof = await self._trustee.prove(ticket, signature, target.scope)
+        ratio = self._keys.translation(source, target)
         proof = await asyncio.get_running_loop().run_in_executor(self._executor, ratio.prove, element, translated)
         return element, trustee_proof, proof

@@ -19,7 +19,8 @@ TIMEOUT_S: Final = 5.0
 BATCH_TIMEOUT_S: Final = 60.0
 """A batch of 4,096 with its proof takes about half a second of one core."""
 
-_OUT_OF_REACH: Final = (ErrorCode.PEER_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED)
+_OUT_OF_REACH: Final = (ErrorCode.PEER_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.OUTCOME_UNKNOWN)
+"""The last is of the trustee's ledger, not of ours: a ticket or batch presented again counts once."""
 
 
 class GrpcTrustee:

@@ -1,5 +1,10 @@
-"""The NHS number: ten digits whose last is a modulus 11 check digit (NHS Data Model and Dictionary, "NHS NUMBER")."""
+"""The NHS number: ten digits whose last is a modulus 11 check digit (NHS Data Model and Dictionary, "NHS NUMBER").
 
+`NhsNumber` says whether a number is well formed, `may_be_issued` whether anybody can bear it. A made-up number that is
+well formed (9876543210) joins up strangers, so whoever takes a number from people or systems asks both.
+"""
+
+import calendar
 import re
 from typing import Final, Self, final
 
@@ -11,6 +16,16 @@ _LONGEST: Final = 64
 _WEIGHTS: Final = range(10, 1, -1)
 _MODULUS: Final = 11
 _NO_CHECK_DIGIT: Final = 10
+_MONTHS: Final = 12
+
+_CHI: Final = range(311_300_000)
+"""Scotland's Community Health Index: day, month and year of birth, then three digits."""
+_ISSUED: Final = (range(311_300_000, 500_000_000), range(600_000_000, 800_000_000))
+"""First nine digits of what else is issued: 4, 6 and 7 in England, Wales and the Isle of Man; from 320 Northern
+Ireland's Health and Care Number. Of 311 3 to 319 the public sources differ, so they are taken: only what is certainly
+never issued is refused (5 is reserved, 8 belongs to Ireland's own numbers, 9 to synthetic patients)."""
+_TEST: Final = range(999_000_000, 1_000_000_000)
+"""First nine digits of the numbers that the NHS keeps for tests and demonstrations: 999 000 0000 to 999 999 9999."""
 
 
 @final
@@ -64,6 +79,28 @@ class NhsNumber:
 
     def __repr__(self) -> str:
         return "NhsNumber(**)"
+
+
+def may_be_issued(number: NhsNumber, *, test_numbers: bool = False) -> bool:
+    """Whether a health service of the United Kingdom issues numbers like this one.
+
+    The services share one numbering scheme without overlap, and a child who moves brings the number of the country it
+    comes from.
+
+    Args:
+        number: A well-formed number.
+        test_numbers: Take the range that is kept for tests as well.
+    """
+    first_nine = int(number.canonical()[:9])
+    if first_nine in _CHI:
+        return _begins_with_a_day(number.canonical())
+    return any(first_nine in issued for issued in _ISSUED) or (test_numbers and first_nine in _TEST)
+
+
+def _begins_with_a_day(digits: str) -> bool:
+    day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
+    # The century is not told: 29 February is a day if it is one in 19yy or 20yy, and then it is one in 20yy.
+    return 1 <= month <= _MONTHS and 1 <= day <= calendar.monthrange(2000 + year, month)[1]
 
 
 def check_digit(first_nine: str) -> int | None:

@@ -16,17 +16,22 @@ CAPACITY: Final = BUCKETS[-1] - _LENGTH_BYTES
 """How much content one part can hold, in bytes."""
 
 
-def pad(plaintext: bytes) -> bytes:
+def pad(plaintext: bytes, *, smallest: int = BUCKETS[0]) -> bytes:
     """Pad to the smallest bucket.
+
+    Args:
+        plaintext: What is padded.
+        smallest: The bucket below which nothing stays, bytes: what is usually longer than the first says by its size
+            that it is not.
 
     Raises:
         EnvelopeRejected: The plaintext is over 256 KiB less 4 bytes: `split` it.
     """
-    needed = len(plaintext) + _LENGTH_BYTES
+    needed = max(len(plaintext) + _LENGTH_BYTES, smallest)
     if needed > BUCKETS[-1]:
         raise EnvelopeRejected("plaintext does not fit in one part")
     size = next(bucket for bucket in BUCKETS if bucket >= needed)
-    return len(plaintext).to_bytes(_LENGTH_BYTES, "big") + plaintext + bytes(size - needed)
+    return len(plaintext).to_bytes(_LENGTH_BYTES, "big") + plaintext + bytes(size - len(plaintext) - _LENGTH_BYTES)
 
 
 def unpad(padded: bytes) -> bytes:

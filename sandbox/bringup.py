@@ -175,6 +175,7 @@ def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports:
         "overlay_file": home / "overlay.toml" if plan.overlay else None,
         "quantum_ms": region.quantum_ms,
         "slow_ms": plan.faults.slow_ms,
+        "test_numbers": True,  # every child of a sandbox has one
         "gateway": {
             "address": f"127.0.0.1:{ports.gateway}",
             "enrolment_address": f"127.0.0.1:{ports.enrolment}",

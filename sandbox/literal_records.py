@@ -34,11 +34,17 @@ Flags = tuple[Flag, ...]
 
 
 class LiteralRecord(Strict):
-    """One record, with the same attributes that a source yields (`agency_node.sources.record`)."""
+    """One record, with the same attributes that a source yields (`agency_node.sources.record`).
+
+    Attributes:
+        ended_on: Its last day; needless where a field of its category says it (`sandbox.generator.drafts.END_FIELDS`).
+    """
 
     category: Code
     type: Code
     date: RegionDate
+    started_on: RegionDate | None = None
+    ended_on: RegionDate | None = None
     fields: Annotated[FieldValues, Field(max_length=64)] = Field(default_factory=dict)
     flags: Flags = ()
     assertion: Assertion = Assertion.FACT
@@ -52,6 +58,8 @@ class LiteralRecord(Strict):
             category=self.category,
             type=self.type,
             date=self.date,
+            started_on=self.started_on,
+            ended_on=self.ended_on,
             fields=self.fields,
             flags=frozenset(self.flags),
             assertion=self.assertion,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from agency_node import keychain as node_keys
 from agency_node.asking.question import QuestionDocument
+from agency_node.caseload.orders import SourceAction, SourceOrder
 from agency_node.settings import NodeSettings
 from agency_node.teams.leading import TeamWish
 from federation.canonical import JsonObject
@@ -81,6 +82,15 @@ class NodeCaller:
             async for response in self._stub.Index(local_pb2.IndexRequest()):
                 last = json.loads(response.progress)
         return last
+
+    async def accept_sources(self, user: str, reason: str) -> JsonObject:
+        """Say that the sources look as they were read; reads them again."""
+        order = SourceOrder(user=user, action=SourceAction.ACCEPT, reason=reason)
+        async with call_errors(self._party):
+            response: Any = await self._stub.OrderSources(
+                local_pb2.OrderSourcesRequest(order=order.canonical()), timeout=LONGEST_S
+            )
+        return dict(json.loads(response.outcome))
 
     async def status(self) -> JsonObject:
         """The node's status."""

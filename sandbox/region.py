@@ -337,6 +337,9 @@ def _pinned(raw: Mapping[str, Any], name: str) -> dt.date | None:
     if found is None or type(found) is dt.date:
         return found
     try:
-        return read_date(found)
+        day = read_date(found)
     except ValueError:
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: today: a calendar date, YYYY-MM-DD") from None
+        day = None
+    if day is None:
+        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: today: a calendar date, YYYY-MM-DD")
+    return day

@@ -24,12 +24,13 @@ from sandbox.folder import SandboxFolder
 from sandbox.local_calls import NodeCaller
 from sandbox.processes import Started, stop
 from sandbox.readiness import GatewayProbe, is_ready, until
-from sandbox.region import Region
+from sandbox.region import AgencyPlan, Region
 from sandbox.sources import break_source
 
 Tell = Callable[[str], None]
 OWN_FOLDERS: Final = ("auditor", "gateway", "logs", "nodes", "policy", "trustee")
 """What `up` makes in its folder, and may remove before it begins anew."""
+FIRST_READING: Final = "The first reading, compared with what the generator wrote."
 
 
 def is_up(folder: SandboxFolder) -> bool:
@@ -97,21 +98,37 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
     tell("trustee and gateway are up")
     await enrol_all(region, folder, nodes, tell)
     online = [plan.id for plan in region.agencies if not plan.faults.offline]
+    stewards = {plan.id: _steward(plan) for plan in region.agencies}
     failing = {plan.id for plan in region.agencies if plan.faults.source_failing}
     started = {agency: note(start_service(folder, agency)) for agency in online}
     await asyncio.gather(
         *(
-            _node_ready(node, started[node.agency], folder, tell, source_fails=node.agency in failing)
+            _node_ready(
+                node,
+                started[node.agency],
+                folder,
+                tell,
+                steward=stewards[node.agency],
+                source_fails=node.agency in failing,
+            )
             for node in nodes
             if node.agency in started
         )
     )
 
 
+def _steward(plan: AgencyPlan) -> str:
+    """Who accepts what an agency's sources look like; empty where nobody can."""
+    return next((user.id for user in plan.users if not user.conflicted and user.employment_ends is None), "")
+
+
 async def _node_ready(
-    settings: NodeSettings, process: Started, folder: SandboxFolder, tell: Tell, *, source_fails: bool
+    settings: NodeSettings, process: Started, folder: SandboxFolder, tell: Tell, *, steward: str, source_fails: bool
 ) -> None:
-    """Wait for a node; then take its first source away, where the region says so: its last caseload stays in force."""
+    """Wait for a node, and accept its first reading as its steward would.
+
+    Then take its first source away, where the region says so: its last caseload stays in force.
+    """
     caller = NodeCaller(settings)
     try:
         await until(
@@ -122,6 +139,8 @@ async def _node_ready(
             wait_s=READY_WAIT_S,
         )
         status = await caller.status()
+        if steward:
+            await caller.accept_sources(steward, FIRST_READING)
         if source_fails:
             break_source(settings.sources[0].location)
             await caller.index()

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agency_node.sources.opening import mapping_path
 from agency_node.sources.record import SourceChild, SourceRecord
 from federation.errors import ErrorCode, WardgateError
 from keys.nhs_number import NhsNumber
@@ -179,8 +180,10 @@ def _literal(region: Region, plan: AgencyPlan, folder: Path) -> Written:
             category=draft.category,
             type=draft.type,
             date=draft.date,
+            started_on=draft.started_on or draft.date,
+            ended_on=draft.last_day,
             fields=draft.fields,
-            flags=draft.flags | flags[number],
+            flags=draft.flags,
             assertion=draft.assertion,
             relation=draft.relation,
             contact_level=draft.contact_level,
@@ -189,8 +192,22 @@ def _literal(region: Region, plan: AgencyPlan, folder: Path) -> Written:
         for place, (number, draft) in enumerate(drafts, start=1)
     )
     _write_lines(folder / "children.jsonl", [_child_line(child) for child in children])
-    _write_lines(folder / "records.jsonl", [_record_line(record, flags[record.child]) for record in records])
-    return Written(str(folder), LITERAL_MAPPING, children, records, Counter())
+    _write_lines(folder / "records.jsonl", [_record_line(record) for record in records])
+    empty = [name for name, rows in (("children", children), ("records", records)) if not rows]
+    return Written(str(folder), _own_mapping(folder, empty), children, records, Counter())
+
+
+def _own_mapping(folder: Path, empty: Sequence[str]) -> str:
+    """The mapping of the records' own form; where an agency honestly holds nothing, a copy of it that says so."""
+    if not empty:
+        return LITERAL_MAPPING
+    text = mapping_path(LITERAL_MAPPING).read_text(encoding="utf-8")
+    for name in empty:
+        file = f'file = "{name}.jsonl"\n'
+        text = text.replace(file, f"{file}may_be_empty = true\n")
+    own = folder / f"{LITERAL_MAPPING}.toml"
+    own.write_text(text, encoding="utf-8")
+    return str(own)
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -201,15 +218,16 @@ def _child_line(child: SourceChild) -> dict[str, Any]:
     return {"nhs_number": child.child.canonical(), "flags": sorted(child.flags)}
 
 
-def _record_line(record: SourceRecord, of_child: frozenset[str]) -> dict[str, Any]:
+def _record_line(record: SourceRecord) -> dict[str, Any]:
+    days = {"date": record.date, "started_on": record.started_on, "ended_on": record.ended_on}
     return {
         "nhs_number": record.child.canonical(),
         "ref": record.source_ref.partition(":")[2],
         "category": record.category,
         "type": record.type,
-        "date": record.date.isoformat(),
+        **{name: day.isoformat() for name, day in days.items() if day is not None},
         "fields": dict(record.fields),
-        "flags": sorted(record.flags - of_child),
+        "flags": sorted(record.flags),
         "assertion": record.assertion.value,
         "relation": record.relation.value,
         "contact_level": record.contact_level.value,

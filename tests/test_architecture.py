@@ -137,6 +137,16 @@ def comments(path: Path) -> Iterator[str]:
                 yield token.string
 
 
+def test_no_service_takes_a_decision_that_nobody_made_for_a_denial() -> None:
+    """Whoever asks policy asks whether it decided at all."""
+    asks = re.compile(r"\.decide\(\s*EntryPoint\.")
+    sources = {dotted(path): path.read_text(encoding="utf-8") for path in modules("gateway", "agency_node", "trustee")}
+    asking = {name for name, text in sources.items() if asks.search(text)}
+
+    assert "gateway.admitting" in asking
+    assert sorted(name for name in asking if ".decided()" not in sources[name]) == []
+
+
 NOQA = re.compile(r"noqa: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*(?: - | +# )\S")
 IGNORE = re.compile(r"type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\] +(?:# |- )\S")
 
@@ -199,3 +209,31 @@ def test_locked_requirements_name_no_registry_and_every_hash() -> None:
         hashed = re.findall(r"\\\n    --hash=sha256:[0-9a-f]{64}", path.read_text(encoding="utf-8"))
         assert len(wanted) > 20
         assert len(hashed) >= len(wanted)
+
+
+def _reads_outside(path: Path) -> list[int]:
+    """Lines at which a service opens a connection to its store with nothing around it that names the failure."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.AsyncWith):
+            calls = [ast.unparse(item.context_expr) for item in node.items]
+            opens = any(re.search(r"(engine|reading|reader)\)?\.connect\(\)$", call) for call in calls)
+            if opens and not any(call.startswith("store_errors(") for call in calls):
+                found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("package", ["agency_node", "federation", "gateway", "trustee"])
+def test_every_read_of_a_store_names_its_failure(package: str) -> None:
+    outside = {dotted(path): lines for path in modules(package) if (lines := _reads_outside(path))}
+    assert outside == {}
+
+
+def test_a_read_outside_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "async def f(self):\n    async with self._engine.connect() as c:\n        pass\n"
+        "    async with store_errors('x'), reading(engine).connect() as c:\n        pass\n"
+        "    async with reading(engine).connect() as c:\n        pass\n"
+    )
+    assert _reads_outside(path) == [2, 6]

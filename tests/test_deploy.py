@@ -46,6 +46,15 @@ RECORD = {
     "fields": {"school_name": "Testshire Academy"},
 }
 
+CONTACT = {
+    "nhs_number": CHILD,
+    "ref": "contact-1",
+    "category": "contacts",
+    "type": "contact",
+    "date": "2026-09-02",
+    "fields": {"cont_contact_date": "2026-09-02"},
+}
+
 
 class Federation:
     """Trustee, gateway and two nodes on loopback, brought up by command."""
@@ -63,7 +72,7 @@ class Federation:
         for name in ("node-csc", "node-school"):
             (self.root / f"{name}-source").mkdir()
             child = {"nhs_number": CHILD, "flags": []}
-            records = [RECORD] if name == "node-school" else []
+            records = [RECORD if name == "node-school" else CONTACT]
             (self.root / f"{name}-source" / "children.jsonl").write_text(json.dumps(child) + "\n")
             (self.root / f"{name}-source" / "records.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
 
@@ -102,6 +111,7 @@ class Federation:
             "GATEWAY__ENROLMENT_ADDRESS": f"localhost:{self.ports['enrolment']}",
             "GATEWAY__ROOTS_FILE": f"{known}/roots.pem",
             "GATEWAY__TRUSTEE_VERIFY_KEY_FILE": f"{known}/trustee.pub",
+            "TEST_NUMBERS": "true",
             "LOCAL__PORT": str(self.ports.get(name, 0)),
             "SOURCES": json.dumps(
                 [{"name": "records", "mapping": "wardgate-records", "location": str(self.root / f"{name}-source")}]

@@ -46,7 +46,9 @@ def _categories(docs: PolicyDocs) -> Iterator[str]:
         yield f"## {name}"
         yield (
             f"{row['title']}. At most {row['highest_tier']}. Held by: {codes(row['agency_kinds'])}. "
-            f"Released by a human only: {'yes' if row['human_release'] else 'no'}. Source: {row['source']}."
+            f"Released by a human only: {'yes' if row['human_release'] else 'no'}. "
+            f"{'Goes on until it is ended' if row['lasts'] else 'An event of its day'}. "
+            f"May be intelligence: {'yes' if row['intelligence'] else 'no'}. Source: {row['source']}."
         )
         fields = [(f"`{field}`", item["tier"], item["title"]) for field, item in row["fields"].items()]
         yield table(("Field", "From tier", "What it is"), fields)

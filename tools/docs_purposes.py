@@ -54,6 +54,7 @@ TOLD: Final = frozenset(
         "directions",
         "redact_tags",
         "human_decision_shields",
+        "default_period_years",
     ]
 )
 """Columns that a page tells in sentences."""
@@ -100,7 +101,7 @@ def _purpose(docs: PolicyDocs, code: str, row: Row) -> Iterator[str]:
     yield "## What is given"
     yield _conditions(docs, row)
     yield table(("Category", "By default", "At most", "Only"), list(_cells(docs, row)))
-    yield bullets([*_people(row), *docs_privacy.taken_out(row)])
+    yield bullets([*_people(row), *docs_privacy.taken_out(row), *_period(row)])
     yield "## Who may learn that the question was asked"
     yield bullets(docs_privacy.enquiry(row))
     yield "## On which conditions of data protection law"
@@ -184,6 +185,12 @@ def _manner(docs: PolicyDocs, row: Row) -> Iterator[str]:
         "optional": f"Break-glass is possible, and reviewed afterwards, for: {listed(texts, 'or')}.",
         "required": f"Break-glass only, reviewed afterwards, for: {listed(texts, 'or')}.",
     }.get(glass["use"], f"Break-glass: {glass['use']}.")
+
+
+def _period(row: Row) -> Iterator[str]:
+    years = f"the last {row['default_period_years']} years"
+    yield f"A question that names no start covers {years}: what falls into them, and what began earlier and reaches in."
+    yield "That there is something older is said where it could be told of, whatever period was asked about."
 
 
 def _conditions(docs: PolicyDocs, row: Row) -> str:

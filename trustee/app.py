@@ -20,6 +20,7 @@ from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
+from federation.published import check_all_published
 from federation.store import migrate, open_engine, reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import KeyringCertificates
@@ -85,8 +86,9 @@ async def build(settings: TrusteeSettings, *, clock: Callable[[], float] = time.
     """Build a trustee, ready to start serving; takes it down at the end of the block.
 
     Raises:
-        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED`, `STORE_UNAVAILABLE`, `LEDGER_INVALID`,
-            `LEDGER_UNAVAILABLE`, or `DIRECTORY_REJECTED` when the store was tampered with.
+        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED` (also for a seed that does not give a published point),
+            `STORE_UNAVAILABLE`, `LEDGER_INVALID`, `LEDGER_UNAVAILABLE`, or `DIRECTORY_REJECTED` when the store was
+            tampered with.
     """
     async with AsyncExitStack() as stack:
         house = await _open(settings, stack, clock)
@@ -137,6 +139,7 @@ async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStac
     deny_list = DenyList(gateway_key)
     members = _members(house, channel, deny_list, gateway_key)
     await members.load()
+    check_all_published(members.directory, house.material.holder)
     epochs = Epochs(house.material.holder, await load_ranges(house.engine))
     live = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="live"))
     bulk = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="bulk"))
@@ -195,6 +198,8 @@ def _servicer(
             return await counts_of_hour(connection, hour_start)
 
     def state(scope: str) -> tuple[bytes, bytes]:
+        # A seed that is wrong for others is wrong for a new agency too, and its point would be wrong for ever.
+        check_all_published(members.directory, keys)
         return state_points(
             keys,
             house.material.signing_key,
@@ -223,7 +228,7 @@ def _servicer(
             executor=live,
             clock=house.clock,
         ),
-        proofs=Proofs(keys=keys, epochs=epochs, books=house.books, find_ticket=find, executor=live),
+        proofs=Proofs(keys=keys, epochs=epochs, members=members, books=house.books, find_ticket=find, executor=live),
         state_points=state,
         counts_of_hour=count,
     )
@@ -241,7 +246,11 @@ def _health(house: _House, members: DirectoryClient) -> Health:
         members.check_fresh(house.settings.directory_stale_s)
         return True
 
-    return Health({"ledger": ledger, "certificate": certificate, "directory": directory})
+    async def keys() -> bool:
+        check_all_published(members.directory, house.material.holder)
+        return True
+
+    return Health({"ledger": ledger, "certificate": certificate, "directory": directory, "keys": keys})
 
 
 def _start_tasks(

@@ -36,6 +36,7 @@ class AlarmReason(StrEnum):
     SIGNATURE_REJECTED = "signature_rejected"
     DIRECTORY_REJECTED = "directory_rejected"
     LEDGER_FORKED = "ledger_forked"
+    POINTS_REPLACED = "points_replaced"
 
 
 async def no_mark(_: AsyncConnection) -> None:
@@ -66,6 +67,10 @@ class Books:
         self._journal = journal
         self._clock = clock
         self._raised: set[tuple[str, AlarmReason, int]] = set()
+
+    async def settle(self) -> None:
+        """See `federation.ledger.journal.Journal.settle`."""
+        await self._journal.settle()
 
     async def record(self, act: Act, mark: Mark) -> None:
         """Record one act durably, count it and mark it as seen; or do none of these.

@@ -18,8 +18,10 @@ from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.checkpoint import SignedCheckpoint, with_cosignatures
 from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.outcome import if_unknown
 from federation.ledger.witness import included
 from federation.ledger.witnessing import Cosigned, WatchedLedger
+from federation.published import NAMED, points_of, replaced
 from federation.store import store_errors
 from federation.telemetry import EventLog
 from federation.transport.denylist import DenyList, SignedDenyList
@@ -123,6 +125,7 @@ class DirectoryClient:
         self._sleep = sleep
         self._view = _View(TrustedDirectory.empty(anchors), {})
         self._kept_denials: SignedDenyList | None = None
+        self._is_doubted = False
         self._fetching = asyncio.Lock()
         self._began_at = float("-inf")
         self._fresh_as_of = float("-inf")
@@ -159,6 +162,26 @@ class DirectoryClient:
             self._deny_list.adopt(self._kept_denials)
         self._view = _View(directory, accepted)
 
+    async def _read_back(self) -> None:
+        """Learn from the store whether what was to be kept last was kept.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE`.
+        """
+        await self._books.settle()
+        async with store_errors("verified directory"), self._engine.connect() as connection:
+            kept, denials = await kept_directory(connection), await kept_deny_list(connection)
+            accepted = await caseloads(connection)
+        if kept is not None and kept.version > self.directory.version:
+            newer = self.directory.advance(kept.content, kept.signature, entry=Entry.parse(kept.entry).body)
+            self._view = _View(newer, accepted)
+        if denials is not None and self._deny_list.signed == SignedDenyList(*denials):
+            self._kept_denials = self._deny_list.signed
+        self._is_doubted = False
+
+    def _doubt(self) -> None:
+        self._is_doubted = True
+
     async def refresh(self) -> None:
         """Fetch and verify what the gateway has at the time of this call; at most once a second, for all who call.
 
@@ -171,6 +194,8 @@ class DirectoryClient:
             await self._sleep(max(0.0, self._began_at + LEAST_GAP_S - self._monotonic()))
             self._began_at = began_at = self._monotonic()
             try:
+                if self._is_doubted:
+                    await self._read_back()
                 await self._fetch()
                 self.failure = None
             except WardgateError as error:
@@ -252,8 +277,17 @@ class DirectoryClient:
         newer = current.advance(response.directory, response.signature, entry=entry.body)
         if newer.version == current.version:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"two directories of version {newer.version}")
+        await self._look_at_points(current, newer)
         self._view = _View(newer, await self._keep(newer, response))
         _log.event(Event.DIRECTORY_ADOPTED, version=newer.version, count=len(newer.agencies))
+
+    async def _look_at_points(self, before: TrustedDirectory, newer: TrustedDirectory) -> None:
+        """Raise an alarm where a point became another under a running epoch: its agency finds nobody any more."""
+        known = {key: public for agency in before.agencies.values() for key, public in points_of(agency).items()}
+        other = sorted(key for agency in newer.agencies.values() for key in replaced(known, agency))
+        if other:
+            body = {"version": newer.version, "count": len(other), "points": [str(key) for key in other[:NAMED]]}
+            await self._books.alarm(self._gateway, AlarmReason.POINTS_REPLACED, body)
 
     async def _keep(self, newer: TrustedDirectory, response: wire.GetDirectoryResponse) -> Mapping[str, int]:
         kept = KeptDirectory(
@@ -282,7 +316,8 @@ class DirectoryClient:
             "agencies": len(newer.agencies),
             "entry_index": response.inclusion.index,
         }
-        await self._books.record(Act(EntryKind.DIRECTORY_ACCEPTED, self._gateway, body), apply)
+        with if_unknown(self._doubt):
+            await self._books.record(Act(EntryKind.DIRECTORY_ACCEPTED, self._gateway, body), apply)
         return accepted
 
     async def _fetch_deny_list(self) -> None:
@@ -297,5 +332,6 @@ class DirectoryClient:
             await keep_deny_list(connection, signed.document, signed.signature)
 
         body = {"version": self._deny_list.version, "deny_list_sha256": sha256(signed.document).hex()}
-        await self._books.record(Act(EntryKind.DIRECTORY_ACCEPTED, self._gateway, body), apply)
+        with if_unknown(self._doubt):
+            await self._books.record(Act(EntryKind.DIRECTORY_ACCEPTED, self._gateway, body), apply)
         self._kept_denials = signed

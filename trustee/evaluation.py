@@ -15,11 +15,12 @@ from federation.batch import BatchHeader, parse_batch, verify_batch
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.published import check_published
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
-from trustee.members import Members, accepted_caseload, check_published, verify_signer
+from trustee.members import Members, accepted_caseload, verify_signer
 from trustee.points import check_points
 from trustee.quotas import Quotas, evaluation_charges
 from trustee.store.seen import AlreadyPresentedError, mark_batch
@@ -84,8 +85,7 @@ class Evaluation:
         """
         agency, batch = await self._verify(header, signature, elements)
         self._epochs.check(batch.agency, batch.epoch)
-        key = self._keys.key(batch.agency, batch.epoch)
-        check_published(agency, batch.epoch, key.public)
+        key = check_published(agency, batch.epoch, self._keys)
         loop, executor = asyncio.get_running_loop(), self._executors[batch.use]
         await loop.run_in_executor(executor, check_points, elements)
         await self._record(agency, batch, sha256(header))

@@ -60,21 +60,6 @@ def _verify(members: Members, agency_id: str, verify: Callable[[VerifyKey], Veri
     return agency, verify(agency.verify_key)
 
 
-def check_published(agency: Agency, epoch: int, public: bytes) -> None:
-    """Make sure that the key about to be used is the one everybody was told of.
-
-    With another key (a seed restored from the wrong backup) every child would look unknown, and nobody would notice.
-
-    Raises:
-        WardgateError: `EPOCH_UNKNOWN`: the epoch is not published yet; `KEYRING_REJECTED`: it is, with another key.
-    """
-    published = agency.trustee_points.get(epoch)
-    if published is None:
-        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{agency.descriptor.id} epoch {epoch} is not published")
-    if published != public:
-        raise WardgateError(ErrorCode.KEYRING_REJECTED, f"the seed of epoch {epoch} does not give the published point")
-
-
 def accepted_caseload(agency: Agency, caseloads: Mapping[str, int]) -> int:
     """Children that count for quotas: what the agency declares, but no more than the trustee has accepted."""
     return min(agency.descriptor.declared_caseload, caseloads.get(agency.descriptor.id, 0))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.published import check_published
 from federation.query import Ticket, TicketPoint
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys, ScopeEpoch
 from trustee.books import Act, Books, no_mark
 from trustee.epochs import Epochs
+from trustee.members import Members
 from trustee.store.seen import Presented
 from trustee.ticket import choose_points
 
@@ -31,10 +33,18 @@ class Proofs:
     """Proves translations that were made."""
 
     def __init__(
-        self, *, keys: HolderKeys, epochs: Epochs, books: Books, find_ticket: FindTicket, executor: Executor
+        self,
+        *,
+        keys: HolderKeys,
+        epochs: Epochs,
+        members: Members,
+        books: Books,
+        find_ticket: FindTicket,
+        executor: Executor,
     ) -> None:
         self._keys = keys
         self._epochs = epochs
+        self._members = members
         self._books = books
         self._find_ticket = find_ticket
         self._executor = executor
@@ -47,7 +57,7 @@ class Proofs:
 
         Raises:
             WardgateError: `MESSAGE_*`, `TARGET_UNKNOWN`, `QUERY_UNKNOWN` when this point was never translated or is no
-                longer remembered, `EPOCH_UNKNOWN` or `LEDGER_UNAVAILABLE`.
+                longer remembered, `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN`, `KEYRING_REJECTED` or `LEDGER_UNAVAILABLE`.
         """
         found = Ticket.parse(ticket)
         chosen = choose_points(found, [responder])
@@ -56,8 +66,9 @@ class Proofs:
         if seen is None or seen.digest != digest or not seen.translated & chosen.mask:
             raise WardgateError(ErrorCode.QUERY_UNKNOWN, f"{found.requester}: no such translation")
         (point,) = chosen.points
-        self._epochs.check(found.requester, found.epoch)
-        self._epochs.check(point.responder, point.epoch)
+        for scope, epoch in ((found.requester, found.epoch), (point.responder, point.epoch)):
+            self._epochs.check(scope, epoch)
+            check_published(self._members.directory.agency(scope), epoch, self._keys)
         body = {"use": "proof", "count": 1, "ticket_sha256": digest.hex(), "query_sha256": found.query_sha256.hex()}
         await self._books.record(Act(EntryKind.TRANSLATION_PROVED, found.requester, body), no_mark)
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._prove, found, point)

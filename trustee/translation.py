@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.published import check_published
 from federation.query import Ticket, TicketPoint, verify_ticket
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys, ScopeEpoch
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
-from trustee.members import Members, check_published, verify_signer
+from trustee.members import Members, verify_signer
 from trustee.points import check_points
 from trustee.quotas import Quotas, translation_charges
 from trustee.store.seen import AlreadyPresentedError, Presented, extend_ticket, mark_ticket
@@ -110,9 +111,8 @@ class Translator:
         check_points(b"".join(point.element for point in chosen.points))
 
     def _check_key(self, agency: Agency, epoch: int) -> None:
-        scope = agency.descriptor.id
-        self._epochs.check(scope, epoch)
-        check_published(agency, epoch, self._keys.key(scope, epoch).public)
+        self._epochs.check(agency.descriptor.id, epoch)
+        check_published(agency, epoch, self._keys)
 
     async def _record(self, shown: _Presentation) -> None:
         """Record what is new in this presentation; nothing if all of it was recorded before."""

@@ -5,6 +5,7 @@ handling flag: some flags reach every record of the child. All records of a chil
 are too many for that, each evaluation holds at least one carrier of every flag, so that none decides without a flag.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -17,15 +18,12 @@ from federation.canonical import JsonObject
 from federation.counters import CounterView
 from federation.directory import AgencyDescriptor
 from federation.policy.decision import NodeDecision
-from federation.policy.engine import EntryPoint
+from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Enquiry, Existence
 from federation.policy_input import agency_input, policy_time, query_input, requester_input
 from federation.team import case_grant_input
 from federation.vocabulary import EnquiryOutcome
-
-POLICY_DEADLINE_S: Final = 2.0
-"""A decision takes about a millisecond; one that takes seconds is a fault and denies."""
 
 HumanDecision = Literal["release", "withhold"]
 
@@ -147,20 +145,35 @@ def strictest(enquiries: Iterable[Enquiry]) -> Enquiry:
     return max(enquiries, key=lambda enquiry: (order.index(enquiry.outcome), enquiry.after_s))
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a decision may be waited for.
+
+    Attributes:
+        wait_s: Seconds that policy may take.
+        is_last: No later attempt would be in time: where there is no decision even now, that is how it ends.
+    """
+
+    wait_s: float = WAIT_S
+    is_last: bool = False
+
+
 async def consider(
-    policy: PolicyPoint, task: VerifiedTask, held: Sequence[HeldRecord], by: Circumstances
+    policy: PolicyPoint, task: VerifiedTask, held: Sequence[HeldRecord], by: Circumstances, patience: Patience
 ) -> Considered:
-    """Ask policy about everything this agency holds of the child. Never raises because of policy."""
+    """Ask policy about everything this agency holds of the child.
+
+    Raises:
+        WardgateError: `POLICY_UNAVAILABLE`: the engine gave no result, and there is time to ask again.
+    """
     asked = frozenset(item.name for item in task.permitted.categories)
-    evaluations = [
-        await policy.decide(
-            EntryPoint.NODE,
-            node_input(task, portion, by),
-            POLICY_DEADLINE_S,
-            parent_id=task.admission.decision_id,
+    now = asyncio.get_running_loop().time
+    until, evaluations = now() + patience.wait_s, []
+    for portion in portions(relevant(held, asked)):
+        evaluated = await policy.decide(
+            EntryPoint.NODE, node_input(task, portion, by), until - now(), parent_id=task.admission.decision_id
         )
-        for portion in portions(relevant(held, asked))
-    ]
+        evaluations.append(evaluated if patience.is_last else evaluated.decided())
     return join(relevant(held, asked), evaluations)
 
 
@@ -179,5 +192,6 @@ def join(records: tuple[HeldRecord, ...], evaluations: Sequence[Evaluated[NodeDe
         enquiry=strictest(evaluation.decision.enquiry for evaluation in evaluations),
         records=() if failed else tuple(decided[record.ref] for record in records),
         existence=Existence.VISIBLE if visible and not failed else Existence.HIDDEN,
+        older=first.permitted and not failed and any(evaluation.decision.older for evaluation in evaluations),
     )
     return Considered(() if failed else records, joined, tuple(evaluations))

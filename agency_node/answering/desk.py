@@ -17,7 +17,7 @@ from uuid import uuid4
 from sqlalchemy.exc import IntegrityError
 
 from agency_node.answering import evidence
-from agency_node.answering.consideration import Considered
+from agency_node.answering.consideration import Considered, Patience
 from agency_node.answering.disclosure import Occasion, disclose
 from agency_node.answering.duties import AlertDue, alerts, each_once
 from agency_node.answering.intake import Arrival, Intake, is_passing
@@ -36,13 +36,15 @@ from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry
 from federation.ledger.writes import NothingChanged, Write
+from federation.policy.engine import WAIT_S
 from federation.store import reading, store_errors
 from federation.telemetry import EventLog
 from federation.vocabulary import Outcome
 from federation.wire.v1 import link_pb2 as wire
 
 LAST_MOMENT_S: Final = 60
-"""So long before a query expires its answer is made without the human: later it would not be taken any more."""
+"""So long before a query expires its answer is made without the human, or without a decision of policy where its engine
+gives none: later it would not be taken any more."""
 
 _log = EventLog(__name__)
 
@@ -110,7 +112,9 @@ class Answering:
         row = arrival.row
         async with self._working.holding(row.task_id):
             try:
-                weighed = await self._weighing.weigh(arrival.verified, is_second=False)
+                weighed = await self._weighing.weigh(
+                    arrival.verified, is_second=False, patience=self._patience(store.as_stored(row))
+                )
             except WardgateError as error:
                 if is_passing(error):
                     return None
@@ -143,6 +147,14 @@ class Answering:
         """
         async with store_errors("unfinished tasks"), self._reading.connect() as connection:
             return await store.unfinished_tasks(connection)
+
+    async def unsaid(self) -> list[str]:
+        """Tasks with which something is to be done now: decided, answered and not acknowledged, or only accepted.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        return [task.task_id for task in await self.unfinished() if task.referral_state is not ReferralState.OPEN]
 
     async def stored(self, task_id: str) -> None:
         """The gateway has the answer: it need not be sent again."""
@@ -182,11 +194,20 @@ class Answering:
             return stored.state is TaskState.ACCEPTED
         return not stored.is_undecided or self._responder.clock() >= _last_moment(stored)
 
+    def _patience(self, stored: store.StoredTask) -> Patience:
+        """How long policy may take over a task: never beyond its last moment, and from then on half of what is left."""
+        now, last = self._responder.clock(), _last_moment(stored)
+        if now < last:
+            return Patience(min(WAIT_S, last - now))
+        return Patience(min(WAIT_S, (stored.expires_at - now) / 2), is_last=True)
+
     async def _work(self, stored: store.StoredTask) -> Reply:
         message = wire.Task.FromString(stored.task)
         try:
             verified = self._weighing.verify(message)
-            weighed = await self._weighing.weigh(verified, is_second=stored.state is TaskState.REFERRED)
+            weighed = await self._weighing.weigh(
+                verified, is_second=stored.state is TaskState.REFERRED, patience=self._patience(stored)
+            )
         except WardgateError as error:
             if is_passing(error):
                 raise
@@ -305,7 +326,13 @@ class Answering:
     def _sealed_answer(self, weighed: Weighed, *, was_announced: bool) -> tuple[Answer, list[SealedPart]]:
         """The answer and its sealed parts; one that is too large becomes `error`, and the operator hears of it."""
         parts, considered = self._responder, weighed.considered
-        occasion = Occasion(weighed.task.header, weighed.now, bool(weighed.failing), was_announced, parts.contexts)
+        occasion = Occasion(
+            header=weighed.task.header,
+            answered_at=weighed.now,
+            grounds=weighed.grounds,
+            was_announced=was_announced,
+            contexts=parts.contexts,
+        )
         answer = disclose(considered.records, considered.decision, occasion=occasion, contacts=parts.contacts)
         try:
             return answer, parts.seal(answer, weighed.task, considered)

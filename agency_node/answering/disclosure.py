@@ -2,15 +2,17 @@
 
 Rules, in order:
 
-1. a decision that no policy made (engine, bundle or input failed) becomes `error`, whatever is held: absence is never
-   claimed on the word of a failure;
+1. a decision that no policy made (engine, bundle or input failed) becomes `error` with the failure's code, whatever is
+   held: absence is never claimed on the word of a failure;
 2. a query that policy refuses as a whole becomes `refused`, whatever is held: that depends on the query alone;
 3. hidden existence comes before anything else is looked at: from there on the records do not exist, so that "held but
    hidden" and "not held" run the same lines and differ in nothing;
-4. a source that was not read to its end becomes `error`, whatever is held; what other sources hold is still given;
+4. where a dataset behind the question is not believed, what may be told of its last sound reading is told, and an
+   answer that would tell nothing becomes `error`, whatever is held;
 5. of a released record only the fields that policy names survive; at T0 a category becomes one pointer without fields,
    date or type, however many records stand behind it;
-6. reasons for auditors stay in the ledger; obligations that bind this node alone stay here.
+6. reasons for auditors stay in the ledger; obligations that bind this node alone stay here;
+7. that there is something older is said as policy says it, where the question is answered at all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from agency_node.answering.duties import Contacts, contact_for, each_once, is_relayed, told
+from agency_node.caseload.grounds import NO_DOUBT, Grounds
 from agency_node.caseload.records import HeldRecord
 from federation.admission import ObligationGiven, ReasonGiven
 from federation.answer import Answer, DisclosedRecord
@@ -30,6 +33,9 @@ TRAVELLING_FLAGS: Final = frozenset({"DISPUTED", "RETRACTED", "STALE"})
 """Accuracy marks (UK GDPR articles 16 and 18) go wherever the assertion goes; every other flag stays at the holder."""
 
 
+_ANSWERED: Final = frozenset({Outcome.RECORDS, Outcome.NOTHING_HELD})
+
+
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """What an answer depends on besides records and decision; alike whatever is held.
@@ -37,14 +43,14 @@ class Occasion:
     Attributes:
         header: The query's header.
         answered_at: Seconds since the epoch.
-        is_source_failing: A source was not read to its end: what it holds is not known.
+        grounds: On what a claim of absence would rest.
         was_announced: The requester has been told that a human decides, so that something is held is known already.
         contexts: What a reader should know of each source, by its id.
     """
 
     header: QueryHeader
     answered_at: int
-    is_source_failing: bool = False
+    grounds: Grounds = NO_DOUBT
     was_announced: bool = False
     contexts: Mapping[str, str] = field(default_factory=dict)
 
@@ -80,7 +86,7 @@ def disclose(
     released = [item for item in visible if decision.permitted and item.decision.effect is Effect.PERMIT]
     outcome = _outcome(decision, visible, released, occasion)
     owed = each_once([decision.obligations, *(item.decision.obligations for item in released)]) if released else []
-    reasons = [decision] if released or outcome is Outcome.REFUSED else []
+    reasons = [decision] if released or outcome is Outcome.REFUSED or decision.failure is not None else []
     return Answer(
         query_id=occasion.header.query_id,
         outcome=outcome,
@@ -88,8 +94,10 @@ def disclose(
         reasons=_reasons(reasons),
         obligations=[_given(item) for item in told(owed)],
         processing=list(decision.processing),
+        reading=list(occasion.grounds.reading),
         contact=contact_for(contacts, owed) if released else None,
         period_covered=occasion.header.period,
+        older=decision.older and outcome in _ANSWERED,
         context_note=_context_note(released, owed, occasion.contexts),
         identifier_state=occasion.header.identifier_state,
         answered_at=occasion.answered_at,
@@ -103,7 +111,7 @@ def _context_note(released: Sequence[Released], owed: Sequence[Obligation], cont
     """
     if is_relayed(owed):
         return ""
-    sources = {item.record.source_id for item in released if item.decision.tier is not Tier.T0}
+    sources = {item.record.source_id for item in released if not _is_pointer(item)}
     return "\n".join(dict.fromkeys(contexts[name] for name in sorted(sources & contexts.keys()) if contexts[name]))
 
 
@@ -122,22 +130,27 @@ def _outcome(
         return Outcome.ERROR
     if not decision.permitted:
         return Outcome.REFUSED
-    if occasion.is_source_failing:
-        return Outcome.ERROR
     if released:
         return Outcome.RECORDS
+    if occasion.grounds.are_failing:
+        return Outcome.ERROR
     return Outcome.REFUSED if visible or occasion.was_announced else Outcome.NOTHING_HELD
 
 
 def _disclosed(released: Sequence[Released]) -> Iterator[DisclosedRecord]:
     pointers: dict[str, list[Released]] = {}
     for item in released:
-        if item.decision.tier is Tier.T0:
+        if _is_pointer(item):
             pointers.setdefault(item.record.category, []).append(item)
         else:
             yield _record(item)
     for category in sorted(pointers):
         yield _pointer(category, pointers[category])
+
+
+def _is_pointer(item: Released) -> bool:
+    """Of a record that could not be read nothing but its existence is told, whatever tier it was given."""
+    return item.decision.tier is Tier.T0 or bool(item.record.unreadable)
 
 
 def _record(item: Released) -> DisclosedRecord:
@@ -147,8 +160,9 @@ def _record(item: Released) -> DisclosedRecord:
         category=record.category,
         type=record.type,
         tier=decision.tier,
-        date=record.date.isoformat(),
+        date=record.date.isoformat() if record.date else "",
         fields={name: value for name, value in sorted(record.fields.items()) if name in surviving},
+        fields_unreadable=sorted(record.fields_unreadable & surviving),
         assertion=record.assertion,
         relation=record.relation,
         contact_level=record.contact_level,
@@ -161,13 +175,14 @@ def _record(item: Released) -> DisclosedRecord:
 
 def _pointer(category: str, items: Sequence[Released]) -> DisclosedRecord:
     """Somebody here holds such a record: no count, date, type or redaction tells the records apart."""
-    relations = {item.record.relation for item in items}
+    relations = {item.record.relation or "other" for item in items}
     return DisclosedRecord(
         category=category,
         type="",
         tier=Tier.T0,
         date="",
         fields={},
+        fields_unreadable=[],
         assertion="fact",
         relation=relations.pop() if len(relations) == 1 else "other",
         contact_level="unknown",

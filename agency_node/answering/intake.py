@@ -5,7 +5,9 @@ referral, or, where neither can be made just now, the task as it came. A task th
 kept with an alarm in log and ledger, and nothing is ever answered to it.
 """
 
+from collections import deque
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,10 +20,17 @@ from agency_node.store.referrals import close_waiting_referral
 from agency_node.store.tables import ReferralState, TaskState
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
+from federation.limits import MAX_CLOCK_SKEW_S
 from federation.query import parse_query
 from federation.store import reading, store_errors
 from federation.telemetry import EventLog
 from federation.wire.v1 import link_pb2 as wire
+
+LATE_S: Final = 60
+"""The gateway offers nothing that has ended, but may take half a minute to notice that it has."""
+
+REMEMBERED: Final = 1_000
+"""Tasks of another time that have been logged: each is offered every minute, and said once."""
 
 _log = EventLog(__name__)
 
@@ -45,6 +54,7 @@ class Intake:
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
         self._reading = reading(responder.engine)
+        self._of_another_time: deque[str] = deque(maxlen=REMEMBERED)
 
     async def examine(self, task: wire.Task) -> Arrival | TaskState:
         """Verify a task; one that is known already stays as it stands.
@@ -86,10 +96,21 @@ class Intake:
 
     async def _turned_away(self, task: wire.Task, digest: bytes, error: WardgateError) -> TaskState:
         if error.code is ErrorCode.QUERY_EXPIRED:
-            return TaskState.EXPIRED
+            self._tell_of_another_time(task)
+            return TaskState.EXPIRED  # nothing is kept: when the clock is right it is offered again, and answered
         if is_passing(error):
             raise error
         return await self.refuse(task, digest, error)
+
+    def _tell_of_another_time(self, task: wire.Task) -> None:
+        """Say, once for each task, that it is of another time: not one that merely ended on its way here."""
+        header, now = parse_query(task.header), self._responder.clock()
+        early_s, late_s = int(header.issued_at - now), int(now - header.expires_at)
+        if (early_s <= MAX_CLOCK_SKEW_S and late_s <= LATE_S) or task.task_id in self._of_another_time:
+            return
+        self._of_another_time.append(task.task_id)
+        offset_s = early_s if early_s > 0 else -late_s
+        _log.event(Event.TASK_OUT_OF_TIME, task_id=task.task_id, agency=header.requester, offset_s=offset_s)
 
     def _verify(self, task: wire.Task) -> VerifiedTask:
         responder = self._responder
@@ -181,7 +202,12 @@ class Intake:
 
 def is_passing(error: WardgateError) -> bool:
     """Whether an error is of this node and this moment, not of the task."""
-    return error.code in {ErrorCode.LEDGER_UNAVAILABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.POLICY_UNAVAILABLE}
+    return error.code in {
+        ErrorCode.LEDGER_UNAVAILABLE,
+        ErrorCode.OUTCOME_UNKNOWN,  # it is read back before it is tried again: `Intake.examine`, `Answering.answer`
+        ErrorCode.STORE_UNAVAILABLE,
+        ErrorCode.POLICY_UNAVAILABLE,
+    }
 
 
 def _is_id(task_id: str) -> bool:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from agency_node.answering.consideration import Circumstances, Considered, HumanReview, consider
+from agency_node.answering.consideration import Circumstances, Considered, HumanReview, Patience, consider
 from agency_node.answering.responder import Responder
 from agency_node.answering.task import VerifiedTask, open_question, pseudonym_of, verify_task
+from agency_node.caseload.grounds import Grounds
 from agency_node.caseload.lookup import Found
 from agency_node.inbox.referral import holding_reviews
 from agency_node.store import referrals as referral_store
@@ -19,14 +20,14 @@ class Weighed:
     """A task opened and decided.
 
     Attributes:
-        failing: Sources whose content is not known.
+        grounds: On what a claim of absence would rest.
         now: Seconds since the epoch at which it was decided.
     """
 
     task: VerifiedTask
     question: Question
     found: Found
-    failing: tuple[str, ...]
+    grounds: Grounds
     considered: Considered
     now: int
 
@@ -47,19 +48,21 @@ class Weighing:
         parts = self._responder
         return verify_task(message, directory=parts.directory(), responder=parts.agency_id, now=parts.clock())
 
-    async def weigh(self, task: VerifiedTask, *, is_second: bool) -> Weighed:
+    async def weigh(self, task: VerifiedTask, *, is_second: bool, patience: Patience) -> Weighed:
         """Open and decide a task.
 
         Args:
             task: Verified just now.
             is_second: It was weighed before, and waited for a human since: the counters have it already.
+            patience: How long policy may take.
 
         Raises:
-            WardgateError: What `open_question` raises; `STORE_UNAVAILABLE`.
+            WardgateError: What `open_question` raises; `STORE_UNAVAILABLE`, `POLICY_UNAVAILABLE`.
         """
         parts, now = self._responder, self._responder.clock()
         question = open_question(task, keys=parts.sealing_keys(), responder=parts.agency_id)
-        found, failing = await parts.lookup.look(pseudonym_of(task, question), now)
+        asked = [item.name for item in task.permitted.categories]
+        found, grounds = await parts.lookup.look(pseudonym_of(task, question), asked, now)
         circumstances = Circumstances(
             responder=parts.descriptor,
             overlay=parts.overlay(),
@@ -67,8 +70,8 @@ class Weighing:
             reviews=await self._reviews(task.header, found, int(now)),
             now=now,
         )
-        considered = await consider(parts.policy, task, found.records, circumstances)
-        return Weighed(task, question, found, failing, considered, int(now))
+        considered = await consider(parts.policy, task, found.records, circumstances, patience)
+        return Weighed(task, question, found, grounds, considered, int(now))
 
     def _counters(self, header: QueryHeader, *, is_second: bool) -> CounterView:
         view, own = self._responder.counters.view(header.requester, header.user_ref), int(is_second)

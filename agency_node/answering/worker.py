@@ -20,7 +20,15 @@ from federation.wire.v1 import link_pb2 as wire
 from federation.wire.v1 import query_pb2
 
 DUE_INTERVAL_S: Final = 5.0
-"""How often referrals are looked through for those whose last moment has come."""
+"""How often tasks are looked through for those whose last moment has come. One that is tried again and again is tried
+at least as often."""
+
+UNSAID_INTERVAL_S: Final = 30.0
+"""How often it is looked for tasks that nobody works on although something is to be done: half of the minute that one
+may be left so. What was found twice is taken up; what has just come is being worked on anyhow."""
+
+TRIES: Final = 7
+"""How often a task is taken in again, over half a minute or so, before it is left to the gateway to offer it again."""
 
 _TAKEN: Final = frozenset({TaskState.ANSWERED, TaskState.REFERRED})
 
@@ -70,6 +78,7 @@ class Worker:
         self._outlet: Outlet | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._unsaid: set[str] = set()
         self._notes: set[asyncio.Task[None]] = set()
 
     @property
@@ -112,18 +121,32 @@ class Worker:
 
     def note_stored(self, task_id: str) -> None:
         """As `stored`, without keeping the reader of a stream waiting for the disk."""
-        self._note(self._answering.stored(task_id))
+        self._note(lambda: self._answering.stored(task_id))
 
     def note_cancelled(self, task_id: str) -> None:
         """As `cancel`, without keeping the reader of a stream waiting for the disk."""
-        self._note(self._answering.cancel(task_id))
+        self._note(lambda: self._answering.cancel(task_id))
 
     async def watch(self) -> None:
-        """See to what is due, for ever."""
+        """See to what is due, and to what nobody works on, for ever."""
+        rounds = 0
         while True:
             for task_id in await self._answering.due():
                 self._start(task_id, self._finish)
+            if rounds % round(UNSAID_INTERVAL_S / DUE_INTERVAL_S) == 0:
+                await self.take_up()
+            rounds += 1
             await self._sleep(DUE_INTERVAL_S)
+
+    async def take_up(self) -> None:
+        """Work on what stood unfinished the last time too: its decision, its answer or its acknowledgement was lost.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        before, self._unsaid = self._unsaid, set(await self._answering.unsaid())
+        for task_id in before & self._unsaid:
+            self._start(task_id, self._finish)
 
     async def aclose(self) -> None:
         """Stop all work. What was begun is found in the store."""
@@ -140,10 +163,20 @@ class Worker:
         self._running[task_id] = task
         task.add_done_callback(self._ended)
 
-    def _note(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _note(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(self._noting(work))
         self._notes.add(task)
         task.add_done_callback(self._noted)
+
+    async def _noting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                return await work()
+            except WardgateError as error:
+                if not is_passing(error) or backoff.attempt >= TRIES:
+                    raise
+                await self._sleep(backoff.next_s())
 
     def _noted(self, task: asyncio.Task[None]) -> None:
         """What could not be noted comes again: the answer is sent once more, and acknowledged or cancelled anew."""
@@ -162,7 +195,7 @@ class Worker:
         async with self._places:
             with correlated(task.task_id or None):
                 try:
-                    reply = await self._begin(task)
+                    reply = await self._begin_in_time(task)
                 except WardgateError as error:
                     # Not accepted, and the gateway is not told that it is: it offers the task again.
                     _log.event(Event.TASK_POSTPONED, task_id=task.task_id, error=error)
@@ -170,6 +203,18 @@ class Worker:
                 if reply is None:
                     reply = await self._reply(task.task_id)
                 await self._depart(reply, arrived_s)
+
+    async def _begin_in_time(self, task: wire.Task) -> Reply | None:
+        """As `_begin`; what passes is waited out for a while."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._begin(task)
+            except WardgateError as error:
+                if not is_passing(error) or backoff.attempt >= TRIES:
+                    raise
+                _log.event(Event.TASK_POSTPONED, task_id=task.task_id, attempt=backoff.attempt, error=error)
+                await self._sleep(backoff.next_s())
 
     async def _begin(self, task: wire.Task) -> Reply | None:
         """Answer at once where that can be; None for a task that is stored, to be worked on from there."""
@@ -217,7 +262,7 @@ class Worker:
                 if not is_passing(error):
                     raise
                 _log.event(Event.TASK_POSTPONED, task_id=task_id, attempt=backoff.attempt, error=error)
-                await self._sleep(backoff.next_s())
+                await self._sleep(min(backoff.next_s(), DUE_INTERVAL_S))
 
     async def _tell(self, reply: Reply) -> None:
         if reply.state is TaskState.REFERRED:

@@ -5,29 +5,31 @@ This node's own policy speaks first. What it refuses is recorded here and goes n
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.answering.duties import alerts
 from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.deciding import decide_in_time
 from agency_node.asking.own_policy import CaseGrants, requester_input
-from agency_node.asking.picture import QueryView, TargetView, build_picture
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.asking.question import CheckedQuestion, QuestionDocument, Times, check_question
+from agency_node.asking.viewing import Viewing
 from agency_node.inbox.alerts import new_alerts
 from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
 from agency_node.store.tasks import alerts_opened
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
-from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
-from federation.answer import Answer
-from federation.canonical import JsonObject, from_json, to_canonical
+from federation.admission import ObligationGiven, ReasonGiven
+from federation.canonical import JsonObject, to_canonical
+from federation.clock_difference import ClockDifference
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
@@ -36,8 +38,7 @@ from federation.policy.decision import RequesterDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy.results import Obligation, Reason
-from federation.policy_input import date_in_england
-from federation.query import Approval, QueryHeader, parse_query
+from federation.query import Approval, QueryHeader
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
 from keys.digest import sha256
@@ -45,11 +46,19 @@ from keys.nhs_number import NhsNumber
 from keys.pseudonym import Pseudonym
 from keys.signing import SigningKey
 
-POLICY_DEADLINE_S: Final = 2.0
 DEADLINE_GRACE_S: Final = 1.0
 """The gateway ends its stream at the deadline; its last words need a moment to arrive."""
 
-GATEWAY_SILENT: Final = "The gateway cannot be reached. The query is kept and is sent as soon as it can be."
+NOT_KNOWN_YET: Final = (
+    "It is not known yet whether this query was stored: this node's database did not say so. If it was, it is sent and "
+    "answers will stand here; if it was not, nobody is asked. Look at it again before you ask again: once the database "
+    "is back it is here, or it is unknown."
+)
+NOT_READABLE: Final = (
+    "The query is stored and followed, and this node's database cannot be read just now. Look at it again later."
+)
+FOUND_OUT_EVERY_S: Final = 0.5
+"""Pause between two questions to the database whether a query was stored."""
 
 
 class PseudonymSource(Protocol):
@@ -58,6 +67,17 @@ class PseudonymSource(Protocol):
     async def pseudonym_of(self, number: NhsNumber) -> Pseudonym:
         """The child's pseudonym in this agency's scope and newest epoch."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query as it is to be stored, with the entry that accounts for it."""
+
+    kind: EntryKind
+    body: JsonObject
+    row: dict[str, Any]
+    targets: list[dict[str, Any]]
+    evaluated: Evaluated[RequesterDecision]
 
 
 class Asking:
@@ -81,6 +101,8 @@ class Asking:
         key: SigningKey,
         times: Mapping[Urgency, Times],
         clock: Callable[[], float],
+        test_numbers: bool,
+        clock_difference: Callable[[], ClockDifference | None] = lambda: None,
     ) -> None:
         self._agency = agency
         self._users = users
@@ -97,14 +119,24 @@ class Asking:
         self._key = key
         self._times = times
         self._clock = clock
+        self._test_numbers = test_numbers
+        self._clock_difference = clock_difference
+        self._viewing = Viewing(
+            vault=vault,
+            directory=directory,
+            catalogue=lambda: policy.catalogue,
+            pursuits=pursuits,
+            clock_difference=clock_difference,
+        )
 
     async def put(self, document: QuestionDocument) -> JsonObject:
         """Put a question and return its picture when it is whole, or at the deadline.
 
         Raises:
             WardgateError: `USER_UNKNOWN`, `NHS_NUMBER_INVALID`, `PURPOSE_UNKNOWN`, `CATEGORY_UNKNOWN`, `TIER_UNKNOWN`,
-                `PERIOD_INVALID`, `CASE_GRANT_UNKNOWN`, `LEDGER_UNAVAILABLE`, `AGENCY_UNKNOWN` (this node is not
-                enrolled), or what the gateway or trustee refused.
+                `PERIOD_INVALID`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE` (nothing was decided, nor recorded as
+                refused), `LEDGER_UNAVAILABLE`, `AGENCY_UNKNOWN` (this node is not enrolled), or what the gateway or
+                trustee refused.
         """
         try:
             return await self._put(document)
@@ -124,6 +156,7 @@ class Asking:
             catalogue=self._policy.catalogue,
             home_area=own.descriptor.areas[0],
             today=date_in_england(self._clock()),
+            test_numbers=self._test_numbers,
         )
         query_id = str(uuid4())
         with correlated(query_id):
@@ -140,15 +173,54 @@ class Asking:
                 question, user, query_id=query_id, evaluated=evaluated, pseudonym=pseudonym, targets=targets
             )
             # Whoever hangs up after this leaves a query that is followed to its end, not one that waits for a restart.
-            pursuit = await to_the_end(self._begin(question, composed, evaluated))
+            asked = self._asked(question, composed, evaluated)
+            pursuit = await to_the_end(self._begin(asked, composed))
+            if pursuit is None:
+                return self._viewing.unread(asked.row, asked.targets, NOT_KNOWN_YET)
             await self._await_picture(pursuit, composed.header.deadline_at)
-            return await self._picture(query_id, user.id)
+            try:
+                return await self._picture(query_id, user.id)
+            except WardgateError as error:
+                if error.code is not ErrorCode.STORE_UNAVAILABLE:
+                    raise
+                return self._viewing.unread(asked.row, asked.targets, NOT_READABLE)
 
-    async def _begin(
-        self, question: CheckedQuestion, composed: Composed, evaluated: Evaluated[RequesterDecision]
-    ) -> Pursuit:
-        await self._store(question, composed, evaluated)
-        return await self._pursuits.start(composed.header.query_id)
+    async def _begin(self, asked: "_Asked", composed: Composed) -> Pursuit | None:
+        """Store a query and follow it; None where it is not known whether it was stored.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`: it was not.
+        """
+        try:
+            await self._record(asked)
+        except WardgateError as error:
+            if error.code is not ErrorCode.OUTCOME_UNKNOWN:
+                raise
+            was_stored = await self._find_out(composed.header)
+            if was_stored is None:
+                return None  # if it was, `Pursuits.watch` takes it up
+            if not was_stored:
+                raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, "the commit did not take place") from error
+        return self._pursuits.follow(
+            Pursuit(
+                query_id=composed.header.query_id,
+                header=composed.header,
+                header_bytes=composed.request.header,
+                request=composed.request,
+                reply_key=composed.reply_key,
+            )
+        )
+
+    async def _find_out(self, header: QueryHeader) -> bool | None:
+        """Whether a query was stored after all; None if that is not known by its deadline."""
+        while True:
+            try:
+                await self._journal.settle()
+                return await store.load_asked(self._engine, header.query_id) is not None
+            except WardgateError:
+                if self._clock() >= header.deadline_at + DEADLINE_GRACE_S:
+                    return None
+                await asyncio.sleep(FOUND_OUT_EVERY_S)
 
     def _approvals(self, document: QuestionDocument, asker: User) -> list[Approval]:
         """The colleagues named as having approved, with the role each has here. Nobody approves their own question.
@@ -184,7 +256,11 @@ class Asking:
         )
         # Counted before policy is waited for: questions put side by side must see one another.
         self._counters.add(self._agency, ref, broke_glass=bool(question.break_glass))
-        return await self._policy.decide(EntryPoint.REQUESTER, document, POLICY_DEADLINE_S)
+        try:
+            return await decide_in_time(self._policy, document, deadline_s=self._times[question.urgency].deadline_s)
+        except (WardgateError, asyncio.CancelledError):  # nobody decided, so nothing was asked
+            self._counters.take_back(self._agency, ref, broke_glass=bool(question.break_glass))
+            raise
 
     def _targets(self, area: str) -> dict[str, Agency]:
         """Every agency of the area that the signed directory lists: none can be left out by choice."""
@@ -224,9 +300,9 @@ class Asking:
             key=self._key,
         )
 
-    async def _store(
+    def _asked(
         self, question: CheckedQuestion, composed: Composed, evaluated: Evaluated[RequesterDecision]
-    ) -> None:
+    ) -> "_Asked":
         header = composed.header
         row = self._row(question, header.query_id, evaluated, AskedState.OPEN) | {
             "deadline_at": header.deadline_at,
@@ -255,24 +331,23 @@ class Asking:
             "targets": sorted(header.targets),
             "decision": evaluated.record.body(),
         }
-        await self._record(EntryKind.QUERY_ASKED, body=body, row=row, targets=targets, evaluated=evaluated)
+        return _Asked(EntryKind.QUERY_ASKED, body, row, targets, evaluated)
 
     async def _refuse(self, question: CheckedQuestion, query_id: str, evaluated: Evaluated[RequesterDecision]) -> None:
         row = self._row(question, query_id, evaluated, AskedState.REFUSED)
         body = {"purpose": question.purpose, "decision": evaluated.record.body()}
-        await self._record(EntryKind.QUERY_REFUSED, body=body, row=row, targets=[], evaluated=evaluated)
+        await self._record(_Asked(EntryKind.QUERY_REFUSED, body, row, [], evaluated))
 
-    async def _record(
-        self,
-        kind: EntryKind,
-        *,
-        body: JsonObject,
-        row: dict[str, Any],
-        targets: list[dict[str, Any]],
-        evaluated: Evaluated[RequesterDecision],
-    ) -> None:
-        now, query_id = int(self._clock()), str(row["query_id"])
-        entry = Entry(kind=kind, at=now, actor=self._agency, correlation_id=query_id, query_id=query_id, body=body)
+    async def _record(self, asked: "_Asked") -> None:
+        now, query_id, evaluated = int(self._clock()), str(asked.row["query_id"]), asked.evaluated
+        entry = Entry(
+            kind=asked.kind,
+            at=now,
+            actor=self._agency,
+            correlation_id=query_id,
+            query_id=query_id,
+            body=asked.body,
+        )
         decision_input = {
             "decision_id": evaluated.record.id,
             "entry_point": EntryPoint.REQUESTER.value,
@@ -284,7 +359,7 @@ class Asking:
         due = new_alerts(
             alerts(evaluated.decision.obligations), query_id=query_id, decision_id=evaluated.record.id, at=now
         )
-        writes = [*store.asked(row, targets, decision_input), *alerts_opened(due)]
+        writes = [*store.asked(asked.row, asked.targets, decision_input), *alerts_opened(due)]
         await self._journal.record([entry, *opened], writes)
 
     def _opened(self, evaluated: Evaluated[RequesterDecision], query_id: str, now: int) -> list[Entry]:
@@ -342,7 +417,10 @@ class Asking:
         except TimeoutError:
             return
         if pursuit.failed is not None:
-            raise pursuit.failed
+            failed = pursuit.failed
+            if failed.code is ErrorCode.QUERY_EXPIRED and failed.clock is None:
+                raise WardgateError(failed.code, failed.detail, clock=self._clock_difference()) from failed
+            raise failed
 
     async def picture(self, query_id: str, user_id: str) -> JsonObject:
         """The picture of a query as it stands now, late answers included.
@@ -358,58 +436,7 @@ class Asking:
         if found is None or found[0].user_id != user_id:
             raise WardgateError(ErrorCode.QUERY_UNKNOWN, "not a query of this user")  # what was typed is not repeated
         row, targets = found
-        return build_picture(
-            self._query_view(row), [self._target_view(row, target) for target in targets], self._policy.catalogue
-        )
-
-    def _query_view(self, row: Row[Any]) -> QueryView:
-        kept = from_json(
-            self._vault.open(Kind.ASKED_QUESTION, row.query_id, row.question), max_bytes=64 * 1024, what="question"
-        )
-        admission = AdmissionRecord.parse(row.admission) if row.admission else None
-        reasons = [ReasonGiven.model_validate(item, strict=False) for item in kept["reasons"]]
-        obligations = [ObligationGiven.model_validate(item, strict=False) for item in kept["obligations"]]
-        pursuit = self._pursuits.following(row.query_id)
-        silent = pursuit is not None and pursuit.last_error is not None and admission is None
-        return QueryView(
-            query_id=row.query_id,
-            purpose=row.purpose,
-            effect=row.effect,
-            asked_at=row.asked_at,
-            deadline_at=row.deadline_at,
-            expires_at=row.expires_at,
-            closed=row.state != AskedState.OPEN,
-            reasons=[*reasons, *(admission.reasons if admission else [])],
-            obligations=[*obligations, *(admission.obligations if admission else [])],
-            header=self._header(row),
-            warnings=[GATEWAY_SILENT] if silent else [],
-            receipt=from_json(row.receipt, max_bytes=64 * 1024, what="receipt") if row.receipt else None,
-            error=row.error,
-        )
-
-    def _header(self, row: Row[Any]) -> QueryHeader | None:
-        return parse_query(row.header) if row.header else None
-
-    def _target_view(self, row: Row[Any], target: Row[Any]) -> TargetView:
-        agency = self._directory().agencies.get(target.responder)
-        decision = TargetDecision.parse(target.decision) if target.decision else None
-        answer = None
-        if target.answer is not None:
-            place = f"{row.query_id}/{target.responder}"
-            answer = Answer.parse(self._vault.open(Kind.ANSWER, place, target.answer))
-        return TargetView(
-            agency=target.responder,
-            name=agency.descriptor.name if agency else target.responder,
-            kind=agency.descriptor.kind if agency else "",
-            state=TargetState(target.state),
-            settled=target.settled,
-            late=target.late,
-            absent_until=target.absent_until,
-            reasons=tuple(decision.reasons) if decision else (),
-            obligations=tuple(decision.obligations) if decision else (),
-            answer=answer,
-            fault=target.fault,
-        )
+        return self._viewing.picture(row, targets)
 
 
 def _reason(reason: Reason) -> ReasonGiven:

@@ -1,7 +1,8 @@
 """All answers joined, with what is missing said plainly. Pure.
 
 Silence, refusal, error and absence are different things, and "nothing known" is never shown unless every asked agency
-answered: `completeness` is `complete` only if every permitted target is answered and none is `error`.
+answered: `completeness` is `complete` only if every permitted target is answered, none is `error` and none reads from a
+dataset that is not believed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,11 @@ from federation.admission import ObligationGiven, ReasonGiven
 from federation.answer import Answer
 from federation.canonical import JsonObject
 from federation.policy.catalogue import Catalogue
+from federation.policy.engine import Failure
 from federation.query import QueryHeader
-from federation.vocabulary import Completeness, Outcome, TargetState
+from federation.vocabulary import Completeness, Outcome, ReadingState, TargetState
+
+_FAILURES: Final = frozenset(Failure)
 
 FALSE_REASSURANCE: Final = "No answer is not the same as no record: read the list of those who have not answered."
 
@@ -60,7 +64,7 @@ def completeness_of(targets: Sequence[TargetView]) -> Completeness:
     permitted = [target for target in targets if target.state is not TargetState.NOT_PERMITTED]
     if not permitted:
         return Completeness.NOTHING_PERMITTED
-    whole = all(target.answer is not None and target.answer.outcome is not Outcome.ERROR for target in permitted)
+    whole = not any(_is_missing(target) for target in permitted)
     return Completeness.COMPLETE if whole else Completeness.INCOMPLETE
 
 
@@ -100,7 +104,9 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
 def _is_missing(target: TargetView) -> bool:
     if target.state is TargetState.NOT_PERMITTED:
         return False
-    return target.answer is None or target.answer.outcome is Outcome.ERROR
+    if target.answer is None or target.answer.outcome is Outcome.ERROR:
+        return True
+    return any(item.state is ReadingState.FAILING for item in target.answer.reading)
 
 
 def _asked(header: QueryHeader | None) -> list[JsonObject]:
@@ -122,11 +128,18 @@ def _target(target: TargetView, catalogue: Catalogue) -> JsonObject:
         "late": target.late,
         "absent_until": target.absent_until,
         "outcome": answer.outcome.value if answer else None,
-        "fault": target.fault,
+        "fault": target.fault or policy_fault(answer),
         "answer": _answer(answer, catalogue) if answer else None,
         "reasons": [_reason(reason, catalogue) for reason in target.reasons],
         "obligations": [_obligation(item) for item in target.obligations],
     }
+
+
+def policy_fault(answer: Answer | None) -> str:
+    """The failure of the responder's policy that made its answer `error`; empty where there was none."""
+    if answer is None or answer.outcome is not Outcome.ERROR:
+        return ""
+    return next((reason.code for reason in answer.reasons if reason.code in _FAILURES), "")
 
 
 def _answer(answer: Answer, catalogue: Catalogue) -> JsonObject:
@@ -180,6 +193,7 @@ def chronology(targets: Sequence[TargetView]) -> list[JsonObject]:
             "assertion": record.assertion,
             "handling_code": record.handling_code,
             "fields": dict(record.fields),
+            "fields_unreadable": list(record.fields_unreadable),
         }
         for day, agency, record in sorted(dated, key=lambda item: (item[0], item[1], item[2].category))
     ]

@@ -2,14 +2,15 @@
 
 Every step is durable here before the gateway is told. A node killed at any moment starts again from the store: the very
 same bytes are sent again (the gateway admits them once), answers that came are known by their task, and closing twice
-closes once. The reply key's private half is erased when the picture closes: whoever steals the node later cannot open
-what was answered.
+closes once. Where a commit's outcome is not known the query is read back before the next step, and what is open in the
+store and followed by nobody is found by looking (`Pursuits.watch`). The reply key's private half is erased when the
+picture closes: whoever steals the node later cannot open what was answered.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -42,8 +43,14 @@ MAX_INSTANT: Final = 2**40
 RESUME_PAUSE_S: Final = 0.25
 """Between two streams of one query: a gateway whose clock is ahead, or that ends streams at once, costs little."""
 
+SWEEP_EVERY_S: Final = 15.0
+"""How often it is looked for open queries that nobody follows: well within the minute that one may go unfollowed."""
+
 EXPIRY_GRACE_S: Final = 300
 """How long after its expiry a query is still asked for, so that a node that was down learns the final states."""
+
+CLOCK_FAULT: Final = str(ErrorCode.CLOCK_DIFFERS)
+"""A target's fault while its clock is wrong: it takes every query for one of another time."""
 
 _WIRE_STATE: Final = {wire.TargetState.Value(f"TARGET_STATE_{state.name}"): state for state in TargetState}
 _SETTLED: Final = frozenset(
@@ -72,7 +79,15 @@ class QueryGateway(Protocol):
 
 @dataclass(slots=True)
 class Pursuit:
-    """One query being followed."""
+    """One query being followed.
+
+    Attributes:
+        clocks: How far the clock of each responder is ahead of the gateway's, seconds, where it is wrong; None where
+            it is wrong and by how much was not kept.
+        in_doubt: The store may have more than is known here.
+        refusal: What the query is given up for, as soon as that can be recorded.
+        failed: What it was given up for.
+    """
 
     query_id: str
     header: QueryHeader
@@ -82,9 +97,12 @@ class Pursuit:
     answered: dict[str, str] = field(default_factory=dict)
     states: dict[str, TargetState] = field(default_factory=dict)
     absences: dict[str, int] = field(default_factory=dict)
+    clocks: dict[str, int | None] = field(default_factory=dict)
     admitted: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    in_doubt: bool = False
     last_error: WardgateError | None = None
+    refusal: WardgateError | None = None
     failed: WardgateError | None = None
 
 
@@ -113,22 +131,52 @@ class Pursuits:
         self._sleep = sleep
         self._pursuits: dict[str, Pursuit] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._unseen = False
 
     async def resume_all(self) -> int:
-        """Take up every open query after a start; returns how many."""
-        query_ids = await store.open_queries(self._engine)
-        for query_id in query_ids:
-            await self.start(query_id)
-        return len(query_ids)
+        """Take up every open query that nobody follows; returns how many.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        unfollowed = [found for found in await store.open_queries(self._engine) if found not in self._pursuits]
+        for query_id in unfollowed:
+            try:
+                await self.start(query_id)
+            except WardgateError as error:
+                if error.code is not ErrorCode.QUERY_UNKNOWN:  # it ended meanwhile
+                    raise
+        return len(unfollowed)
+
+    async def watch(self) -> None:
+        """Take up what nobody follows, for ever: first what was open before the start."""
+        while True:
+            try:
+                await self.resume_all()
+            except WardgateError as error:
+                if not self._unseen:
+                    _log.event(Event.RECONCILIATION_FAILED, error=error)
+                self._unseen = True
+            else:
+                self._unseen = False
+            await self._sleep(SWEEP_EVERY_S)
 
     async def start(self, query_id: str) -> Pursuit:
         """Follow a stored query from now on."""
         known = self._pursuits.get(query_id)
         if known is not None:
             return known
-        pursuit = await self._load(query_id)
+        return self.follow(await self._load(query_id))
+
+    def follow(self, pursuit: Pursuit) -> Pursuit:
+        """Follow a query that has just been stored, from what is at hand: it is not read back first.
+
+        Returns:
+            The one that follows it: two would do everything twice.
+        """
+        query_id = pursuit.query_id
         if (known := self._pursuits.get(query_id)) is not None:
-            return known  # somebody else was quicker: two followers would do everything twice
+            return known
         self._pursuits[query_id] = pursuit
         task = asyncio.create_task(self._run(pursuit), name=f"pursuit-{query_id}")
         self._tasks[query_id] = task
@@ -167,27 +215,60 @@ class Pursuits:
             header_bytes=request.header,
             request=request,
             reply_key=reply_key,
-            answered={target.responder: target.task_id for target in targets if target.answer is not None},
+            answered=_answered(targets),
+            clocks=_wrong_clocks(targets),
             admitted=row.admission is not None,
         )
 
     async def _run(self, pursuit: Pursuit) -> None:
         with correlated(pursuit.query_id):
             backoff = Backoff()
-            while self._clock() < pursuit.header.expires_at + EXPIRY_GRACE_S:
+            while True:
                 try:
-                    if await self._follow(pursuit):
-                        await self._close(pursuit)
+                    if await self._forward(pursuit):
                         return
                     backoff.reset()
                     await self._sleep(RESUME_PAUSE_S)
                 except WardgateError as error:
-                    pursuit.last_error = error
-                    if not _is_transient(error):
-                        await self._give_up(pursuit, error)
-                        return
-                    await self._sleep(backoff.next_s())
+                    cause, pursuit.last_error = _cause(pursuit, error), error
+                    pursuit.in_doubt = pursuit.in_doubt or error.code is ErrorCode.OUTCOME_UNKNOWN
+                    if _is_transient(error) or pursuit.refusal is not None:
+                        await self._sleep(backoff.next_s())
+                    else:
+                        pursuit.refusal = cause
+
+    async def _forward(self, pursuit: Pursuit) -> bool:
+        """Bring a query as far as it goes now; true when it is over, and that is recorded."""
+        if pursuit.in_doubt and await self._read_back(pursuit):
+            return True
+        if pursuit.refusal is not None:
+            await self._give_up(pursuit, pursuit.refusal)
+            return True
+        if self._clock() >= pursuit.header.expires_at + EXPIRY_GRACE_S:
             await self._end(pursuit, AskedState.CLOSED)
+            return True
+        if not await self._follow(pursuit):
+            return False
+        await self._close(pursuit)
+        return True
+
+    async def _read_back(self, pursuit: Pursuit) -> bool:
+        """Learn from the store what a commit of unknown outcome became; true when it had ended the query."""
+        await self._journal.settle()
+        found = await store.load_asked(self._engine, pursuit.query_id)
+        if found is None:
+            raise WardgateError(ErrorCode.QUERY_UNKNOWN, pursuit.query_id)
+        row, targets = found
+        if row.state != AskedState.OPEN:
+            pursuit.failed = WardgateError(ErrorCode(row.error)) if row.error else None
+            return True
+        pursuit.admitted = row.admission is not None
+        pursuit.answered = _answered(targets)
+        pursuit.states = {target.responder: TargetState(target.state) for target in targets}
+        pursuit.absences = {target.responder: target.absent_until for target in targets}
+        pursuit.clocks = _wrong_clocks(targets)
+        pursuit.in_doubt = False
+        return False
 
     async def _give_up(self, pursuit: Pursuit, error: WardgateError) -> None:
         if pursuit.admitted and error.code is ErrorCode.QUERY_UNKNOWN:
@@ -264,20 +345,24 @@ class Pursuits:
             raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "a target was withdrawn without the gateway's signature")
         if update.responder in pursuit.answered or state is TargetState.ANSWERED:
             return  # An answer counts when it has been opened here, not when the gateway says there is one.
-        absent_until = update.absent_until
-        if (pursuit.states.get(update.responder), pursuit.absences.get(update.responder, 0)) == (state, absent_until):
-            return  # known already
-        await self._journal.record(
-            [],
-            store.target_moved(
-                pursuit.query_id,
-                update.responder,
-                state=state,
-                absent_until=absent_until,
-                settled=state in _SETTLED,
-            ),
+        responder, absent_until, ahead_s = update.responder, update.absent_until, update.clock_ahead_s
+        known = (
+            pursuit.states.get(responder),
+            pursuit.absences.get(responder, 0),
+            pursuit.clocks.get(responder, 0) != 0,
         )
-        pursuit.states[update.responder], pursuit.absences[update.responder] = state, absent_until
+        if known == (state, absent_until, bool(ahead_s)):
+            if ahead_s:
+                pursuit.clocks[responder] = ahead_s  # a clock drifts, and by how much is not kept over a restart
+            return
+        writes = store.target_moved(
+            pursuit.query_id, responder, state=state, absent_until=absent_until, settled=state in _SETTLED
+        )
+        if bool(ahead_s) != known[2]:  # else a fault of another kind may stand there
+            writes += store.target_faulted(pursuit.query_id, responder, CLOCK_FAULT if ahead_s else "")
+        await self._journal.record([], writes)
+        pursuit.states[responder], pursuit.absences[responder] = state, absent_until
+        pursuit.clocks[responder] = ahead_s
 
     async def _answer(self, pursuit: Pursuit, sealed: wire.SealedAnswer) -> None:
         if sealed.responder in pursuit.answered:
@@ -354,6 +439,16 @@ class Pursuits:
         )
 
 
+def _answered(targets: Sequence[Any]) -> dict[str, str]:
+    """Which responders' answers were opened, with their tasks."""
+    return {target.responder: target.task_id for target in targets if target.answer is not None}
+
+
+def _wrong_clocks(targets: Sequence[Any]) -> dict[str, int | None]:
+    """Which responders' clocks were wrong when they were last heard of; by how much is not kept."""
+    return {target.responder: None for target in targets if target.fault == CLOCK_FAULT}
+
+
 def _opening_state(decision: TargetDecision) -> TargetState:
     return TargetState.NOT_PERMITTED if decision.effect == "deny" else TargetState.WAITING
 
@@ -362,6 +457,12 @@ def _waits_for_people_alone(pursuit: Pursuit) -> bool:
     """Whether all that is still open is with a human at a responder: no deadline is worth waiting for."""
     states = set(pursuit.states.values())
     return TargetState.REFERRED in states and states <= _SETTLED | {TargetState.REFERRED}
+
+
+def _cause(pursuit: Pursuit, error: WardgateError) -> WardgateError:
+    """Why a query comes to nothing: of one that expired before it was admitted, what kept it from being admitted."""
+    expired = error.code is ErrorCode.QUERY_EXPIRED and not pursuit.admitted
+    return pursuit.last_error if expired and pursuit.last_error is not None else error
 
 
 def _is_transient(error: WardgateError) -> bool:

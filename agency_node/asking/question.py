@@ -18,10 +18,7 @@ from federation.policy.catalogue import Catalogue
 from federation.query import Approval, CategoryAsked, Period
 from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
 from keys.errors import NhsNumberRejected
-from keys.nhs_number import NhsNumber
-
-DEFAULT_PERIOD_YEARS: Final = 5
-"""How far back a question looks when it names no start: what a strategy discussion usually covers."""
+from keys.nhs_number import NhsNumber, may_be_issued
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +91,7 @@ def check_question(
     catalogue: Catalogue,
     home_area: str,
     today: date,
+    test_numbers: bool = False,
 ) -> CheckedQuestion:
     """Check a question and fill in the defaults.
 
@@ -103,6 +101,7 @@ def check_question(
         catalogue: The bundle's purposes and categories.
         home_area: The area asked in when the question names none.
         today: England's calendar date.
+        test_numbers: Take NHS numbers of the range for tests.
 
     Raises:
         WardgateError: `NHS_NUMBER_INVALID`, `PURPOSE_UNKNOWN`, `CATEGORY_UNKNOWN`, `TIER_UNKNOWN`, `PERIOD_INVALID`.
@@ -111,6 +110,8 @@ def check_question(
         child = NhsNumber.parse(document.child)
     except NhsNumberRejected as error:
         raise WardgateError(ErrorCode.NHS_NUMBER_INVALID) from error
+    if not may_be_issued(child, test_numbers=test_numbers):
+        raise WardgateError(ErrorCode.NHS_NUMBER_INVALID, "never issued to anybody")
     purpose = catalogue.purposes.get(document.purpose)
     if purpose is None and document.purpose not in catalogue.never_permitted:
         raise WardgateError(ErrorCode.PURPOSE_UNKNOWN)
@@ -120,7 +121,7 @@ def check_question(
         child=child,
         purpose=document.purpose,
         categories=_categories(document.categories, purpose, catalogue),
-        period=_period(document.start, document.end, today),
+        period=_period(document.start, document.end, today, purpose),
         attestations=tuple(document.attestations),
         approvals=tuple(approvals),
         justification=document.justification,
@@ -158,15 +159,21 @@ def default_categories(purpose: Mapping[str, Any]) -> tuple[CategoryAsked, ...]:
     return tuple(CategoryAsked(name=name, tier=Tier(str(row["default_tier"]))) for name, row in sorted(rows.items()))
 
 
-def _period(start: str, end: str, today: date) -> Period:
+def _period(start: str, end: str, today: date, purpose: Mapping[str, Any] | None) -> Period:
+    # As with categories: a purpose that is never permitted has no period of its own.
+    years = int(purpose["default_period_years"]) if purpose else 0
     try:
         last = date.fromisoformat(end) if end else today
-        first = date.fromisoformat(start) if start else years_before(today, DEFAULT_PERIOD_YEARS)
+        first = date.fromisoformat(start) if start else years_before(today, years)
         period = Period(start=first.isoformat(), end=last.isoformat())  # which takes the years from 1000 to 2999 alone
     except ValueError:
         raise WardgateError(ErrorCode.PERIOD_INVALID) from None
+    if first > today:
+        text = f"The period begins on {first.isoformat()}; today is {today.isoformat()}."
+        raise WardgateError(ErrorCode.PERIOD_INVALID, told=text)
     if first > last:
-        raise WardgateError(ErrorCode.PERIOD_INVALID)
+        text = f"The period begins on {first.isoformat()} and ends on {last.isoformat()}."
+        raise WardgateError(ErrorCode.PERIOD_INVALID, told=text)
     return period
 
 

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from federation.canonical import JsonObject
+from federation.errors import ErrorCode
 
 _WORDS: Final[Mapping[str, str]] = {
     "records": "holds records",
@@ -73,7 +74,9 @@ def _targets(picture: JsonObject) -> Table:
             said = "; ".join(_pointer(record) for record in answer["records"])
         reasons = [*target["reasons"], *answer.get("reasons", [])]
         state = _STATES.get(target["state"], target["state"]) + (" (late)" if target["late"] else "")
-        if target["fault"]:
+        if target["fault"] == ErrorCode.CLOCK_DIFFERS:
+            state += ", its clock is wrong"
+        elif target["fault"]:
             state, said = f"answer rejected: {target['fault']}", ""
         table.add_row(
             escape(target["name"]), escape(state), escape(said), escape(", ".join(item["code"] for item in reasons))

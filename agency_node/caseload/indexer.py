@@ -38,13 +38,21 @@ class CaseloadRuns:
             WardgateError: The first run failed: whoever supervises starts again soon.
         """
         await self._ready()
-        self.last = report_json(await self._caseload.update())
+        await self.run()
         while self._every_s:
             await asyncio.sleep(self._every_s)
             try:
-                self.last = report_json(await self._caseload.update())
+                await self.run()
             except WardgateError as error:
                 _log.event(Event.CASELOAD_FAILED, code=error.code, detail=error.detail)
+
+    async def run(self) -> None:
+        """Run once now.
+
+        Raises:
+            WardgateError: As `Caseload.update`.
+        """
+        self.last = report_json(await self._caseload.update())
 
     async def watch(self) -> AsyncIterator[JsonObject]:
         """Run once now; yields progress, then the report."""

@@ -1,17 +1,22 @@
 """Finds what the node holds of the child behind a pseudonym, and whether that is all there is to know."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from agency_node.caseload.grounds import Grounds
+from agency_node.caseload.reading_states import failing_datasets, readings_behind
 from agency_node.caseload.records import HeldRecord, decode_flags, in_order
 from agency_node.caseload.spool import record_row
+from agency_node.points import PinnedPoints
 from agency_node.store import children as store
-from agency_node.store.tables import SourceHealth
+from agency_node.store import readings
+from agency_node.store.reading_rows import DatasetRow
 from agency_node.vault import Kind, Vault
+from federation.answer import DatasetReading
 from federation.store import reading, store_errors
 from keys.nhs_number import NhsNumber
 from keys.pseudonym import Pseudonym
@@ -44,7 +49,8 @@ class Lookup:
         vault: The node's data key.
         source_ids: The sources that together make up what this agency holds.
         epoch: The pseudonym epoch of the newest directory.
-        max_source_age_s: Seconds after its last complete reading at which a source counts as failing.
+        points: The points under which the caseload's pseudonyms were made.
+        max_source_age_s: Seconds after its last sound reading at which a dataset counts as failing.
     """
 
     def __init__(
@@ -54,16 +60,23 @@ class Lookup:
         vault: Vault,
         source_ids: Sequence[str],
         epoch: Callable[[], int],
+        points: PinnedPoints,
         max_source_age_s: int = MAX_SOURCE_AGE_S,
     ) -> None:
         self._engine = reading(engine)
         self._vault = vault
         self._source_ids = frozenset(source_ids)
         self._epoch = epoch
+        self._points = points
         self._max_source_age_s = max_source_age_s
 
-    async def look(self, pseudonym: Pseudonym, now: float) -> tuple[Found, tuple[str, ...]]:
-        """Everything this node holds of a child (nothing when it does not know the child), and what is failing.
+    async def look(self, pseudonym: Pseudonym, asked: Iterable[str], now: float) -> tuple[Found, Grounds]:
+        """Everything this node holds of a child (nothing when it does not know the child), and how far it is believed.
+
+        Args:
+            pseudonym: The child.
+            asked: The categories that the answer is about.
+            now: Seconds since the epoch.
 
         Raises:
             WardgateError: `STORE_UNAVAILABLE`.
@@ -71,12 +84,12 @@ class Lookup:
         key = self._vault.lookup_key(pseudonym)
         async with store_errors("lookup"), self._engine.connect() as connection:
             rows = await store.find_held(connection, key)
-            failing = await self._failing(connection, now)
-        return (self._decrypt(rows) if rows else Found(None, ())), failing
+            grounds = await self._grounds(connection, asked, now)
+        return (self._decrypt(rows) if rows else Found(None, ())), grounds
 
     async def find(self, pseudonym: Pseudonym) -> Found:
         """Everything this node holds of a child. Raises as `look`."""
-        return (await self.look(pseudonym, 0.0))[0]
+        return (await self.look(pseudonym, (), 0.0))[0]
 
     def _decrypt(self, rows: store.Rows) -> Found:
         child_key = rows[0].child_key
@@ -93,25 +106,37 @@ class Lookup:
         return HeldRecord.decode(payload, ref=row.ref, source_id=row.source_id, child_flags=child_flags)
 
     async def failing(self, now: float) -> tuple[str, ...]:
-        """Sources whose content is not known, in order. Not empty either while pseudonyms move to another epoch.
-
-        A node without sources knows nothing and fails as a whole: it must not say that nothing is held.
+        """What keeps this node from claiming absence of anything, in order: datasets, and what concerns all of them.
 
         Raises:
             WardgateError: `STORE_UNAVAILABLE`.
         """
-        async with store_errors("source states"), self._engine.connect() as connection:
-            return await self._failing(connection, now)
+        async with store_errors("dataset states"), self._engine.connect() as connection:
+            states = await readings.dataset_states(connection)
+            whole = await self._whole(connection)
+        oldest = int(now) - self._max_source_age_s
+        return (*failing_datasets(states, source_ids=self._source_ids, oldest=oldest), *whole)
 
-    async def _failing(self, connection: AsyncConnection, now: float) -> tuple[str, ...]:
-        states = await store.source_states(connection)
+    async def _grounds(self, connection: AsyncConnection, asked: Iterable[str], now: float) -> Grounds:
+        states = await readings.dataset_states(connection)
+        return Grounds(self._behind(states, asked, now), await self._whole(connection))
+
+    def _behind(self, states: Sequence[DatasetRow], asked: Iterable[str], now: float) -> tuple[DatasetReading, ...]:
+        oldest = int(now) - self._max_source_age_s
+        own = [state for state in states if state.source_id in self._source_ids]
+        return readings_behind(own, asked, source_ids=self._source_ids, oldest=oldest)
+
+    async def _whole(self, connection: AsyncConnection) -> tuple[str, ...]:
+        """What keeps this node from claiming absence whatever is asked about.
+
+        A node without sources knows nothing and fails as a whole: it must not say that nothing is held. While
+        pseudonyms move to another epoch, a task in the new one does not find a child of the old; while the directory
+        shows other points than they were made under, it finds nobody.
+        """
         oldest = await store.oldest_epoch(connection)
-        sound = {
-            state.source_id
-            for state in states
-            if state.state is SourceHealth.OK and now - state.complete_at <= self._max_source_age_s
-        }
-        failing = sorted(self._source_ids - sound)
+        reasons = [] if self._source_ids else ["no source"]
         if oldest is not None and oldest < self._epoch():
-            failing.append("epoch")
-        return tuple(failing) if self._source_ids else ("no source",)
+            reasons.append("epoch")
+        if await self._points.are_replaced(connection):
+            reasons.append("points")
+        return tuple(reasons)

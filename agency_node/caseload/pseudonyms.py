@@ -5,8 +5,9 @@ against the points that the signed directory publishes before a single result is
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from federation import limits
 from federation.batch import BatchHeader
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
+from federation.published import PointKey, points_of
 from federation.wire.v1 import pseudonym_pb2 as wire
 from keys import domains
 from keys.digest import sha256
@@ -41,11 +43,25 @@ class Evaluator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One batch of pseudonyms.
+
+    Attributes:
+        points: The points of both holders under which they were made, against which the proofs were verified.
+        pseudonyms: One for each number, in order.
+    """
+
+    epoch: int
+    points: Mapping[PointKey, bytes]
+    pseudonyms: list[Pseudonym]
+
+
 class Pseudonyms:
     """This agency's half of making pseudonyms.
 
     Args:
-        agency: This agency's entry in the trusted directory, read anew for each batch.
+        agency: This agency's entry in the trusted directory, read again for each batch.
         evaluator: The holders.
         key: This agency's signing key.
         clock: Seconds since the epoch.
@@ -78,15 +94,12 @@ class Pseudonyms:
         agency = self._agency()
         return len(agency.gateway_points.keys() & agency.trustee_points.keys()) == 1
 
-    async def evaluate(self, numbers: Sequence[NhsNumber], *, use: Use) -> tuple[int, list[Pseudonym]]:
+    async def evaluate(self, numbers: Sequence[NhsNumber], *, use: Use) -> Made:
         """Make the pseudonyms of one batch.
 
         Args:
             numbers: At most `MAX_BATCH_ELEMENTS`, at least one.
             use: Counted apart by both holders.
-
-        Returns:
-            Their epoch, and one pseudonym for each number in order.
 
         Raises:
             WardgateError: `MESSAGE_TOO_LARGE`, `PROOF_REJECTED`, or what the evaluator raised.
@@ -99,7 +112,9 @@ class Pseudonyms:
         identifiers = [number.identifier_input() for number in numbers]
         blinds, blinded = await loop.run_in_executor(self._executor, blind_identifiers, identifiers)
         response = await self._evaluator.evaluate(self._batch(agency.descriptor.id, epoch, use, blinded))
-        return epoch, await loop.run_in_executor(self._executor, _finish, agency, epoch, blinds, blinded, response)
+        made = await loop.run_in_executor(self._executor, _finish, agency, epoch, blinds, blinded, response)
+        points = {key: public for key, public in points_of(agency).items() if key.epoch == epoch}
+        return Made(epoch, points, made)
 
     def _batch(self, agency_id: str, epoch: int, use: Use, elements: bytes) -> wire.BlindedBatch:
         issued_at = int(self._clock())

@@ -1,36 +1,40 @@
 """Brings the caseload up to date with the agency's own systems.
 
-A run reads each source to its end into a spool, compares digests with the store, has pseudonyms made for children not
-known before, and writes what changed. A source that cannot be read to its end, or suddenly lists far fewer children,
-keeps its last records in force and is marked failing, so that answers say `error` until it can be read again. A child
-leaves only when no source lists it any more.
+A run reads each whole source into a spool, judges each of its datasets, lays what was read beside what is stored,
+has pseudonyms made for children not known before, and writes what changed. A dataset that is not believed keeps its
+last sound records in force and says so, so that absence is not claimed from it. A child or record leaves only when a
+sound reading no longer has it.
 """
 
 import asyncio
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agency_node.caseload.indexing import CaseloadParts, Indexer, Written
+from agency_node.caseload.assessing import Assessment, counts_of
+from agency_node.caseload.beside import ranges
+from agency_node.caseload.comparing import compare
+from agency_node.caseload.indexing import Indexer, Written
+from agency_node.caseload.judging import Counts, share_of
+from agency_node.caseload.parts import CaseloadParts
+from agency_node.caseload.prepared import Prepared, prepared
 from agency_node.caseload.progress import Phase, ProgressCallback, ProgressMeter
+from agency_node.caseload.reading_states import dataset_json
 from agency_node.caseload.spool import Spool
 from agency_node.sources.source import Source
 from agency_node.store import children as store
-from agency_node.store.tables import SourceHealth
+from agency_node.store import readings
+from agency_node.store.reading_rows import DatasetRow
+from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import EntryKind
+from federation.store import store_errors
 from federation.telemetry import EventLog
 from federation.transport.correlation import current_correlation_id, mint
-
-SHRUNK_BELOW_PERCENT: Final = 50
-"""A source that lists fewer than half the children it listed before is taken for broken, not believed."""
-
-SHRINKING_MATTERS_FROM: Final = 20
-"""A source of fewer children may honestly lose more than half of them."""
+from federation.vocabulary import ReadingState
 
 _log = EventLog(__name__)
 
@@ -40,8 +44,9 @@ class SourceReport:
     """How one source fared in a run.
 
     Attributes:
-        error: Error code; empty when the source was read to its end.
-        rejected: Rows that did not become records, by reason.
+        error: Error code of the first dataset that is not believed; empty when all are.
+        rejected: Faults of rows, by reason.
+        datasets: Each dataset with its state, fault and counts.
     """
 
     source_id: str
@@ -49,6 +54,7 @@ class SourceReport:
     children: int = 0
     records: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    datasets: list[JsonObject] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -57,7 +63,7 @@ class CaseloadReport:
 
     Attributes:
         evaluated: Children whose pseudonym was made for the first time.
-        moved: Children whose pseudonym was made anew in another epoch.
+        moved: Children that got a pseudonym of another epoch.
         changed: Holdings written: one for each child and source.
         gone: Holdings that their source lists no more.
         left: Children that no source lists any more.
@@ -74,7 +80,7 @@ class CaseloadReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every source was read to its end."""
+        """Whether every dataset of every source is believed."""
         return not any(source.error for source in self.sources)
 
     def add(self, written: Written) -> None:
@@ -104,38 +110,41 @@ class Caseload:
         """Names of the node's sources."""
         return tuple(self._sources)
 
-    async def update(
-        self, *, on_progress: ProgressCallback = lambda _: None, accept_shrinking: bool = False
-    ) -> CaseloadReport:
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Keep runs away, once one that is under way is over: it replaces what it found when it began."""
+        async with self._running:
+            yield
+
+    async def compare(self) -> list[JsonObject]:
+        """What a run would change, source by source; waits for a run. Writes nothing.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        async with self._running:
+            return [await compare(self._parts, name, source) for name, source in self._sources.items()]
+
+    async def update(self, *, on_progress: ProgressCallback = lambda _: None) -> CaseloadReport:
         """Run once; a second call waits for the first. Safe to kill and to repeat.
 
         Args:
             on_progress: Told where the run stands, on the event loop.
-            accept_shrinking: The operator confirms that sources list far fewer children than before.
 
         Raises:
             WardgateError: What evaluation or the journal raised; the next run goes on where this one stopped.
         """
         async with self._running:
-            run = _Run(self._sources, self._parts, on_progress, accept_shrinking=accept_shrinking)
-            return await run.run()
+            return await _Run(self._sources, self._parts, on_progress).run()
 
 
 class _Run:
     """One run over all sources."""
 
-    def __init__(
-        self,
-        sources: Mapping[str, Source],
-        parts: CaseloadParts,
-        on_progress: ProgressCallback,
-        *,
-        accept_shrinking: bool,
-    ) -> None:
+    def __init__(self, sources: Mapping[str, Source], parts: CaseloadParts, on_progress: ProgressCallback) -> None:
         self._sources = sources
         self._parts = parts
         self._on_progress = on_progress
-        self._accept_shrinking = accept_shrinking
         self._indexer = Indexer(parts, correlation_id=current_correlation_id() or mint())
         self._report = CaseloadReport()
 
@@ -149,10 +158,11 @@ class _Run:
 
     async def _forget_other_sources(self, connection: AsyncConnection) -> None:
         await store.forget_other_sources(connection, tuple(self._sources))
+        await readings.forget_other_readings(connection, tuple(self._sources))
 
     async def _follow_epoch(self) -> None:
         epoch = self._parts.pseudonyms.epoch
-        async with self._parts.engine.connect() as connection:
+        async with store_errors("caseload"), self._parts.engine.connect() as connection:
             outdated = await store.count_outdated(connection, epoch)
         if outdated:
             meter = self._meter(Phase.EPOCH, "", outdated)
@@ -163,89 +173,91 @@ class _Run:
     # -- one source -----------------------------------------------------------------------------------------------
 
     async def _update_source(self, source_id: str, source: Source) -> SourceReport:
-        before = await self._state_before(source_id)
-        with Spool(source_id, self._parts.vault) as spool:
-            try:
-                await self._read(spool, source, before)
-            except (WardgateError, sqlite3.Error) as error:
-                return await self._mark_failing(source_id, error, before)
-            await self._write(spool)
-            report = SourceReport(source_id, "", spool.children, spool.records, dict(spool.rejected))
-        await self._mark_read(report)
-        return report
+        def meter_for(total: int) -> ProgressMeter:
+            return self._meter(Phase.READ, source_id, total)
 
-    async def _state_before(self, source_id: str) -> store.SourceRow:
-        async with self._parts.engine.connect() as connection:
-            states = await store.source_states(connection)
-        return next((state for state in states if state.source_id == source_id), store.SourceRow(source_id))
+        async with prepared(self._parts, source_id, source, meter_for=meter_for) as reading:
+            await self._write(reading)
+            await self._conclude(reading)
+            return _report(reading.spool, reading.assessment)
 
-    async def _read(self, spool: Spool, source: Source, before: store.SourceRow) -> None:
-        meter = self._meter(Phase.READ, spool.source_id, before.children + before.records)
-        loop = asyncio.get_running_loop()
+    async def _write(self, reading: Prepared) -> None:
+        meter = self._meter(Phase.INDEX, reading.spool.source_id, reading.spool.children)
+        async for beside in ranges(self._parts, reading):
+            self._report.add(await self._indexer.write_range(beside))
+            meter.add(beside.count)
 
-        def on_rows(count: int) -> None:
-            loop.call_soon_threadsafe(meter.at, count)
-
-        await self._parts.in_thread(lambda: spool.fill(source.read(), on_rows=on_rows))
-        if self._has_shrunk(spool.children, before.children):
-            raise WardgateError(
-                ErrorCode.SOURCE_UNREADABLE, f"lists {spool.children} children where it listed {before.children}"
+    async def _conclude(self, reading: Prepared) -> None:
+        """Say how each dataset stands, and keep the rows that could not be read."""
+        spool, assessment, rejects = reading.spool, reading.assessment, reading.rejects
+        changed = [row for row in assessment.rows if _is_news(reading.before.get(row.dataset), row)]
+        for row in changed:
+            _log.event(
+                Event.DATASET_CHANGED,
+                source=row.source_id,
+                dataset=row.dataset,
+                state=row.state.value,
+                reason_code=row.fault or "none",
+                detail=row.detail,
             )
+        entries = [
+            self._indexer.entry(
+                EntryKind.SOURCE_FAILED, {"source": row.source_id, "dataset": row.dataset, "error": row.fault}
+            )
+            for row in changed
+            if row.state is ReadingState.FAILING
+        ]
+        new = [row for reject_id, row in spool.rejects.items() if reject_id not in rejects.known]
+        # Of a dataset that is not believed, rows that were not met are not known to be read.
+        untold = assessment.failing
+        gone = [
+            reject_id
+            for reject_id, dataset in rejects.known.items()
+            if reject_id not in spool.rejects and dataset not in untold and not assessment.is_void
+        ]
+        seen = [row for row in rejects.present if row.reject_id in rejects.known]
 
-    def _has_shrunk(self, children: int, before: int) -> bool:
-        if self._accept_shrinking or before < SHRINKING_MATTERS_FROM:
-            return False
-        return children * 100 < before * SHRUNK_BELOW_PERCENT
+        async def write(connection: AsyncConnection) -> None:
+            await readings.set_dataset_states(connection, spool.source_id, assessment.rows)
+            await readings.write_rejects(connection, new=new, seen=seen, gone=gone)
 
-    async def _write(self, spool: Spool) -> None:
-        meter = self._meter(Phase.INDEX, spool.source_id, spool.children)
-        after = store.FIRST_KEY
-        while after != store.LAST_KEY:
-            listed = await self._parts.in_thread(lambda: spool.listed(after, self._parts.batch_size))  # noqa: B023 - awaited at once
-            through = listed[-1].child_key if len(listed) == self._parts.batch_size else store.LAST_KEY
-            self._report.add(await self._indexer.write_range(spool, listed, after=after, through=through))
-            meter.add(len(listed))
-            after = through
-
-    async def _mark_failing(self, source_id: str, error: Exception, before: store.SourceRow) -> SourceReport:
-        code = str(error.code if isinstance(error, WardgateError) else ErrorCode.SOURCE_UNREADABLE)
-        _log.event(Event.SOURCE_FAILED, source=source_id, error=error)
-        state = store.SourceRow(
-            source_id,
-            state=SourceHealth.FAILING,
-            tried_at=int(self._parts.clock()),
-            complete_at=before.complete_at,
-            children=before.children,
-            records=before.records,
-            error=code,
-        )
-        is_news = (before.state, before.error) != (state.state, code)
-        entries = [self._indexer.entry(EntryKind.SOURCE_FAILED, {"source": source_id, "error": code})]
-        await self._parts.journal.record(
-            entries if is_news else [], lambda connection: store.set_source_state(connection, state)
-        )
-        return SourceReport(source_id, error=code)
-
-    async def _mark_read(self, report: SourceReport) -> None:
-        now = int(self._parts.clock())
-        state = store.SourceRow(
-            report.source_id,
-            state=SourceHealth.OK,
-            tried_at=now,
-            complete_at=now,
-            children=report.children,
-            records=report.records,
-        )
-        await self._parts.journal.record([], lambda connection: store.set_source_state(connection, state))
+        await self._parts.journal.record(entries, write)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
         report = self._report
         report.left = (await self._parts.journal.record([], store.delete_orphans)).result
-        async with self._parts.engine.connect() as connection:
+        async with store_errors("caseload"), self._parts.engine.connect() as connection:
             report.children = await store.count_children(connection)
         _log.event(Event.CASELOAD_INDEXED, count=report.children, state="ok" if report.is_complete else "failing")
 
     def _meter(self, phase: Phase, source_id: str, total: int) -> ProgressMeter:
         return ProgressMeter(phase, source_id, total, self._on_progress, self._parts.monotonic)
+
+
+def _is_news(before: DatasetRow | None, now: DatasetRow) -> bool:
+    """Whether a dataset stands otherwise than before: another state, another fault, or another band.
+
+    That a first reading waits for a person is no news.
+    """
+    if before is None:
+        return now.state is ReadingState.FAILING
+    return _standing(before) != _standing(now)
+
+
+def _standing(row: DatasetRow) -> tuple[object, ...]:
+    counts = counts_of(row.counts) or Counts()
+    return row.state, row.fault, share_of(counts.unreadable, counts.rows), share_of(counts.unidentified, counts.rows)
+
+
+def _report(spool: Spool, assessment: Assessment) -> SourceReport:
+    failing = next((row for row in assessment.rows if row.state is ReadingState.FAILING), None)
+    return SourceReport(
+        source_id=spool.source_id,
+        error=str(ErrorCode.SOURCE_UNREADABLE) if failing else "",
+        children=spool.children,
+        records=spool.records,
+        rejected=dict(spool.rejected),
+        datasets=[dataset_json(row) for row in assessment.rows],
+    )

@@ -10,9 +10,9 @@ from agency_node.answering.responder import Responder
 from agency_node.store import tasks as store
 from agency_node.users import User, Users
 from federation.canonical import JsonObject
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
-from federation.policy_input import date_in_england
 from federation.store import reading, store_errors
 
 

@@ -21,10 +21,10 @@ from agency_node.store.tables import ReferralState
 from agency_node.users import User, Users
 from agency_node.vault import Kind
 from federation.canonical import JsonObject
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.limits import MAX_JUSTIFICATION_CHARS
-from federation.policy_input import date_in_england
 from federation.store import reading, store_errors
 from keys.digest import salted_commitment
 

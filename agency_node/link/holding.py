@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agency_node.answering.worker import Worker
+from agency_node.link.clock import GatewayClock
 from agency_node.link.sessions import SILENCE_S, LinkGateway, StreamSession, UnarySession
 from federation.errors import WardgateError
 from federation.events import Event
@@ -83,6 +84,7 @@ class Link:
     Args:
         gateway: The link service.
         worker: Works on tasks.
+        clock: Compares this node's clock with the gateway's.
         max_in_flight: Most tasks held at once.
         absent_until: End of a planned absence, seconds since the epoch; 0 for none.
         times: When to give a stream up.
@@ -96,6 +98,7 @@ class Link:
         gateway: LinkGateway,
         worker: Worker,
         *,
+        clock: GatewayClock,
         max_in_flight: int,
         absent_until: Callable[[], int] = lambda: 0,
         times: LinkTimes | None = None,
@@ -105,6 +108,7 @@ class Link:
     ) -> None:
         self._gateway = gateway
         self._worker = worker
+        self._clock = clock
         self._max_in_flight = max_in_flight
         self._absent_until = absent_until
         self._times = times or LinkTimes()
@@ -135,11 +139,15 @@ class Link:
             await self._session.say(wire.AttachRequest(hello=self._hello()))
 
     def _hello(self) -> wire.Hello:
-        return wire.Hello(max_in_flight=self._max_in_flight, absent_until=self._absent_until())
+        return wire.Hello(
+            max_in_flight=self._max_in_flight, absent_until=self._absent_until(), clock=self._clock.reading()
+        )
 
     async def _hold_stream(self) -> None:
         silence_s = self._times.silence_s
-        await self._hold(StreamSession(self._gateway, self._worker, hello=self._hello(), silence_s=silence_s))
+        await self._hold(
+            StreamSession(self._gateway, self._worker, clock=self._clock, hello=self._hello(), silence_s=silence_s)
+        )
 
     def _streams_die(self) -> bool:
         """Whether the network is taken not to keep streams."""
@@ -154,6 +162,7 @@ class Link:
             session = UnarySession(
                 self._gateway,
                 self._worker,
+                clock=self._clock,
                 max_in_flight=self._max_in_flight,
                 until=until,
                 monotonic=self._monotonic,

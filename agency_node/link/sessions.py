@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 from agency_node.answering.worker import Worker
+from agency_node.link.clock import GatewayClock
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.telemetry import EventLog
@@ -50,9 +51,16 @@ class StreamSession:
     """
 
     def __init__(
-        self, gateway: LinkGateway, worker: Worker, *, hello: wire.Hello, silence_s: float = SILENCE_S
+        self,
+        gateway: LinkGateway,
+        worker: Worker,
+        *,
+        clock: GatewayClock,
+        hello: wire.Hello,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._gateway = gateway
+        self._clock = clock
         self._worker = worker
         self._silence_s = silence_s
         self._outbox: asyncio.Queue[wire.AttachRequest | None] = asyncio.Queue()
@@ -96,7 +104,9 @@ class StreamSession:
             case "task":
                 self._worker.deliver(message.task)
             case "probe":
-                await self.say(wire.AttachRequest(probe_reply=wire.Probe(nonce=message.probe.nonce)))
+                self._clock.hear(message.probe.clock)
+                reply = wire.Probe(nonce=message.probe.nonce, clock=self._clock.reading())
+                await self.say(wire.AttachRequest(probe_reply=reply))
             case "stored":
                 self._worker.note_stored(message.stored.task_id)
             case "cancelled":
@@ -123,6 +133,7 @@ class UnarySession:
     Args:
         gateway: The link service.
         worker: Works on tasks.
+        clock: Compares this node's clock with the gateway's.
         max_in_flight: Most tasks held at once.
         until: When to stop and try a stream again, on the monotonic clock.
         monotonic: Seconds that never go back.
@@ -134,12 +145,14 @@ class UnarySession:
         gateway: LinkGateway,
         worker: Worker,
         *,
+        clock: GatewayClock,
         max_in_flight: int,
         until: float,
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._gateway = gateway
+        self._clock = clock
         self._worker = worker
         self._max_in_flight = max_in_flight
         self._until = until
@@ -191,11 +204,13 @@ class UnarySession:
             await self._sleep(PAUSE_S)
             return
         left = self._until - self._monotonic()
-        request = wire.ClaimRequest(max_tasks=free, wait_s=max(1, min(CLAIM_WAIT_S, int(left))))
+        wait_s = max(1, min(CLAIM_WAIT_S, int(left)))
+        request = wire.ClaimRequest(max_tasks=free, wait_s=wait_s, clock=self._clock.reading())
         response = await self._gateway.claim(request)
+        self._clock.hear(response.clock)
         self.heard = _heard(self.heard, self.kind)
         for task_id in response.cancelled_task_ids:
-            await self._worker.cancel(task_id)
+            self._worker.note_cancelled(task_id)  # they are said once: one that fails must not lose the others
         for task in response.tasks:
             self._worker.deliver(task)
         if not response.tasks:

@@ -7,6 +7,7 @@ import grpc
 
 from agency_node.asking.desk import Asking
 from agency_node.asking.question import QuestionDocument
+from agency_node.caseload.orders import SourceOrder, SourceOrders
 from agency_node.inbox.alerts import Alerts
 from agency_node.teams.leading import Leading, TeamWish
 from federation.canonical import JsonObject, to_canonical
@@ -40,6 +41,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         inbox: Inbox,
         alerts: Alerts,
         index: Callable[[], AsyncIterator[JsonObject]],
+        sources: SourceOrders,
         status: Callable[[], Awaitable[JsonObject]],
     ) -> None:
         self._asking = asking
@@ -47,6 +49,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self._inbox = inbox
         self._alerts = alerts
         self._index = index
+        self._sources = sources
         self._status = status
 
     async def PutQuery(self, request: wire.PutQueryRequest, context: Context) -> wire.PutQueryResponse:
@@ -85,6 +88,11 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         """Read the sources and bring the caseload up to date."""
         async for progress in self._index():
             yield wire.IndexResponse(progress=to_canonical(progress))
+
+    async def OrderSources(self, request: wire.OrderSourcesRequest, context: Context) -> wire.OrderSourcesResponse:
+        """Show or dismiss what could not be read, accept a reading, or compare."""
+        outcome = await to_the_end(self._sources.order(SourceOrder.parse(request.order)))
+        return wire.OrderSourcesResponse(outcome=to_canonical(outcome))
 
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
         """Each component by name with its health."""

@@ -8,21 +8,46 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from agency_node.sources.spellings import is_nothing
+
 ENGLAND: Final = ZoneInfo("Europe/London")
 YEARS: Final = range(1900, 2101)
-"""Outside, a date is a typing error or a system's "never"."""
+"""Outside, a date is a typing error."""
+
+NO_DATES: Final = frozenset(
+    {
+        dt.date(1, 1, 1),  # the smallest date of .NET, and of SQL Server's datetime2
+        dt.date(1899, 12, 30),  # day 0 of Excel, Access and OLE automation
+        dt.date(1899, 12, 31),  # day 0 of other spreadsheets
+        dt.date(1900, 1, 1),  # what SQL Server makes of an empty text
+        dt.date(2999, 12, 31),
+        dt.date(9999, 12, 31),  # "for ever": the largest date of SQL Server, Oracle and PostgreSQL's exports
+    }
+)
+"""Days, at any time of day, by which systems say that there is no date. No record of a child is about one of them."""
+
+_ZERO_DATE: Final = re.compile(r"0000-00-00|00/00/0000")
+"""MySQL's zero date, which is no day at all."""
+_TIME: Final = re.compile(r"(.*[0-9])[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp][Mm])?")
+_MIDNIGHT: Final = re.compile(
+    r".*[0-9][ T](?:0{1,2}:00(?::00(?:\.0+)?)?(?: ?[Aa][Mm])?|12:00(?::00(?:\.0+)?)? ?[Aa][Mm])"
+)
 
 _RELATIVE: Final = re.compile(r"today(?:([+-])([0-9]{1,5})([dwmy]))?")
 _PARTIAL: Final = re.compile(r"[0-9]{4}(-[0-9]{2})?")
 
 
-def read_date(value: object, formats: Sequence[str] = (), *, partial: bool = False) -> dt.date:
-    """A calendar date in England.
+def read_date(
+    value: object, formats: Sequence[str] = (), *, partial: bool = False, latest: bool = False
+) -> dt.date | None:
+    """A calendar date in England; None where the system says that there is none.
 
     Args:
         value: A date, a date-time (an aware one is moved to England's time zone), or text.
-        formats: `strptime` formats of text, tried in order; none means ISO 8601.
+        formats: `strptime` formats of text, tried in order; none means ISO 8601. Behind a date without time an export
+            may write midnight, and nothing else.
         partial: Take `YYYY` and `YYYY-MM` as their first day.
+        latest: Take them as their last day.
 
     Raises:
         ValueError: It is none, or outside `YEARS`. The text never holds the value.
@@ -30,30 +55,75 @@ def read_date(value: object, formats: Sequence[str] = (), *, partial: bool = Fal
     if isinstance(value, dt.datetime):
         found = value
     elif isinstance(value, dt.date):
-        return _plausible(value)
+        return None if value in NO_DATES else _plausible(value)
     elif isinstance(value, str):
-        found = _read_text(value.strip(), tuple(formats), partial=partial)
+        text = value.strip()
+        if not text or says_no_date(text):
+            return None
+        found = _read_text(text, tuple(formats), partial=partial, latest=latest)
     else:
         raise ValueError("not a date")  # noqa: TRY004 - one exception for every text that is no date
+    if found.date() in NO_DATES:
+        return None
     _plausible(found.date())
     return _plausible(found.astimezone(ENGLAND).date() if found.tzinfo else found.date())
 
 
+def says_no_date(text: str) -> bool:
+    """Whether a text in a date's place is a word for no date; `NO_DATES` are read as dates first."""
+    return is_nothing(text) or _ZERO_DATE.match(text) is not None
+
+
+def latest_date(value: object, formats: Sequence[str] = ()) -> dt.date | None:
+    """The last calendar date that a value may mean: `2019` may be 31 December 2019, `2019-05` 31 May.
+
+    Raises:
+        ValueError: As `read_date`.
+    """
+    return read_date(value, formats, partial=True, latest=True)
+
+
 @lru_cache(maxsize=16_384)
-def _read_text(text: str, formats: tuple[str, ...], *, partial: bool) -> dt.datetime:
+def _read_text(text: str, formats: tuple[str, ...], *, partial: bool, latest: bool) -> dt.datetime:
     if partial and _PARTIAL.fullmatch(text):
-        text = f"{text}-01"[:10] if len(text) > len("YYYY") else f"{text}-01-01"
+        text = _whole(text, latest=latest)
+    if formats:
+        return _read_formatted(text, formats)
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("not an ISO 8601 date") from None
+
+
+def _read_formatted(text: str, formats: tuple[str, ...]) -> dt.datetime:
+    if found := _first_of(text, formats):
+        return found
+    timed = _TIME.fullmatch(text)
+    found = _first_of(timed[1], formats) if timed else None
+    if found and (_MIDNIGHT.fullmatch(text) or found.date() in NO_DATES):
+        return found
+    raise ValueError("in none of the mapping's date formats")
+
+
+def _first_of(text: str, formats: tuple[str, ...]) -> dt.datetime | None:
     for layout in formats:
         try:
             return dt.datetime.strptime(text, layout)  # noqa: DTZ007 - the formats may or may not name a zone
         except ValueError:
             continue
-    if formats:
-        raise ValueError("in none of the mapping's date formats")
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("not an ISO 8601 date") from None
+    return None
+
+
+def _whole(text: str, *, latest: bool) -> str:
+    """The first or the last day of a year or a month.
+
+    Raises:
+        ValueError: There is no such month.
+    """
+    year, _, month = text.partition("-")
+    month = month or ("12" if latest else "01")
+    day = calendar.monthrange(int(year), int(month))[1] if latest else 1
+    return f"{year}-{month}-{day:02d}"
 
 
 def _plausible(found: dt.date) -> dt.date:
@@ -76,7 +146,9 @@ def resolve_date(value: dt.date | str, today: dt.date) -> dt.date:
         return _plausible(value)
     found = _RELATIVE.fullmatch(value)
     if found is None:
-        return read_date(value)
+        if (day := read_date(value)) is None:
+            raise ValueError("no date")
+        return day
     if found[2] is None:
         return today
     number = int(found[2]) * (-1 if found[1] == "-" else 1)

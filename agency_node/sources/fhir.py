@@ -1,26 +1,26 @@
 """A FHIR R4 export as a source: a Bundle, or the NDJSON files of a bulk export (FHIR Bulk Data Access, `$export`).
 
-References of every form become `Type/id`, the reference by which a mapping names a resource (`@reference`):
-relative (`Patient/7`), absolute (`https://…/Patient/7`), versioned, and the `urn:uuid:` of a bundle's entries.
+`@reference` is a resource's full URL, and every reference in the export is written as the full URL it names, whatever
+form it had (`fhir_references`). An export that is not whole is unreadable (`fhir_export`, `fhir_manifest`).
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+import datetime as dt
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from agency_node.sources.files import json_lines, object_row, read_document
+from agency_node.sources.fhir_export import UNKNOWN_TYPES, Export, NotWhole
+from agency_node.sources.fhir_manifest import FILE_NAME, Manifest, read_manifest
+from agency_node.sources.files import json_lines, read_document
 from agency_node.sources.mapping import FhirMapping
 from agency_node.sources.rows import TreeRow
 from agency_node.sources.source import DEFAULT_LIMITS, Rejected, RejectionReason, SourceLimits
+from agency_node.sources.whole_files import UnsoundFileError, fault_text, told_name
 from federation.errors import ErrorCode, WardgateError
 
-_REFERENCE: Final = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?")
-UNKNOWN_TYPES: Final = "other_resources"
-"""The dataset's name under which resources of a type without a dataset are reported."""
+_NDJSON: Final = ".ndjson"
+_UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
 
 
 class FhirReader:
@@ -28,108 +28,113 @@ class FhirReader:
 
     Args:
         name: The source's name, for errors.
-        path: A Bundle (`.json`), an NDJSON file, or a folder of NDJSON files.
+        path: A Bundle (`.json`), an NDJSON file, or a folder of NDJSON files with or without `manifest.json`.
         mapping: Which resources are which dataset.
+        today: The calendar date in England.
         limits: Limits of one reading.
     """
 
-    def __init__(self, name: str, path: Path, mapping: FhirMapping, *, limits: SourceLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        mapping: FhirMapping,
+        *,
+        today: Callable[[], dt.date],
+        limits: SourceLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._name = name
         self._path = path
         self._mapping = mapping
+        self._today = today
         self._limits = limits
 
     @contextmanager
     def open(self) -> "Iterator[_FhirFeed]":
         """Read the whole export: a resource may refer to one that stands behind it."""
         try:
+            as_at = self._written()
             export = self._read()
+        except NotWhole as fault:
+            raise self._unreadable(str(fault)) from None
         except OSError as error:
-            raise WardgateError(
-                ErrorCode.SOURCE_UNREADABLE, f"{self._name}: {self._path.name}: {type(error).__name__}"
-            ) from None
-        yield _FhirFeed(self._mapping, export)
+            raise self._unreadable(fault_text(error)) from None
+        yield _FhirFeed(self._mapping, export, as_at)
 
-    def _read(self) -> "_Export":
-        export = _Export()
+    def _unreadable(self, what: str) -> WardgateError:
+        return WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: {told_name(self._path)}: {what}")
+
+    def _written(self) -> int:
+        """When the oldest file of the export was last written."""
+        paths = _ndjson_files(self._path) if self._path.is_dir() else [self._path]
+        return min((int(path.stat().st_mtime) for path in paths), default=0)
+
+    def _read(self) -> Export:
+        datasets = {section.dataset for section in self._mapping.children}
+        children = frozenset(self._mapping.datasets[name].resource for name in datasets)
+        export = Export(self._today(), children)
         if self._path.is_dir():
-            found = sorted(self._path.glob("*.ndjson"))
-            if not found:
-                raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: no NDJSON file in the folder")
-            for path in found:
-                export.add_lines(path)
-        elif self._path.suffix.lower() == ".ndjson":
-            export.add_lines(self._path)
+            self._add_folder(export)
+        elif self._path.suffix.lower() == _NDJSON:
+            _add_lines(export, self._path, "")
         else:
-            self._add_bundle(export)
-        export.resolve()
+            bundle = read_document(self._path, self._limits, self._name)
+            export.add_bundle(bundle if isinstance(bundle, dict) else {}, told_name(self._path))
         return export
 
-    def _add_bundle(self, export: "_Export") -> None:
-        bundle = read_document(self._path, self._limits, self._name)
-        entries = bundle.get("entry", []) if isinstance(bundle, dict) else None
-        if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle" or not isinstance(entries, list):
-            raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: {self._path.name}: not a FHIR Bundle")
-        for number, entry in enumerate(entries, start=1):
-            resource = entry.get("resource") if isinstance(entry, dict) else None
-            full_url = entry.get("fullUrl") if isinstance(entry, dict) else None
-            export.add(object_row(resource, UNKNOWN_TYPES, number, self._path.name), full_url)
+    def _add_folder(self, export: Export) -> None:
+        if unfinished := [told_name(path) for path in self._path.iterdir() if _is_unfinished(path.name.lower())]:
+            raise NotWhole(f"{min(unfinished)} is not a finished NDJSON file")
+        found = _ndjson_files(self._path)
+        if not found:
+            raise NotWhole("no NDJSON file in the folder")
+        manifest = self._manifest()
+        export.made_at(manifest.made)
+        for path in found:
+            _add_lines(export, path, manifest.server)
+        manifest.check(export.counts)
+
+    def _manifest(self) -> Manifest:
+        path = self._path / FILE_NAME
+        return read_manifest(read_document(path, self._limits, self._name)) if path.exists() else Manifest("", None, {})
 
 
-@dataclass(slots=True)
-class _Export:
-    """The resources of one export by type."""
+def _ndjson_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == _NDJSON and path.is_file())
 
-    by_type: dict[str, list[TreeRow]] = field(default_factory=lambda: defaultdict(list))
-    malformed: list[Rejected] = field(default_factory=list)
-    by_url: dict[str, str] = field(default_factory=dict)
 
-    def add_lines(self, path: Path) -> None:
-        for row in json_lines(path, UNKNOWN_TYPES):
-            self.add(row, None)
+def _is_unfinished(name: str) -> bool:
+    """Whether a file is one that is still being written, or packed, so that what it holds would not be read."""
+    return name.endswith(_UNFINISHED) or (_NDJSON in name and not name.endswith(_NDJSON))
 
-    def add(self, row: TreeRow | Rejected, full_url: object) -> None:
-        if isinstance(row, Rejected):
-            self.malformed.append(row)
-            return
-        kind, identity = row.tree.get("resourceType"), row.tree.get("id")
-        if not isinstance(kind, str) or (identity is not None and not isinstance(identity, str)):
-            self.malformed.append(Rejected(UNKNOWN_TYPES, row.line, RejectionReason.ROW_MALFORMED, file=row.file))
-            return
-        reference = f"{kind}/{identity}" if identity else full_url if isinstance(full_url, str) else ""
-        if isinstance(full_url, str):
-            self.by_url[full_url] = reference
-        self.by_type[kind].append(TreeRow(row.line, {**row.tree, "@reference": reference}, row.file))
 
-    def resolve(self) -> None:
-        """Write every reference in the one form."""
-        for kind, rows in self.by_type.items():
-            self.by_type[kind] = [TreeRow(row.line, self._resolved(row.tree), row.file) for row in rows]
-
-    def _resolved(self, tree: Any) -> Any:  # noqa: ANN401 - any JSON; its depth is limited
-        if isinstance(tree, list):
-            return [self._resolved(member) for member in tree]
-        if not isinstance(tree, Mapping):
-            return tree
-        return {
-            name: self._reference(value) if name == "reference" and isinstance(value, str) else self._resolved(value)
-            for name, value in tree.items()
-        }
-
-    def _reference(self, text: str) -> str:
-        if text in self.by_url:
-            return self.by_url[text]
-        found = _REFERENCE.fullmatch(text)
-        return found[1] if found else text
+def _add_lines(export: Export, path: Path, server: str) -> None:
+    last: TreeRow | Rejected | None = None
+    try:
+        for last in json_lines(path, UNKNOWN_TYPES):
+            export.add(last, server=server)
+    except UnsoundFileError as error:
+        raise UnsoundFileError(f"{told_name(path)}: {error}") from None
+    if last is None:
+        raise NotWhole(f"{told_name(path)} is empty; a server that holds nothing of a type writes no file for it")
 
 
 class _FhirFeed:
-    def __init__(self, mapping: FhirMapping, export: _Export) -> None:
+    def __init__(self, mapping: FhirMapping, export: Export, written: int) -> None:
         self._mapping = mapping
         self._export = export
+        self._as_at = written if export.made is None else min(written, export.made)
 
     def check(self, dataset: str) -> None:
         """Nothing more: a bundle may lack any type of resource."""
+
+    def is_absent(self, dataset: str) -> bool:  # noqa: ARG002 - the same of every dataset
+        """Never: an export without resources of a type is one that holds none."""
+        return False
+
+    def as_at(self, dataset: str) -> int | None:  # noqa: ARG002 - the same of every dataset
+        """When the export was made, seconds since the epoch: what it says, and no later than it was written."""
+        return self._as_at
 
     def rows(self, dataset: str) -> Iterator[TreeRow | Rejected]:
         """The resources of the dataset's type."""

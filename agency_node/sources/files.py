@@ -1,31 +1,30 @@
-"""A folder of exports as a source: CSV, JSON and JSON lines. A bad row is reported with its line, never lost."""
+"""A folder of exports as a source: CSV, JSON and JSON lines. A bad row is reported with its line, never lost.
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+A file that cannot be believed as a whole (see `whole_files` and `csv_rows`) makes its dataset unreadable.
+"""
+
+import datetime as dt
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Final, Protocol, TextIO
+from typing import Final
 
+from agency_node.sources.csv_rows import MAX_LINE, CsvFile
 from agency_node.sources.json_reading import Ambiguous, read_json
 from agency_node.sources.mapping import FilesMapping
 from agency_node.sources.mapping_sections import FileDataset
 from agency_node.sources.paths import parse_path
-from agency_node.sources.rows import FlatRow, TreeRow
+from agency_node.sources.picking import picked
+from agency_node.sources.rows import FlatRow, TreeRow, as_content
 from agency_node.sources.source import DEFAULT_LIMITS, Rejected, RejectionReason, SourceLimits
+from agency_node.sources.whole_files import UnsoundFileError, fault_text, opened_whole, reads_as_utf8, told_name
 from federation.errors import ErrorCode, WardgateError
-
-MAX_LINE: Final = 16 * 1024 * 1024
-"""Bytes or characters of one physical line: ten times the longest FHIR resource seen."""
 
 FileRow = FlatRow | TreeRow | Rejected
 _ENCODINGS: Final = {"utf-8": "utf-8-sig", "cp1252": "cp1252", "utf-16": "utf-16", "latin-1": "latin-1"}
-
-
-class _CsvLines(Protocol):
-    @property
-    def line_num(self) -> int: ...
-    def __next__(self) -> list[str]: ...
+_SINGLE_BYTE: Final = frozenset({"cp1252", "latin-1"})
 
 
 class FilesReader:
@@ -35,15 +34,23 @@ class FilesReader:
         name: The source's name, for errors.
         folder: Where the exports are.
         mapping: Which of its files are which dataset.
+        today: The calendar date in England: no export is from the future.
         limits: Limits of one reading.
     """
 
     def __init__(
-        self, name: str, folder: Path, mapping: FilesMapping, *, limits: SourceLimits = DEFAULT_LIMITS
+        self,
+        name: str,
+        folder: Path,
+        mapping: FilesMapping,
+        *,
+        today: Callable[[], dt.date],
+        limits: SourceLimits = DEFAULT_LIMITS,
     ) -> None:
         self._name = name
         self._folder = folder
         self._mapping = mapping
+        self._today = today
         self._limits = limits
 
     @contextmanager
@@ -51,15 +58,17 @@ class FilesReader:
         """See that the folder is there."""
         if not self._folder.is_dir():
             raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: the folder is not there")
-        yield _FilesFeed(self._name, self._folder, self._mapping, self._limits)
+        yield _FilesFeed(self._name, self._folder, self._mapping, self._today(), self._limits)
 
 
 class _FilesFeed:
-    def __init__(self, name: str, folder: Path, mapping: FilesMapping, limits: SourceLimits) -> None:
+    def __init__(self, name: str, folder: Path, mapping: FilesMapping, today: dt.date, limits: SourceLimits) -> None:
         self._name = name
         self._folder = folder
         self._mapping = mapping
+        self._today = today
         self._limits = limits
+        self._chosen: dict[str, Mapping[Path, int]] = {}
 
     def check(self, dataset: str) -> None:
         """Open every file of the dataset and read its first row."""
@@ -75,14 +84,28 @@ class _FilesFeed:
         """Nothing: files that no dataset names are none of the mapping's business."""
         return iter(())
 
-    def _paths(self, dataset: str) -> Sequence[Path]:
-        pattern = self._mapping.datasets[dataset].file
+    def is_absent(self, dataset: str) -> bool:
+        """Whether an optional dataset has no file."""
+        return not self._paths(dataset)
+
+    def as_at(self, dataset: str) -> int | None:
+        """When the oldest file of the dataset was last written, seconds since the epoch; None where there is none."""
+        return min(self._paths(dataset).values(), default=None)
+
+    def _paths(self, dataset: str) -> Mapping[Path, int]:
+        """The files of the dataset and when they were last written: the same ones for the whole reading."""
+        if dataset not in self._chosen:
+            self._chosen[dataset] = self._choose(dataset)
+        return self._chosen[dataset]
+
+    def _choose(self, dataset: str) -> Mapping[Path, int]:
+        spec = self._mapping.datasets[dataset]
         try:
-            found = sorted(path for path in self._folder.glob(pattern) if path.is_file())
+            found = {path: int(path.stat().st_mtime) for path in picked(self._folder, spec, self._today)}
         except OSError as error:
-            raise self._unreadable(dataset, pattern, error) from error
-        if not found:
-            raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: dataset {dataset}: no file {pattern}")
+            raise self._unreadable(dataset, error) from None
+        if not found and not spec.optional:
+            raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{self._name}: dataset {dataset}: no file {spec.file}")
         return found
 
     def _rows(self, dataset: str, path: Path) -> Iterator[FileRow]:
@@ -91,48 +114,47 @@ class _FilesFeed:
         readers: dict[str, Callable[[], Iterator[FileRow]]] = {
             "csv": lambda: self._csv(dataset, spec, path, columns),
             "json": lambda: self._json(dataset, spec, path),
-            "jsonl": lambda: self._json_lines(dataset, path),
+            "jsonl": lambda: json_lines(path, dataset, may_be_empty=spec.may_be_empty),
         }
         try:
             yield from readers[spec.form]()
         except (OSError, UnicodeError) as error:
-            raise self._unreadable(dataset, path.name, error) from None
+            raise self._unreadable(dataset, error, told_name(path)) from None
 
-    def _unreadable(self, dataset: str, file: str, error: Exception) -> WardgateError:
-        what = f"{self._name}: dataset {dataset}: {file}: {type(error).__name__}"
+    def _unreadable(self, dataset: str, error: Exception, file: str = "") -> WardgateError:
+        what = f"{self._name}: dataset {dataset}: {f'{file}: ' if file else ''}{fault_text(error)}"
         return WardgateError(ErrorCode.SOURCE_UNREADABLE, what)
 
     def _csv(self, dataset: str, spec: FileDataset, path: Path, columns: set[str]) -> Iterator[FileRow]:
-        # Bytes that are not of the encoding become lone surrogates, so that they cost one row and not the whole file.
-        with path.open(encoding=_ENCODINGS[spec.encoding], errors="surrogateescape", newline="") as opened:
-            lines = csv.reader(_bounded(opened), delimiter=spec.delimiter, strict=True)
-            header = self._header(dataset, path, lines, columns)
-            yield from _csv_rows(lines, header, dataset=dataset, file=path.name)
+        with opened_whole(path) as opened:
+            if spec.encoding in _SINGLE_BYTE and reads_as_utf8(opened):
+                raise UnsoundFileError(f"reads as UTF-8, and the mapping says {spec.encoding}")
+            # Bytes that are not of the encoding become lone surrogates, so that they cost one row, not the whole file.
+            text = io.TextIOWrapper(opened, _ENCODINGS[spec.encoding], errors="surrogateescape", newline="")
+            lines = CsvFile(text, spec.delimiter)
+            header = lines.header()
+            if lines.is_cut() and not columns <= set(header):
+                raise UnsoundFileError("the header line is cut off")
+            self._check_header(dataset, path, header, columns)
+            yield from lines.rows(header, dataset=dataset, file=told_name(path))
 
-    def _header(self, dataset: str, path: Path, lines: _CsvLines, columns: set[str]) -> list[str]:
-        place = f"{self._name}: dataset {dataset}: {path.name}"
-        try:
-            header = [name.strip() for name in next(lines)]
-        except (StopIteration, csv.Error):
-            raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{place}: no header line") from None
+    def _check_header(self, dataset: str, path: Path, header: Sequence[str], columns: set[str]) -> None:
+        place = f"{self._name}: dataset {dataset}: {told_name(path)}"
         if missing := columns - set(header):
             raise WardgateError(ErrorCode.MAPPING_INVALID, f"{place}: no column {min(missing)}")
         if repeated := {name for name in columns if header.count(name) > 1}:
             raise WardgateError(ErrorCode.MAPPING_INVALID, f"{place}: column {min(repeated)} stands twice")
-        return header
 
     def _json(self, dataset: str, spec: FileDataset, path: Path) -> Iterator[FileRow]:
         found = read_document(path, self._limits, f"{self._name}: dataset {dataset}")
         members = _member(found, spec.rows) if spec.rows is not None else found
         if not isinstance(members, list):
             raise WardgateError(
-                ErrorCode.SOURCE_UNREADABLE, f"{self._name}: dataset {dataset}: {path.name}: no array of objects"
+                ErrorCode.SOURCE_UNREADABLE, f"{self._name}: dataset {dataset}: {told_name(path)}: no array of objects"
             )
+        file = told_name(path)
         for number, member in enumerate(members, start=1):
-            yield object_row(member, dataset, number, path.name)
-
-    def _json_lines(self, dataset: str, path: Path) -> Iterator[FileRow]:
-        yield from json_lines(path, dataset)
+            yield object_row(member, dataset, number, file)
 
 
 def _member(found: object, path: str) -> object:
@@ -141,69 +163,60 @@ def _member(found: object, path: str) -> object:
     return found
 
 
-def _bounded(opened: TextIO) -> Iterator[str]:
-    """The lines of a file, none of them longer than can be held."""
-    while line := opened.readline(MAX_LINE):
-        if len(line) == MAX_LINE and not line.endswith("\n"):
-            raise OSError("a line is too long")
-        yield line
-
-
-def _csv_rows(lines: _CsvLines, header: Sequence[str], *, dataset: str, file: str) -> Iterator[FileRow]:
-    while True:
-        start = lines.line_num + 1
-        try:
-            cells = next(lines)
-        except StopIteration:
-            return
-        except csv.Error:
-            taken = max(lines.line_num - start + 1, 1)
-            yield Rejected(dataset, start, RejectionReason.ROW_MALFORMED, file=file, lines=taken)
-            continue
-        if not any(cells):
-            continue
-        taken = lines.line_num - start + 1
-        if len(cells) != len(header):
-            yield Rejected(dataset, start, RejectionReason.ROW_MALFORMED, file=file, lines=taken)
-        else:
-            yield FlatRow(start, dict(zip(header, cells, strict=True)), file)
-
-
 def read_document(path: Path, limits: SourceLimits, place: str) -> object:
     """A JSON document that must be parsed whole.
 
     Raises:
         WardgateError: `SOURCE_UNREADABLE`: too large, or not JSON.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is still being written.
     """
     if path.stat().st_size > limits.document_bytes:
-        raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{place}: {path.name}: over {limits.document_bytes} bytes")
+        raise WardgateError(
+            ErrorCode.SOURCE_UNREADABLE, f"{place}: {told_name(path)}: over {limits.document_bytes} bytes"
+        )
     try:
-        return read_json(path.read_bytes())
+        with opened_whole(path) as opened:
+            return read_json(opened.read())
     except ValueError:
-        raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{place}: {path.name}: not JSON") from None
+        raise WardgateError(ErrorCode.SOURCE_UNREADABLE, f"{place}: {told_name(path)}: not JSON") from None
 
 
-def json_lines(path: Path, dataset: str) -> Iterator[TreeRow | Rejected]:
-    """The objects of a file that has one a line; empty lines are passed over."""
-    with path.open("rb") as opened:
+def json_lines(path: Path, dataset: str, *, may_be_empty: bool = True) -> Iterator[TreeRow | Rejected]:
+    """The objects of a file that has one a line; empty lines are passed over.
+
+    Args:
+        path: The file.
+        dataset: The mapping's name of it, for rows that cannot be read.
+        may_be_empty: Whether a file of no bytes is an export without rows, or one that never ran.
+
+    Raises:
+        OSError: It cannot be read, is cut off, or is still being written.
+    """
+    file = told_name(path)
+    with opened_whole(path) as opened:
         for number in count(1):
             if not (line := opened.readline(MAX_LINE)):
+                if number == 1 and not may_be_empty:
+                    raise UnsoundFileError("has no content")
                 return
             if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                raise OSError("a line is too long")
+                raise UnsoundFileError("a line is too long")
             if not line.strip():
                 continue
             try:
                 found = read_json(line)
             except ValueError:
-                yield Rejected(dataset, number, RejectionReason.ROW_MALFORMED, file=path.name)
+                if not line.endswith(b"\n"):
+                    raise UnsoundFileError("the last line is cut off") from None
+                content = as_content(line.decode(errors="backslashreplace").strip())
+                yield Rejected(dataset, number, RejectionReason.ROW_MALFORMED, file=file, content=content)
                 continue
-            yield object_row(found, dataset, number, path.name)
+            yield object_row(found, dataset, number, file)
 
 
 def object_row(member: object, dataset: str, number: int, file: str) -> TreeRow | Rejected:
     """A JSON value as a row."""
     if not isinstance(member, dict) or isinstance(member, Ambiguous):
-        return Rejected(dataset, number, RejectionReason.ROW_MALFORMED, file=file)
+        content = as_content(member)
+        return Rejected(dataset, number, RejectionReason.ROW_MALFORMED, file=file, content=content)
     return TreeRow(number, member, file)

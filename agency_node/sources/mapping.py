@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
@@ -23,15 +23,24 @@ from agency_node.sources.mapping_sections import (
     Section,
     SqlDataset,
 )
-from agency_node.sources.mapping_values import Model, Name, Text
+from agency_node.sources.mapping_values import Flags, Model, Name, Text
 from federation.errors import ErrorCode, WardgateError
 
 MAX_MAPPING_BYTES: Final = 1024 * 1024
+_Flagged = TypeVar("_Flagged", ChildrenSection, RecordSection)
 
 
 class _MappingBase(Model):
+    """What every mapping has.
+
+    Attributes:
+        flags: Handling flags that every children and records section reads, besides its own. A section that reads the
+            same column itself keeps its own reading of it.
+    """
+
     format: Literal[1]
     title: Text
+    flags: Flags = ()
     children: tuple[ChildrenSection, ...] = ()
     marks: tuple[MarkSection, ...] = ()
     records: tuple[RecordSection, ...] = ()
@@ -39,6 +48,18 @@ class _MappingBase(Model):
     def sections(self) -> Iterator[Section]:
         """Every section, children first."""
         return chain(self.children, self.marks, self.records)
+
+    def flags_spread(self) -> Self:
+        """The same mapping with its shared flags written into every section of children and records."""
+        if not self.flags:
+            return self
+        return self.model_copy(
+            update={
+                "flags": (),
+                "children": tuple(_with_flags(section, self.flags) for section in self.children),
+                "records": tuple(_with_flags(section, self.flags) for section in self.records),
+            }
+        )
 
     def settings_needed(self) -> set[str]:
         """Names of the settings that the node must give."""
@@ -112,7 +133,7 @@ def parse_mapping(content: bytes, *, name: str) -> MappingFile:
     except (ValueError, RecursionError) as error:
         raise WardgateError(ErrorCode.MAPPING_INVALID, f"{name}: not TOML: {_toml_place(error)}") from error
     try:
-        return _ADAPTER.validate_python(raw)
+        return _ADAPTER.validate_python(raw).flags_spread()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise WardgateError(ErrorCode.MAPPING_INVALID, f"{name}: {_place(raw, first['loc'])}{first['msg']}") from None
@@ -129,6 +150,11 @@ def load_mapping(path: Path) -> MappingFile:
     except OSError as error:
         raise WardgateError(ErrorCode.MAPPING_INVALID, f"{path.name}: cannot be read") from error
     return parse_mapping(content, name=path.name)
+
+
+def _with_flags(section: _Flagged, shared: Flags) -> _Flagged:
+    own: set[str | None] = {spec.column for spec in section.flags} - {None}
+    return section.model_copy(update={"flags": (*section.flags, *(spec for spec in shared if spec.column not in own))})
 
 
 def _toml_place(error: Exception) -> str:

@@ -63,10 +63,16 @@ Scalar = StrictBool | StrictInt | StrictStr
 
 
 class ValueType(StrEnum):
-    """What a field's value is read as."""
+    """What a field's value is read as.
+
+    A `number` and a `percent` (0 to 100, with or without the sign) are integers where they are whole, and otherwise
+    the digits as text, because records hold no fractions.
+    """
 
     TEXT = "text"
     INTEGER = "integer"
+    NUMBER = "number"
+    PERCENT = "percent"
     BOOLEAN = "boolean"
     DATE = "date"
 
@@ -81,10 +87,11 @@ class ValueSpec(Model):
         type: How to read a column.
         formats: `strptime` formats of a date; none means ISO 8601.
         partial: Take a date of only year, or year and month, as its first day.
+        fallback: Of a date: the columns that are asked in turn where this one has none.
         values: Code of the source to value of ours.
         otherwise: What a code outside `values` becomes.
-        unmapped: What a code outside `values` does without `otherwise`: the row is rejected, or the code kept.
-        required: Reject the row when the column is empty.
+        unmapped: What a code outside `values` does without `otherwise`: it cannot be read, or is kept.
+        required: An empty column cannot be read.
         default: What an empty column becomes.
     """
 
@@ -94,6 +101,7 @@ class ValueSpec(Model):
     type: ValueType = ValueType.TEXT
     formats: tuple[Layout, ...] = ()
     partial: StrictBool = False
+    fallback: tuple[Column, ...] = ()
     values: dict[StrictStr, Scalar] | None = None
     otherwise: Scalar | None = None
     unmapped: Literal["reject", "keep"] = "reject"
@@ -108,9 +116,17 @@ class ValueSpec(Model):
             raise ValueError("only a column has a type, formats, values or a default")
         if self.values is None and (self.otherwise is not None or self.unmapped == "keep"):
             raise ValueError("otherwise and unmapped belong to values")
-        if self.type is not ValueType.DATE and (self.formats or self.partial):
-            raise ValueError("formats and partial belong to a date")
+        if self.type is not ValueType.DATE and (self.formats or self.partial or self.fallback):
+            raise ValueError("formats, partial and fallback belong to a date")
         return self
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns or paths it is read from, the first of them first."""
+        return (self.column, *self.fallback) if self.column is not None else ()
+
+    def is_closed(self) -> bool:
+        """Whether the column holds codes or amounts, and no free text in which a dash may be what somebody wrote."""
+        return self.values is not None or self.type is not ValueType.TEXT
 
     def possible(self) -> tuple[Scalar, ...]:
         """Every value that the mapping itself names."""
@@ -130,15 +146,28 @@ def _dated(value: Any) -> Any:  # noqa: ANN401 - raw TOML
     return {"type": "date", "required": True, **found} if isinstance(found := _from_column(value), dict) else value
 
 
+def _dated_roughly(value: Any) -> Any:  # noqa: ANN401 - raw TOML
+    return {"type": "date", "partial": True, **found} if isinstance(found := _from_column(value), dict) else value
+
+
+def _perhaps_dated(value: Any) -> Any:  # noqa: ANN401 - raw TOML
+    return {"type": "date", **found} if isinstance(found := _from_column(value), dict) else value
+
+
 def _is_date(spec: ValueSpec) -> ValueSpec:
     if spec.column is None or spec.type is not ValueType.DATE:
-        raise ValueError("a record's date is a column of type date")
+        raise ValueError("this date is a column of type date")
     return spec
 
 
 ColumnValue = Annotated[ValueSpec, BeforeValidator(_from_column)]
 OwnValue = Annotated[ValueSpec, BeforeValidator(_from_constant)]
 DateValue = Annotated[ValueSpec, BeforeValidator(_dated), AfterValidator(_is_date)]
+LifeDate = Annotated[ValueSpec, BeforeValidator(_dated_roughly), AfterValidator(_is_date)]
+"""A date of birth or death: it may be missing, or only a year or a month."""
+
+OptionalDateValue = Annotated[ValueSpec, BeforeValidator(_perhaps_dated), AfterValidator(_is_date)]
+"""A date that a record may be without."""
 
 
 class FlagSpec(Model):
@@ -149,6 +178,7 @@ class FlagSpec(Model):
         column: Where the row has codes, none, one or several.
         split: What stands between several codes in one text.
         values: Code of the source to flag; an empty flag says that the code asks for no special care.
+        otherwise: The flag of a code outside `values`; where any text in the column means the same.
         unmapped: What a code outside `values` does: `flag` (the default) marks the record `UNRECOGNISED`, so that a
             mark nobody taught the mapping protects rather than vanishes; `ignore` is for columns that hold much else.
     """
@@ -157,6 +187,7 @@ class FlagSpec(Model):
     column: Column | None = None
     split: Text | None = None
     values: dict[StrictStr, Flag] | None = None
+    otherwise: Flag | None = None
     unmapped: Literal["flag", "ignore"] = "flag"
 
     @model_validator(mode="after")
@@ -166,7 +197,9 @@ class FlagSpec(Model):
         if self.constant is not None:
             _checked_flag(self.constant)
             if self.model_fields_set != {"constant"}:
-                raise ValueError("only a column has split, values or unmapped")
+                raise ValueError("only a column has split, values, otherwise or unmapped")
+        if self.otherwise is not None and (self.values is None or self.unmapped == "ignore"):
+            raise ValueError("otherwise belongs to values, and leaves no code unmapped")
         return self
 
 

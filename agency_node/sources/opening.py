@@ -1,6 +1,7 @@
 """Opening a source from an operator's settings."""
 
 import datetime as dt
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,14 +40,22 @@ def mapping_path(mapping: str) -> Path:
 
 
 def open_source(
-    settings: SourceSettings, *, today: Callable[[], dt.date], limits: SourceLimits = DEFAULT_LIMITS
+    settings: SourceSettings,
+    *,
+    today: Callable[[], dt.date],
+    clock: Callable[[], float] = time.time,
+    limits: SourceLimits = DEFAULT_LIMITS,
+    test_numbers: bool = False,
 ) -> MappedSource:
     """A source, ready to be read.
 
     Args:
         settings: What and where it is.
-        today: The calendar date in England, for queries whose period moves.
+        today: The calendar date in England: for queries whose period moves, for dates in names of files, for ages and
+            for periods.
+        clock: Seconds since the epoch: as of when a database was read.
         limits: Limits of one reading.
+        test_numbers: Take NHS numbers of the range for tests, which are nobody's.
 
     Raises:
         WardgateError: `MAPPING_INVALID`, or `SOURCE_UNREADABLE` when the location is of no known form.
@@ -54,9 +63,17 @@ def open_source(
     mapping = load_mapping(mapping_path(settings.mapping))
     reader: SqlReader | FilesReader | FhirReader
     if isinstance(mapping, FilesMapping):
-        reader = FilesReader(settings.name, Path(settings.location), mapping, limits=limits)
+        reader = FilesReader(settings.name, Path(settings.location), mapping, today=today, limits=limits)
     elif isinstance(mapping, FhirMapping):
-        reader = FhirReader(settings.name, Path(settings.location), mapping, limits=limits)
+        reader = FhirReader(settings.name, Path(settings.location), mapping, today=today, limits=limits)
     else:
-        reader = SqlReader(settings.name, settings.location, mapping, today=today)
-    return MappedSource(settings.name, mapping, reader, settings=settings.values, limits=limits)
+        reader = SqlReader(settings.name, settings.location, mapping, today=today, clock=clock)
+    return MappedSource(
+        settings.name,
+        mapping,
+        reader,
+        today=today,
+        settings=settings.values,
+        limits=limits,
+        test_numbers=test_numbers,
+    )

@@ -6,14 +6,15 @@ A read-only transaction is a second lock, not the first: give the node an accoun
 import asyncio
 import datetime as dt
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, CursorResult, TextClause, create_engine, make_url, text
+from sqlalchemy import URL, Connection, CursorResult, NestedTransaction, TextClause, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, AsyncTransaction, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from agency_node.sources.dates import resolve_date
@@ -26,12 +27,15 @@ from federation.errors import ErrorCode, WardgateError
 ROWS_AT_ONCE: Final = 1_000
 """Rows fetched in one go: enough to hide the round trip, little enough to hold."""
 
-_MISSING: Final = re.compile(
-    r"(?:no such (?:table|column): |relation |column |Invalid (?:object|column) name |Unknown column |Table )"
-    r"[\"'`]?([A-Za-z_][\w.$]{0,127})",
-)
+_NAME: Final = r"[\"'`]?([A-Za-z_][\w.$]{0,127})"
+_MISSING_TABLE: Final = re.compile(rf"(?:no such table: |relation |Invalid object name |Table ){_NAME}")
+_MISSING_COLUMN: Final = re.compile(rf"(?:no such column: |column |Invalid column name |Unknown column ){_NAME}")
 """How SQLite, PostgreSQL, SQL Server and MySQL name what is not there. Nothing else of their texts is repeated: they
 may quote a row."""
+
+
+class _TableMissingError(WardgateError):
+    """A table that the query reads is not there."""
 
 
 class _Cursor(Protocol):
@@ -41,7 +45,7 @@ class _Cursor(Protocol):
 
 
 class _Database(Protocol):
-    """An open connection inside a read-only transaction."""
+    """An open connection inside a read-only transaction, which outlives the failure of a query."""
 
     def execute(self, query: str, parameters: Mapping[str, Any]) -> _Cursor: ...
     def close(self) -> None: ...
@@ -55,15 +59,25 @@ class SqlReader:
         url: SQLAlchemy URL, of a synchronous or an asynchronous driver.
         mapping: Its queries.
         today: Resolves parameters such as `today-6y`.
+        clock: Seconds since the epoch.
 
     Raises:
         WardgateError: `SOURCE_UNREADABLE` when the URL is none or its driver is not installed.
     """
 
-    def __init__(self, name: str, url: str, mapping: SqlMapping, *, today: Callable[[], dt.date]) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        mapping: SqlMapping,
+        *,
+        today: Callable[[], dt.date],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._name = name
         self._mapping = mapping
         self._today = today
+        self._clock = clock
         try:
             self._url = _read_only(make_url(url))
             self._is_async = self._url.get_dialect().is_async
@@ -73,6 +87,7 @@ class SqlReader:
     @contextmanager
     def open(self) -> "Iterator[_SqlFeed]":
         """Connect and begin a read-only transaction."""
+        as_at = int(self._clock())
         try:
             database: _Database = _AsyncDatabase(self._url) if self._is_async else _SyncDatabase(self._url)
         except Exception as error:  # noqa: BLE001 - a driver raises what it likes, and may quote a row in it
@@ -80,23 +95,37 @@ class SqlReader:
                 ErrorCode.SOURCE_UNREADABLE, f"{self._name}: cannot connect ({type(error).__name__})"
             ) from None
         with closing(database):
-            yield _SqlFeed(self._name, self._mapping, database, self._today())
+            yield _SqlFeed(self._name, self._mapping, database, self._today(), as_at)
 
 
 class _SqlFeed:
-    def __init__(self, name: str, mapping: SqlMapping, database: _Database, today: dt.date) -> None:
+    def __init__(self, name: str, mapping: SqlMapping, database: _Database, today: dt.date, as_at: int) -> None:
         self._name = name
         self._mapping = mapping
         self._database = database
         self._today = today
+        self._as_at = as_at
+        self._absent: dict[str, bool] = {}
 
     def check(self, dataset: str) -> None:
         """Run the query and look at its columns."""
-        self._execute(dataset).close()
+        if (cursor := self._opened(dataset)) is not None:
+            cursor.close()
+
+    def is_absent(self, dataset: str) -> bool:
+        """Whether an optional dataset lacks a table that its query reads."""
+        if dataset not in self._absent:
+            self.check(dataset)
+        return self._absent[dataset]
+
+    def as_at(self, dataset: str) -> int | None:
+        """When the transaction began: every query sees that state of the database."""
+        return None if self.is_absent(dataset) else self._as_at
 
     def rows(self, dataset: str) -> Iterator[FlatRow | Rejected]:
         """The rows of the dataset's query, numbered from 1."""
-        cursor = self._execute(dataset)
+        if (cursor := self._opened(dataset)) is None:
+            return
         keys = cursor.keys()
         number = 0
         with closing(cursor):
@@ -114,27 +143,45 @@ class _SqlFeed:
         except Exception as error:  # noqa: BLE001 - a driver raises what it likes, and may quote a row in it
             raise self._unreadable(dataset, f"failed after row {number} ({type(error).__name__})") from None
 
+    def _opened(self, dataset: str) -> _Cursor | None:
+        """The dataset's query, run; None where the dataset is optional and its table not there."""
+        try:
+            cursor = self._execute(dataset)
+        except _TableMissingError:
+            if not self._mapping.datasets[dataset].optional:
+                raise
+            self._absent[dataset] = True
+            return None
+        self._absent[dataset] = False
+        return cursor
+
     def _execute(self, dataset: str) -> _Cursor:
         spec = self._mapping.datasets[dataset]
         parameters = self._parameters(dataset, spec)
-        try:
-            cursor = self._database.execute(spec.query, parameters)
-            keys = cursor.keys()
-        except Exception as error:  # noqa: BLE001 - a driver raises what it likes, and may quote a row in it
-            if found := _MISSING.search(str(getattr(error, "orig", ""))):
-                raise WardgateError(
-                    ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: the database has no {found[1]}"
-                ) from None
-            raise self._unreadable(dataset, f"the query failed ({type(error).__name__})") from None
-        if missing := self._mapping.columns_of(dataset) - set(keys):
-            raise WardgateError(
-                ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: the query yields no column {min(missing)}"
-            )
-        if len(set(keys)) != len(keys):
-            raise WardgateError(
-                ErrorCode.MAPPING_INVALID, f"{self._name}: dataset {dataset}: the query yields a column name twice"
-            )
+        with ExitStack() as opened:
+            try:
+                cursor = self._database.execute(spec.query, parameters)
+                opened.callback(cursor.close)
+                keys = cursor.keys()
+            except Exception as error:  # noqa: BLE001 - a driver raises what it likes, and may quote a row in it
+                raise self._failed(dataset, error) from None
+            place = f"{self._name}: dataset {dataset}: the query yields"
+            if missing := self._mapping.columns_of(dataset) - set(keys):
+                raise WardgateError(ErrorCode.MAPPING_INVALID, f"{place} no column {min(missing)}")
+            if len(set(keys)) != len(keys):
+                raise WardgateError(ErrorCode.MAPPING_INVALID, f"{place} a column name twice")
+            opened.pop_all()
         return cursor
+
+    def _failed(self, dataset: str, error: Exception) -> WardgateError:
+        said = str(getattr(error, "orig", ""))
+        place = f"{self._name}: dataset {dataset}: the database has no"
+        # A column is looked for first: PostgreSQL names the relation of a missing column too.
+        if found := _MISSING_COLUMN.search(said):
+            return WardgateError(ErrorCode.MAPPING_INVALID, f"{place} {found[1]}")
+        if found := _MISSING_TABLE.search(said):
+            return _TableMissingError(ErrorCode.MAPPING_INVALID, f"{place} {found[1]}")
+        return self._unreadable(dataset, f"the query failed ({type(error).__name__})")
 
     def _parameters(self, dataset: str, spec: SqlDataset) -> dict[str, Any]:
         try:
@@ -179,6 +226,14 @@ def _begin(connection: Connection) -> None:
             pass
 
 
+def _ends_with_a_failure(connection: Connection | AsyncConnection) -> bool:
+    """Whether a failed statement ends the transaction, unless it stood behind a savepoint.
+
+    A dataset that cannot be read fails alone: each query has a savepoint then, from its beginning to its last row.
+    """
+    return connection.dialect.name == "postgresql"
+
+
 def _statement(query: str, parameters: Mapping[str, Any]) -> TextClause:
     # Bound values carry their type, so that a date reaches every driver as that driver wants it.
     return text(query).bindparams(**parameters)
@@ -192,7 +247,13 @@ class _SyncDatabase:
 
     def execute(self, query: str, parameters: Mapping[str, Any]) -> "_SyncCursor":
         streamed = self._connection.execution_options(stream_results=True)
-        return _SyncCursor(streamed.execute(_statement(query, parameters)))
+        savepoint = self._connection.begin_nested() if _ends_with_a_failure(self._connection) else None
+        try:
+            return _SyncCursor(streamed.execute(_statement(query, parameters)), savepoint)
+        except BaseException:
+            if savepoint is not None:
+                savepoint.rollback()
+            raise
 
     def close(self) -> None:
         with suppress(Exception):  # closing a connection that already broke changes nothing
@@ -201,8 +262,9 @@ class _SyncDatabase:
 
 
 class _SyncCursor:
-    def __init__(self, result: CursorResult[Any]) -> None:
+    def __init__(self, result: CursorResult[Any], savepoint: NestedTransaction | None) -> None:
         self._result = result
+        self._savepoint = savepoint
 
     def keys(self) -> Sequence[str]:
         return list(self._result.keys())
@@ -212,7 +274,10 @@ class _SyncCursor:
         return fetched
 
     def close(self) -> None:
-        self._result.close()
+        with suppress(Exception):  # what broke the connection was told already, or the next query tells it
+            self._result.close()
+            if self._savepoint is not None:
+                self._savepoint.rollback()
 
 
 class _AsyncDatabase:
@@ -233,10 +298,18 @@ class _AsyncDatabase:
         return connection
 
     def execute(self, query: str, parameters: Mapping[str, Any]) -> "_AsyncCursor":
-        return _AsyncCursor(self._runner, self._runner.run(self._stream(query, parameters)))
+        return _AsyncCursor(self._runner, *self._runner.run(self._stream(query, parameters)))
 
-    async def _stream(self, query: str, parameters: Mapping[str, Any]) -> AsyncResult[Any]:
-        return await self._connection.stream(_statement(query, parameters))
+    async def _stream(
+        self, query: str, parameters: Mapping[str, Any]
+    ) -> tuple[AsyncResult[Any], AsyncTransaction | None]:
+        savepoint = await self._connection.begin_nested() if _ends_with_a_failure(self._connection) else None
+        try:
+            return await self._connection.stream(_statement(query, parameters)), savepoint
+        except BaseException:
+            if savepoint is not None:
+                await savepoint.rollback()
+            raise
 
     def close(self) -> None:
         with suppress(Exception):  # closing a connection that already broke changes nothing
@@ -246,9 +319,10 @@ class _AsyncDatabase:
 
 
 class _AsyncCursor:
-    def __init__(self, runner: asyncio.Runner, result: AsyncResult[Any]) -> None:
+    def __init__(self, runner: asyncio.Runner, result: AsyncResult[Any], savepoint: AsyncTransaction | None) -> None:
         self._runner = runner
         self._result = result
+        self._savepoint = savepoint
 
     def keys(self) -> Sequence[str]:
         return list(self._result.keys())
@@ -258,4 +332,10 @@ class _AsyncCursor:
         return fetched
 
     def close(self) -> None:
-        self._runner.run(self._result.close())
+        self._runner.run(self._close())
+
+    async def _close(self) -> None:
+        with suppress(Exception):  # what broke the connection was told already, or the next query tells it
+            await self._result.close()
+            if self._savepoint is not None:
+                await self._savepoint.rollback()

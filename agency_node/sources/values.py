@@ -13,6 +13,9 @@ from agency_node.sources.mapping_values import FLAG_FORM, Conditions, FlagSpec, 
 from agency_node.sources.record import UNRECOGNISED_FLAG, FieldValue
 from agency_node.sources.rows import Row
 from agency_node.sources.source import DEFAULT_LIMITS, RejectionReason, SourceLimits
+from agency_node.sources.spellings import exported_nhs_number, is_nothing, is_null, read_number, read_percent
+from keys.errors import NhsNumberRejected
+from keys.nhs_number import NhsNumber, may_be_issued
 
 JOINED_BY: Final = "; "
 """Between several values at one path of a JSON object."""
@@ -35,23 +38,52 @@ class RowRejected(Exception):  # noqa: N818 - it is a result of reading, not a f
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Reads values with one source's settings and limits."""
+    """Reads values with one source's settings and limits.
+
+    Attributes:
+        settings: Values of the agency that the mapping asks for by name.
+        limits: Limits of one reading.
+        test_numbers: Whether NHS numbers of the range for tests are children.
+    """
 
     settings: Mapping[str, str] = field(default_factory=dict)
     limits: SourceLimits = DEFAULT_LIMITS
+    test_numbers: bool = False
 
     def texts(self, row: Row, column: str) -> Iterator[str]:
-        """The non-empty texts at a column."""
+        """The texts at a column that say something: not empty, and not a database tool's word for no value."""
+        return (text for text in self._written(row, column) if not is_null(text))
+
+    def text(self, row: Row, column: str) -> str:
+        """The texts at a column, joined; empty when there is none."""
+        return self._joined(self.texts(row, column), column)
+
+    def _written(self, row: Row, column: str) -> Iterator[str]:
         for value in row.values(column):
             if text := self.checked(value, column):
                 yield text
 
-    def text(self, row: Row, column: str) -> str:
-        """The texts at a column, joined; empty when there is none."""
-        joined = JOINED_BY.join(self.texts(row, column))
+    def _joined(self, texts: Iterable[str], column: str) -> str:
+        joined = JOINED_BY.join(texts)
         if len(joined) > self.limits.value_chars:
             raise RowRejected(RejectionReason.VALUE_TOO_LONG, column)
         return joined
+
+    def nhs_number(self, text: str, column: str) -> NhsNumber:
+        """An NHS number as the system writes it.
+
+        Raises:
+            RowRejected: It is missing, not valid, or never issued to anybody.
+        """
+        if not text:
+            raise RowRejected(RejectionReason.NHS_NUMBER_MISSING, column)
+        try:
+            number = NhsNumber.parse(exported_nhs_number(text))
+        except NhsNumberRejected:
+            raise RowRejected(RejectionReason.NHS_NUMBER_INVALID, column) from None
+        if not may_be_issued(number, test_numbers=self.test_numbers):
+            raise RowRejected(RejectionReason.NHS_NUMBER_NEVER_ISSUED, column)
+        return number
 
     def checked(self, value: object, column: str) -> str:
         """One value as text.
@@ -83,31 +115,36 @@ class Values:
         if spec.type is ValueType.DATE:
             found = self.date(spec, row)
             return found.isoformat() if found else spec.default
-        text = self.text(row, spec.column)
-        if not text:
-            return _absent(spec)
+        written = tuple(self._written(row, spec.column))
+        text = self._joined(written, spec.column)
+        if spec.values is None or text not in spec.values:
+            # A word for nothing that the mapping lists as a code keeps the meaning it has there.
+            text = self._joined((each for each in written if not is_null(each)), spec.column)
+            if not text or (spec.is_closed() and is_nothing(text)):
+                return _absent(spec)
         return _typed(_mapped(spec, text), spec)
 
-    def date(self, spec: ValueSpec, row: Row) -> dt.date | None:
-        """The first date at a column.
+    def date(self, spec: ValueSpec, row: Row, *, latest: bool = False) -> dt.date | None:
+        """The first date at a column, or else at one of the columns that stand in for it.
+
+        `latest` takes the last day that a partial date can mean, not the first.
 
         Raises:
-            RowRejected: It is required and missing, or not a date.
+            RowRejected: It is required and missing, or what stands there is not a date.
         """
-        column = spec.column or ""
-        for value in row.values(column):
-            if value == "" or (isinstance(value, str) and not value.strip()):
-                continue
-            try:
-                return read_date(value, spec.formats, partial=spec.partial)
-            except ValueError:
-                raise RowRejected(RejectionReason.DATE_INVALID, column) from None
+        for column in spec.columns():
+            if (found := _date_at(row, column, spec, latest=latest)) is not None:
+                return found
         if spec.required:
-            raise RowRejected(RejectionReason.DATE_MISSING, column)
+            raise RowRejected(RejectionReason.DATE_MISSING, spec.column or "")
         return None
 
     def flags(self, specs: Iterable[FlagSpec], row: Row) -> frozenset[str]:
-        """The handling flags of a row."""
+        """The handling flags of a row.
+
+        Only a database tool's word for no value (`NULL`) is no flag. `-`, `N/A` or `none` may be a code of the system,
+        and a mark that cannot be read protects: it becomes `UNRECOGNISED` unless the mapping lists it.
+        """
         found: set[str] = set()
         for spec in specs:
             if spec.constant is not None:
@@ -120,7 +157,7 @@ class Values:
         return frozenset(found)
 
     def _flags_at(self, spec: FlagSpec, column: str, row: Row) -> Iterator[str]:
-        for text in self.texts(row, column):
+        for text in self._written(row, column):
             for code in text.split(spec.split) if spec.split else [text]:
                 if code := code.strip():
                     yield _flag(spec, code)
@@ -132,7 +169,18 @@ class Values:
         )
 
     def _among(self, row: Row, column: str, texts: tuple[str, ...]) -> bool:
-        return any(text in texts for text in self.texts(row, column)) or ("" in texts and not self.text(row, column))
+        return any(text in texts for text in self._written(row, column)) or ("" in texts and not self.text(row, column))
+
+
+def _date_at(row: Row, column: str, spec: ValueSpec, *, latest: bool) -> dt.date | None:
+    for value in row.values(column):
+        try:
+            found = read_date(value, spec.formats, partial=spec.partial, latest=latest)
+        except ValueError:
+            raise RowRejected(RejectionReason.DATE_INVALID, column) from None
+        if found is not None:
+            return found
+    return None
 
 
 def _as_text(value: object, column: str) -> str:
@@ -182,20 +230,30 @@ def _mapped(spec: ValueSpec, text: str) -> FieldValue:
 def _typed(value: FieldValue, spec: ValueSpec) -> FieldValue:
     if not isinstance(value, str):
         return value
-    match spec.type:
-        case ValueType.INTEGER if found := _INTEGER.fullmatch(value):
-            return int(found[1])
-        case ValueType.BOOLEAN if value.lower() in _BOOLEANS:
-            return _BOOLEANS[value.lower()]
-        case ValueType.INTEGER | ValueType.BOOLEAN:
-            raise RowRejected(RejectionReason.VALUE_INVALID, spec.column or "")
-        case _:
-            return value
+    try:
+        match spec.type:
+            case ValueType.INTEGER if found := _INTEGER.fullmatch(value):
+                return int(found[1])
+            case ValueType.BOOLEAN if value.lower() in _BOOLEANS:
+                return _BOOLEANS[value.lower()]
+            case ValueType.NUMBER:
+                return read_number(value)
+            case ValueType.PERCENT:
+                return read_percent(value)
+            case ValueType.TEXT | ValueType.DATE:
+                return value
+    except ValueError:
+        pass
+    raise RowRejected(RejectionReason.VALUE_INVALID, spec.column or "")
 
 
 def _flag(spec: FlagSpec, code: str) -> str:
+    if spec.values is not None and code in spec.values:
+        return spec.values[code]
+    if is_null(code):
+        return ""
     if spec.values is None:
         return code if FLAG_FORM.fullmatch(code) else UNRECOGNISED_FLAG
-    if code in spec.values:
-        return spec.values[code]
+    if spec.otherwise is not None:
+        return spec.otherwise
     return "" if spec.unmapped == "ignore" else UNRECOGNISED_FLAG

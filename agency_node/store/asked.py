@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from agency_node.store.children import core_table
 from agency_node.store.tables import AskedQuery, AskedTarget, DecisionInput
 from federation.ledger.writes import Row, Write
+from federation.store import store_errors
 from federation.vocabulary import TargetState
 
 
@@ -147,13 +148,13 @@ def _target(query_id: str, responder: str) -> dict[str, str]:
 
 async def asked_since(engine: AsyncEngine, since: int) -> list[Any]:
     """User and time of every query put since, and whether it broke glass: the seed of the counters."""
-    async with engine.connect() as connection:
+    async with store_errors("recent queries"), engine.connect() as connection:
         return list((await connection.execute(_RECENT, {"since": since})).all())
 
 
 async def load_asked(engine: AsyncEngine, query_id: str) -> tuple[Found[Any], list[Found[Any]]] | None:
     """A query with its targets; None when there is none of this id."""
-    async with engine.connect() as connection:
+    async with store_errors("asked query"), engine.connect() as connection:
         query = (await connection.execute(_QUERY, {"query_id": query_id})).one_or_none()
         if query is None:
             return None
@@ -162,5 +163,5 @@ async def load_asked(engine: AsyncEngine, query_id: str) -> tuple[Found[Any], li
 
 async def open_queries(engine: AsyncEngine) -> list[str]:
     """Ids of every query whose picture is not closed."""
-    async with engine.connect() as connection:
+    async with store_errors("open queries"), engine.connect() as connection:
         return [row.query_id for row in (await connection.execute(_OPEN)).all()]

@@ -4,14 +4,14 @@ Writes run inside the journal's transaction.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, Table, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from agency_node.store.tables import Child, Holding, Record, SourceHealth, SourceState
+from agency_node.store.tables import Child, Holding, Record, SourceKey
 
 
 def core_table(model: type[SQLModel]) -> Table:
@@ -20,7 +20,7 @@ def core_table(model: type[SQLModel]) -> Table:
     return found
 
 
-CHILD, HOLDING, RECORD, SOURCE = (core_table(model) for model in (Child, Holding, Record, SourceState))
+CHILD, HOLDING, RECORD, KEY = (core_table(model) for model in (Child, Holding, Record, SourceKey))
 
 _HELD = (
     select(CHILD.c.child_key, CHILD.c.identifier, HOLDING.c.source_id, HOLDING.c.flags, RECORD.c.ref, RECORD.c.payload)
@@ -29,7 +29,6 @@ _HELD = (
     .outerjoin(RECORD, (RECORD.c.child_key == HOLDING.c.child_key) & (RECORD.c.source_id == HOLDING.c.source_id))
     .where(or_(CHILD.c.lookup_key == bindparam("key"), CHILD.c.previous_key == bindparam("key")))
 )
-_SOURCES = select(SOURCE)
 _CHILD = select(CHILD).where(CHILD.c.child_key == bindparam("child_key"))
 _KNOWN = select(CHILD.c.child_key, CHILD.c.epoch, CHILD.c.lookup_key).where(
     CHILD.c.child_key.in_(bindparam("child_keys", expanding=True))
@@ -38,6 +37,24 @@ _DIGESTS = select(HOLDING.c.child_key, HOLDING.c.digest).where(
     HOLDING.c.source_id == bindparam("source_id"),
     HOLDING.c.child_key > bindparam("after"),
     HOLDING.c.child_key <= bindparam("through"),
+)
+_STORED = (
+    select(CHILD.c.identifier, HOLDING.c.child_key, HOLDING.c.flags, HOLDING.c.absent_since)
+    .join(CHILD, CHILD.c.child_key == HOLDING.c.child_key)
+    .where(
+        HOLDING.c.source_id == bindparam("source_id"), HOLDING.c.child_key.in_(bindparam("child_keys", expanding=True))
+    )
+)
+_STORED_RECORDS = select(
+    RECORD.c.child_key, RECORD.c.ref, RECORD.c.dataset, RECORD.c.digest, RECORD.c.absent_since, RECORD.c.payload
+).where(RECORD.c.source_id == bindparam("source_id"), RECORD.c.child_key.in_(bindparam("child_keys", expanding=True)))
+_STORED_KEYS = select(KEY.c.child_key, KEY.c.key_ref).where(
+    KEY.c.source_id == bindparam("source_id"), KEY.c.child_key.in_(bindparam("child_keys", expanding=True))
+)
+_UNDER_KEYS = (
+    select(KEY.c.key_ref, CHILD.c.child_key, CHILD.c.identifier)
+    .join(CHILD, CHILD.c.child_key == KEY.c.child_key)
+    .where(KEY.c.source_id == bindparam("source_id"), KEY.c.key_ref.in_(bindparam("key_refs", expanding=True)))
 )
 _OUTDATED = (
     select(CHILD.c.child_key, CHILD.c.identifier).where(CHILD.c.epoch < bindparam("epoch")).limit(bindparam("most"))
@@ -48,8 +65,7 @@ _OLDEST = select(func.min(CHILD.c.epoch))
 _INSERT_CHILD = insert(CHILD)
 _INSERT_HOLDING = insert(HOLDING)
 _INSERT_RECORD = insert(RECORD)
-_INSERT_SOURCE = insert(SOURCE)
-_DELETE_SOURCE = delete(SOURCE).where(SOURCE.c.source_id == bindparam("b_source_id"))
+_INSERT_KEY = insert(KEY)
 _MOVE_EPOCH = (
     update(CHILD)
     .where(CHILD.c.child_key == bindparam("b_child_key"))
@@ -65,7 +81,6 @@ _DELETE_HOLDING = delete(HOLDING).where(
     HOLDING.c.source_id == bindparam("b_source_id"), HOLDING.c.child_key == bindparam("b_child_key")
 )
 _DELETE_OTHER_SOURCES = delete(HOLDING).where(HOLDING.c.source_id.not_in(bindparam("source_ids", expanding=True)))
-_DELETE_OTHER_STATES = delete(SOURCE).where(SOURCE.c.source_id.not_in(bindparam("source_ids", expanding=True)))
 _DELETE_ORPHANS = delete(CHILD).where(~exists().where(HOLDING.c.child_key == CHILD.c.child_key))
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
@@ -86,6 +101,7 @@ class Change:
         children: Children not known before.
         holdings: New or changed holdings; what stood before under the same child and source is replaced.
         records: All records of those holdings.
+        keys: All keys under which the source knows those children.
         gone: Children that the source lists no more.
     """
 
@@ -93,20 +109,8 @@ class Change:
     children: Sequence[dict[str, Any]] = ()
     holdings: Sequence[dict[str, Any]] = ()
     records: Sequence[dict[str, Any]] = ()
+    keys: Sequence[dict[str, Any]] = ()
     gone: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """How a source fared when last read; see `agency_node.store.tables.SourceState`. Fresh: never tried."""
-
-    source_id: str
-    state: SourceHealth = SourceHealth.FAILING
-    tried_at: int = 0
-    complete_at: int = 0
-    children: int = 0
-    records: int = 0
-    error: str = ""
 
 
 async def find_held(connection: AsyncConnection, key: bytes) -> Rows:
@@ -117,23 +121,6 @@ async def find_held(connection: AsyncConnection, key: bytes) -> Rows:
 async def find_child(connection: AsyncConnection, child_key: str) -> Row[*tuple[Any, ...]] | None:
     """A child by its number's key."""
     return (await connection.execute(_CHILD, {"child_key": child_key})).one_or_none()
-
-
-async def source_states(connection: AsyncConnection) -> list[SourceRow]:
-    """How every source fared when last read."""
-    rows = (await connection.execute(_SOURCES)).all()
-    return [
-        SourceRow(
-            row.source_id,
-            state=SourceHealth(row.state),
-            tried_at=row.tried_at,
-            complete_at=row.complete_at,
-            children=row.children,
-            records=row.records,
-            error=row.error,
-        )
-        for row in rows
-    ]
 
 
 async def count_children(connection: AsyncConnection) -> int:
@@ -169,6 +156,30 @@ async def digests(connection: AsyncConnection, source_id: str, *, after: str, th
     return {row.child_key: row.digest for row in found.all()}
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has of some children of one source: rows as they stand, still encrypted."""
+
+    holdings: Rows
+    records: Rows
+    keys: Rows
+
+
+async def stored(connection: AsyncConnection, source_id: str, child_keys: Sequence[str]) -> Stored:
+    """Everything a source held of these children when it was last written."""
+    by = {"source_id": source_id, "child_keys": list(child_keys)}
+    return Stored(
+        (await connection.execute(_STORED, by)).all(),
+        (await connection.execute(_STORED_RECORDS, by)).all(),
+        (await connection.execute(_STORED_KEYS, by)).all(),
+    )
+
+
+async def children_under(connection: AsyncConnection, source_id: str, key_refs: Sequence[str]) -> Rows:
+    """Key, child and encrypted number of every child that stood under one of a source's keys."""
+    return (await connection.execute(_UNDER_KEYS, {"source_id": source_id, "key_refs": list(key_refs)})).all()
+
+
 async def apply_change(connection: AsyncConnection, change: Change) -> None:
     """Write one batch."""
     if change.children:
@@ -182,6 +193,8 @@ async def apply_change(connection: AsyncConnection, change: Change) -> None:
         await connection.execute(_INSERT_HOLDING, list(change.holdings))
     if change.records:
         await connection.execute(_INSERT_RECORD, list(change.records))
+    if change.keys:
+        await connection.execute(_INSERT_KEY, list(change.keys))
 
 
 async def move_epoch(connection: AsyncConnection, moved: Sequence[dict[str, Any]]) -> None:
@@ -189,16 +202,9 @@ async def move_epoch(connection: AsyncConnection, moved: Sequence[dict[str, Any]
     await connection.execute(_MOVE_EPOCH, list(moved))
 
 
-async def set_source_state(connection: AsyncConnection, state: SourceRow) -> None:
-    """Replace what is known of a source."""
-    await connection.execute(_DELETE_SOURCE, {"b_source_id": state.source_id})
-    await connection.execute(_INSERT_SOURCE, asdict(state))
-
-
 async def forget_other_sources(connection: AsyncConnection, source_ids: Sequence[str]) -> None:
     """Drop what sources held that the node has no more."""
     await connection.execute(_DELETE_OTHER_SOURCES, {"source_ids": list(source_ids)})
-    await connection.execute(_DELETE_OTHER_STATES, {"source_ids": list(source_ids)})
 
 
 async def delete_orphans(connection: AsyncConnection) -> int:

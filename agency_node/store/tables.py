@@ -7,7 +7,7 @@ and by `lookup_key`, a keyed hash of the pseudonym (when a task names it). Both 
 import re
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import declared_attr, registry
 from sqlmodel import Field, SQLModel
 
@@ -56,13 +56,6 @@ class ReferralState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class SourceHealth(StrEnum):
-    """Whether a source was read to its end when last tried."""
-
-    OK = "ok"
-    FAILING = "failing"
-
-
 class Child(NodeTable, table=True):
     """A child on the caseload.
 
@@ -89,8 +82,10 @@ class Holding(NodeTable, table=True):
     """That a source lists a child, and the digest of what it holds: the unit that a caseload run compares.
 
     Attributes:
-        digest: Keyed hash over the child's flags and records of this source; equal means unchanged.
+        digest: Keyed hash over the child's flags, keys and records of this source; equal means unchanged.
         flags: Encrypted handling flags of the child as such.
+        absent_since: Seconds since the epoch of the reading that no longer had the child, while a row that could not
+            be read may be its row; 0 while the source lists it.
     """
 
     __table_args__ = (Index(None, "source_id"), {"sqlite_with_rowid": False})
@@ -101,6 +96,7 @@ class Holding(NodeTable, table=True):
     source_id: str = Field(sa_column=Column(String(64), primary_key=True))
     digest: str = Field(sa_column=Column(String(32), nullable=False))
     flags: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    absent_since: int = Field(sa_column=Column(BigInteger, nullable=False, default=0))
 
 
 class Record(NodeTable, table=True):
@@ -108,6 +104,9 @@ class Record(NodeTable, table=True):
 
     Attributes:
         ref: Keyed hash of the record's stable id in its source: how policy, referrals and decisions name it.
+        dataset: The dataset of its source that it came from.
+        digest: Keyed hash of the payload.
+        absent_since: As of a holding.
         payload: Encrypted canonical JSON (`agency_node.caseload.records`).
     """
 
@@ -121,28 +120,96 @@ class Record(NodeTable, table=True):
     child_key: str = Field(sa_column=Column(String(32), primary_key=True))
     source_id: str = Field(sa_column=Column(String(64), primary_key=True))
     ref: str = Field(sa_column=Column(String(32), primary_key=True))
+    dataset: str = Field(sa_column=Column(String(64), nullable=False))
+    digest: str = Field(sa_column=Column(String(32), nullable=False))
+    absent_since: int = Field(sa_column=Column(BigInteger, nullable=False, default=0))
     payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class SourceState(NodeTable, table=True):
-    """How a source fared when last read.
+class SourceKey(NodeTable, table=True):
+    """Under which keys of its own a source knows a child: nobody leaves because a number cannot be read any more.
 
     Attributes:
-        state: A `SourceHealth`.
+        key_ref: Keyed hash of the source's key, 32 hex digits.
+    """
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["child_key", "source_id"], ["holding.child_key", "holding.source_id"], ondelete="CASCADE"
+        ),
+        Index(None, "child_key", "source_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    source_id: str = Field(sa_column=Column(String(64), primary_key=True))
+    key_ref: str = Field(sa_column=Column(String(32), primary_key=True))
+    child_key: str = Field(sa_column=Column(String(32), primary_key=True))
+
+
+class DatasetState(NodeTable, table=True):
+    """How a dataset of a source fared when last read, and what it is held against.
+
+    Attributes:
+        categories: Categories that its rows can be of, canonical JSON list; `*` where they may be of any.
+        identifies: Whether it says which children there are or how they are marked, so that all others rest on it.
+        state: A `ReadingState`.
+        fault: A `DatasetFault`; empty while it is believed.
+        detail: Where the fault is: names of dataset, file and column and numbers of lines, never a value.
         tried_at: Seconds since the epoch of the last attempt.
-        complete_at: Seconds since the epoch of the last attempt that reached the end; 0 for never.
-        children: Children it listed when last complete.
-        records: Records it held when last complete.
-        error: Error code of the last attempt; empty when it was complete.
+        sound_at: Seconds since the epoch of the last reading that was believed; 0 for never.
+        as_at: Seconds since the epoch at which the content in force was made; 0 for none.
+        counts: Of the last attempt, canonical JSON.
+        baseline: What a reading is held against, canonical JSON; empty for none.
+        accepted_at: Seconds since the epoch at which a person accepted a baseline; 0 for never.
+        acceptance: Encrypted: who accepted it and why.
     """
 
     source_id: str = Field(sa_column=Column(String(64), primary_key=True))
+    dataset: str = Field(sa_column=Column(String(64), primary_key=True))
+    categories: str = Field(sa_column=Column(Text, nullable=False))
+    identifies: bool
     state: str = Field(sa_column=Column(String(16), nullable=False))
+    fault: str = Field(sa_column=Column(String(64), nullable=False))
+    detail: str = Field(sa_column=Column(String(400), nullable=False))
     tried_at: int = Field(sa_column=Column(BigInteger, nullable=False))
-    complete_at: int = Field(sa_column=Column(BigInteger, nullable=False))
-    children: int = Field(sa_column=Column(BigInteger, nullable=False))
-    records: int = Field(sa_column=Column(BigInteger, nullable=False))
-    error: str = Field(sa_column=Column(String(64), nullable=False))
+    sound_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    as_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    counts: str = Field(sa_column=Column(Text, nullable=False))
+    baseline: str = Field(sa_column=Column(Text, nullable=False))
+    accepted_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    acceptance: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Reject(NodeTable, table=True):
+    """A row that could not be read, kept until it reads or a person dismisses it.
+
+    Attributes:
+        reject_id: Keyed hash over place and content, 32 hex digits: the same row at every reading.
+        reason: A `RejectionReason`.
+        kind: A `RejectionKind`.
+        is_attributed: Its child is known.
+        has_flags: It carries handling flags, or may.
+        first_at: Seconds since the epoch of the reading that first met it.
+        seen_at: Seconds since the epoch of the last reading that met it.
+        content: Encrypted: file, line, column and the row.
+        dismissed_at: Seconds since the epoch; 0 while it is open.
+        dismissal: Encrypted: who dismissed it and why.
+    """
+
+    __table_args__ = (Index(None, "source_id", "dataset"),)
+
+    reject_id: str = Field(sa_column=Column(String(32), primary_key=True))
+    source_id: str = Field(sa_column=Column(String(64), nullable=False))
+    dataset: str = Field(sa_column=Column(String(64), nullable=False))
+    reason: str = Field(sa_column=Column(String(32), nullable=False))
+    kind: str = Field(sa_column=Column(String(16), nullable=False))
+    is_attributed: bool
+    has_flags: bool
+    first_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    seen_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    dismissed_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    dismissal: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Task(NodeTable, table=True):
@@ -332,3 +399,20 @@ class TrustedState(NodeTable, table=True):
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     updated_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class PinnedPoint(NodeTable, table=True):
+    """A holder's public point of a scope and epoch, as this node saw it first: it may never become another.
+
+    Attributes:
+        scope: The agency whose pseudonyms the key makes.
+        holder: `gateway` or `trustee`.
+        public: The point.
+        pinned_at: Seconds since the epoch.
+    """
+
+    scope: str = Field(sa_column=Column(String(63), primary_key=True))
+    epoch: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    holder: str = Field(sa_column=Column(String(16), primary_key=True))
+    public: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    pinned_at: int = Field(sa_column=Column(BigInteger, nullable=False))

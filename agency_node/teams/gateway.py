@@ -8,8 +8,8 @@ from pydantic import Field
 
 from federation.admission import ReasonGiven
 from federation.document import Document
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
-from federation.policy_input import date_in_england
 from federation.team import CaseGrantDocument, CaseGrantGiven, TeamDocument, given, verify_case_grant, verify_team
 from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors

@@ -5,7 +5,7 @@ ordered; the gateway's own entry tells what was carried out.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from pydantic import Field
@@ -17,19 +17,18 @@ from agency_node.vault import Kind, Vault
 from federation.canonical import JsonObject
 from federation.directory import Agency, TrustedDirectory
 from federation.document import AgencyName, Code, Document, Instant, IsoDate, Uuid
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.policy.decision import TeamDecision
-from federation.policy.engine import EntryPoint
+from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.policy_input import agency_input, date_in_england, policy_time, requester_input
+from federation.policy_input import agency_input, policy_time, requester_input
 from federation.team import TeamAction, TeamDocument, TeamMember, TeamOrder, order_input
 from keys import domains
 from keys.digest import sha256
 from keys.signing import SigningKey
-
-POLICY_DEADLINE_S: Final = 2.0
 
 
 class MemberNamed(Document):
@@ -85,7 +84,7 @@ class Leading:
 
         Raises:
             WardgateError: `USER_UNKNOWN`, `AGENCY_UNKNOWN`, `MESSAGE_MALFORMED`, `TEAM_*`, `CASE_GRANT_UNKNOWN`,
-                `LEDGER_UNAVAILABLE`, `PEER_UNAVAILABLE`.
+                `POLICY_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, `PEER_UNAVAILABLE`.
         """
         now = int(self._clock())
         user = self._users.current().employed(wish.user, date_in_england(now))
@@ -152,7 +151,7 @@ class Leading:
             "user": user.policy_input(self._vault.user_ref(user.id)),
             "order": order_input(order, team, member_agency=member, today=date_in_england(now)),
         }
-        return await self._policy.decide(EntryPoint.TEAM, document, POLICY_DEADLINE_S)
+        return (await self._policy.decide(EntryPoint.TEAM, document, WAIT_S)).decided()
 
     async def _record(self, kind: EntryKind, order: TeamOrder, evaluated: Evaluated[TeamDecision]) -> None:
         record, now = evaluated.record, int(self._clock())

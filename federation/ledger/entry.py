@@ -74,6 +74,8 @@ class EntryKind(StrEnum):
     # caseload and sources
     CASELOAD_INDEXED = "caseload_indexed"
     SOURCE_FAILED = "source_failed"
+    SOURCE_ACCEPTED = "source_accepted"
+    REJECT_DISMISSED = "reject_dismissed"
     MAPPING_CHANGED = "mapping_changed"
     # policy
     BUNDLE_ACTIVATED = "bundle_activated"

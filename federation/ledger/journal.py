@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, overload
 
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -114,14 +115,26 @@ class Journal:
                 the connection it is given and does nothing else.
 
         Raises:
-            WardgateError: `LEDGER_UNAVAILABLE`: the store failed and nothing was applied (where the connection to a
-                PostgreSQL was lost in the very moment of the commit and cannot be had again, nobody can tell);
+            WardgateError: `LEDGER_UNAVAILABLE`: the store failed and nothing was applied; `OUTCOME_UNKNOWN`: the
+                connection to PostgreSQL was lost in the very moment of the commit, and whether it took place could not
+                be asked: what the caller holds in memory has to be compared with the store, after `settle`;
                 `LEDGER_INVALID`: the store was tampered with.
             Exception: Whatever `apply` raises; nothing was applied.
         """
         if self._closed:
             raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, "the journal is closed")
         return await self._writer.write(entries, apply)
+
+    async def settle(self) -> None:
+        """Return when every commit with entries that was begun before has taken place or never will.
+
+        After it the store is read to learn what became of an `OUTCOME_UNKNOWN`; before it, a commit of which the server
+        has not yet done with would look as if it had failed.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`: that cannot be known yet.
+        """
+        await self.record([], lambda connection: connection.execute(select(1)))
 
     async def checkpoint(self) -> SignedCheckpoint:
         """The tree as it is now, signed.

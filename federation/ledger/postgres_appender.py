@@ -6,6 +6,7 @@ commit, so that one statement both claims the positions and fills them; where th
 nothing, and the head is locked and read first.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from federation.ledger.appending import Batch, JobFailed, Row, grow, is_sound_af
 from federation.ledger.entry import Entry
 from federation.ledger.tree import Frontier, closing_entry, peaks_of
 from federation.ledger.writes import NothingChanged, Write, compile_write
+from federation.store import describe
 
 _APPEND: Final = """
 WITH head AS (UPDATE ledger_head SET size = $1, peaks = $2 WHERE id = 1 AND size = $3 RETURNING id)
@@ -31,6 +33,13 @@ _LOCK_HEAD: Final = "SELECT size, peaks FROM ledger_head WHERE id = 1 FOR UPDATE
 _SIZE: Final = "SELECT coalesce(max(entry_index) + 1, 0) FROM ledger_entry"
 _NODES: Final = "SELECT entry_index, nodes FROM ledger_entry WHERE entry_index = ANY($1::bigint[])"
 _CONTENTS: Final = "SELECT content FROM ledger_entry WHERE entry_index >= $1 AND entry_index < $2 ORDER BY entry_index"
+
+SETTLED_WITHIN_S: Final = 10.0
+"""How long it is asked whether a commit took place whose answer was lost: a restart, or a switch to the standby, takes
+some seconds, and meanwhile nothing else could be written either."""
+
+ASK_AGAIN_S: Final = 0.2
+"""Pause between two such questions."""
 
 _LOST: Final = (
     asyncpg.PostgresConnectionError,
@@ -148,16 +157,34 @@ class PostgresAppender:
             await session.connection.close()
 
     async def _landed(self, error: BaseException, rows: Sequence[Row]) -> bool:
-        """Whether a commit took place although its answer did not come back. False where nobody can tell."""
-        if not rows or not _is_lost(error):
+        """Whether a commit took place although its answer did not come back.
+
+        Raises:
+            WardgateError: `OUTCOME_UNKNOWN`: nobody can tell. The database cannot be reached for too long, or nothing
+                but an effect was committed, which leaves no entry to look for.
+        """
+        if not _is_lost(error):
             return False
+        if not rows:
+            raise WardgateError(ErrorCode.OUTCOME_UNKNOWN, f"a commit without entries: {describe(error)}") from error
         try:
-            # Opening waits for the head's lock, hence for the end of whatever the lost connection had under way.
-            session = await self._opened()
-            stored = await session.driver.fetch(_CONTENTS, rows[0][0], rows[0][0] + len(rows))
-        except (*_LOST, SQLAlchemyError, asyncpg.PostgresError):
-            return False
-        return [record["content"] for record in stored] == [row[4] for row in rows]
+            async with asyncio.timeout(SETTLED_WITHIN_S):
+                return await self._are_stored(rows)
+        except TimeoutError:
+            raise WardgateError(ErrorCode.OUTCOME_UNKNOWN, f"a commit: {describe(error)}") from error
+
+    async def _are_stored(self, rows: Sequence[Row]) -> bool:
+        """Ask until there is an answer."""
+        while True:
+            try:
+                # Opening waits for the head's lock, hence for the end of whatever the lost connection had under way.
+                session = await self._opened()
+                stored = await session.driver.fetch(_CONTENTS, rows[0][0], rows[0][0] + len(rows))
+            except (*_LOST, SQLAlchemyError, asyncpg.PostgresError):
+                await self._drop()
+                await asyncio.sleep(ASK_AGAIN_S)
+            else:
+                return [record["content"] for record in stored] == [row[4] for row in rows]
 
 
 class _Transaction:

@@ -6,21 +6,19 @@ fails there, by itself, does its caller see its exception.
 """
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-import asyncpg  # type: ignore[import-untyped]  # it has no type information
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.appending import Appender, Batch, JobFailed, JobOverdue, Transaction
 from federation.ledger.entry import Entry
 from federation.ledger.writes import Write
-from federation.store import describe
+from federation.store import DATABASE_ERRORS, describe
 
 T = TypeVar("T")
 Apply = Callable[[AsyncConnection], Awaitable[T]]
@@ -44,14 +42,7 @@ MAX_SUSPECTS: Final = 4
 _CALLERS_OWN: Final = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """What a statement of an effect may bring upon itself; every other database error is the store's."""
 
-_DATABASE_ERRORS: Final = (
-    SQLAlchemyError,
-    sqlite3.Error,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-_STORE_FAILURES: Final = (*_DATABASE_ERRORS, OSError, TimeoutError)
+_STORE_FAILURES: Final = (*DATABASE_ERRORS, OSError, TimeoutError)
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
 """PostgreSQL: serialisation failure and deadlock, which a repetition cures."""
 
@@ -153,7 +144,7 @@ class GroupWriter:
             for job in await self._commit_together(jobs):
                 await self._commit_alone(job)
         except asyncio.CancelledError:
-            _fail_all(jobs, _unavailable("the journal's writer was stopped"))
+            _fail_all(jobs, WardgateError(ErrorCode.OUTCOME_UNKNOWN, "the journal's writer was stopped meanwhile"))
             raise
         except WardgateError as error:
             _fail_all(jobs, error)
@@ -190,6 +181,15 @@ class GroupWriter:
             job.fail(failed.reason)
 
     async def _commit(self, jobs: Sequence[_Job]) -> None:
+        try:
+            await self._write(jobs)
+        except WardgateError as error:
+            if error.code is not ErrorCode.OUTCOME_UNKNOWN:
+                raise
+            _fail_all(jobs, error)
+            raise _unavailable("nothing was begun after a commit whose outcome is not known") from error
+
+    async def _write(self, jobs: Sequence[_Job]) -> None:
         entries = [entry for job in jobs for entry in job.entries]
         results: list[object] = [None] * len(jobs)
         if any(callable(job.effect) for job in jobs):
@@ -233,7 +233,7 @@ async def _apply(apply: Apply[Any], transaction: Transaction, position: int) -> 
         raise JobOverdue(position, WardgateError(ErrorCode.INTERNAL, "an effect was cancelled from within")) from None
     except _CALLERS_OWN as error:
         raise JobFailed(position, error) from error
-    except _DATABASE_ERRORS:
+    except DATABASE_ERRORS:
         raise
     except Exception as error:
         if limit.expired():

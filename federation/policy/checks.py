@@ -12,7 +12,7 @@ from federation.policy.bundle import BundleId
 from federation.policy.catalogue import FAILURE_CODES, Catalogue
 from federation.policy.engine import EntryPoint, Failure
 from federation.policy.results import Existence, Granted, Obligation, Reason, RecordDecision, TargetDecision
-from federation.vocabulary import Effect
+from federation.vocabulary import Effect, Tier
 
 
 class Inadmissible(Exception):  # noqa: N818 - it says what the answer is; it never leaves this package
@@ -111,9 +111,19 @@ def check_records(
         if record.effect is not Effect.WITHHOLD:
             _require(effect is Effect.PERMIT, "record released in a denial")
             _require(record.tier.value <= allowed.get(described["category"], ""), "tier above the gateway's")
+            _require(record.tier is Tier.T0 or not described.get("unreadable"), "detail of what could not be read")
     effects = {record.effect for record in records}
     _require(existence is Existence.VISIBLE or Effect.PERMIT not in effects, "hidden record released")
     _require(existence is Existence.HIDDEN or bool(effects - {Effect.WITHHOLD}), "nothing to show")
+
+
+def check_older(effect: Effect, *, older: bool, document: JsonObject) -> None:
+    """Something older is told of only in a permission, and only where there is a record it could be.
+
+    Raises:
+        Inadmissible: With `BAD_RESULT`.
+    """
+    _require(not older or (effect is Effect.PERMIT and bool(document["records"])), "older of nothing")
 
 
 def _check_fields(record: RecordDecision, held: Sequence[str]) -> None:

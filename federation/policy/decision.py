@@ -1,7 +1,9 @@
 """The one place where an engine's answer becomes a decision, and where everything unexpected becomes deny.
 
 No result, a wrong shape, an unknown effect, reason or obligation, a time-out, an engine that failed, a stale bundle, an
-input the schema refused: each ends here as a denial with its own reason code. Pure.
+input the schema refused: each ends here as a denial with its own reason code, so that nothing is let out. Whether such
+a denial is a decision is another matter: an engine that was away or late has decided nothing
+(`federation.policy.engine.Failure.is_passing`), and only a result denies for good. Pure.
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from federation.canonical import JsonObject, to_canonical
-from federation.policy.checks import Asked, Inadmissible, check_records, check_statements, check_targets
+from federation.policy.checks import Asked, Inadmissible, check_older, check_records, check_statements, check_targets
 from federation.policy.engine import UNDEFINED, EntryPoint, Failure, RawDecision
 from federation.policy.results import (
     MAX_NAME_CHARS,
@@ -116,10 +118,12 @@ class NodeDecision(QueryDecision):
     Attributes:
         records: One decision for each record.
         existence: Hidden: the answer must look exactly like nothing held.
+        older: Something that lies before the purpose's default period would be released were it inside.
     """
 
     records: tuple[RecordDecision, ...]
     existence: Existence
+    older: bool
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -161,7 +165,9 @@ def denial(failure: Failure, asked: Asked) -> Decision:
             return GatewayDecision(Effect.DENY, reasons, (), 0, (), NOBODY, targets=_denied_targets(asked, reasons))
         case EntryPoint.NODE:
             records = _withheld_records(asked, reasons)
-            return NodeDecision(Effect.DENY, reasons, (), 0, (), NOBODY, records=records, existence=Existence.HIDDEN)
+            return NodeDecision(
+                Effect.DENY, reasons, (), 0, (), NOBODY, records=records, existence=Existence.HIDDEN, older=False
+            )
 
 
 def _denied_targets(asked: Asked, reasons: tuple[Reason, ...]) -> tuple[TargetDecision, ...]:
@@ -247,8 +253,10 @@ def _admit_targets(decision: GatewayDecision, asked: Asked) -> GatewayDecision:
 
 def _admit_records(decision: NodeDecision, asked: Asked) -> NodeDecision:
     if not decision.permitted and not decision.records:
-        return replace(decision, existence=Existence.HIDDEN, records=_withheld_records(asked, decision.reasons))
+        withheld = _withheld_records(asked, decision.reasons)
+        return replace(decision, existence=Existence.HIDDEN, older=False, records=withheld)
     for record in decision.records:
         check_statements(record, asked)
     check_records(decision.effect, decision.existence, decision.records, asked.input)
+    check_older(decision.effect, older=decision.older, document=asked.input)
     return decision

@@ -11,6 +11,12 @@ from typing import Final, Literal, Protocol
 from federation.canonical import JsonValue
 from federation.policy.bundle import BundleId, VerifiedBundle
 
+WAIT_S: Final = 10.0
+"""Longest wait for one decision, where the caller has no earlier deadline of its own."""
+
+EVALUATION_S: Final = 2.0
+"""Longest that an engine works on one decision, from when it takes the decision up. It needs some milliseconds."""
+
 
 class EntryPoint(StrEnum):
     """The decision points of a bundle (`docs/policy-guide.md`); the value is the rule's path."""
@@ -32,6 +38,14 @@ class Failure(StrEnum):
     UNKNOWN_OBLIGATION = "PDP_UNKNOWN_OBLIGATION"
     STALE_BUNDLE = "PDP_STALE_BUNDLE"
     INPUT_REJECTED = "INPUT_REJECTED"
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the engine gave no result, because it is away, late or full: no decision, which is not a denial.
+
+        Everything else is about a result, a bundle or an input, and stays as it is however often it is asked for.
+        """
+        return self in {Failure.UNAVAILABLE, Failure.TIMEOUT}
 
 
 class Undefined(Enum):
@@ -135,7 +149,8 @@ class PolicyEngine(Protocol):
         Args:
             entry_point: The rule.
             input_json: The input, canonical JSON: made once, hashed, evaluated and kept as these bytes.
-            deadline_s: Seconds from now after which the answer is no longer wanted.
+            deadline_s: Seconds from now after which the answer is no longer wanted: the caller's own deadline. Waiting
+                for a place counts towards this one alone, work on the decision towards the engine's own limit as well.
         """
         ...
 

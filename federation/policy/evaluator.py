@@ -1,17 +1,20 @@
 """Where services ask policy: schema, engine, judgement and record, in that order, for every decision.
 
 A `PolicyPoint` is made once by a service's composition root. It never raises because of a policy, an input or an
-engine: what cannot be permitted comes back as a denial with its record, to be written down like any other.
+engine: what cannot be permitted comes back as a denial with its record, to be written down like any other. Where the
+engine gave no result (`Evaluated.is_undecided`) that denial only keeps everything in: nobody decided, and who can wait
+asks again.
 """
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Generic, Literal, TypeVar, overload
+from typing import Final, Generic, Literal, Self, TypeVar, overload
 
 import structlog
 
 from federation.canonical import JsonObject, to_canonical
+from federation.errors import ErrorCode, WardgateError
 from federation.limits import MAX_CLOCK_SKEW_S
 from federation.policy.bundle import VerifiedBundle
 from federation.policy.catalogue import Catalogue
@@ -53,6 +56,23 @@ class Evaluated(Generic[AnyDecision_co]):
     record: DecisionRecord
     input_json: bytes = field(repr=False)
     result_json: bytes = field(repr=False)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the engine gave no result at all: the denial then stands for no decision of anybody's."""
+        failure = self.decision.failure
+        return failure is not None and failure.is_passing
+
+    def decided(self) -> Self:
+        """This, where there is a result, or a failure that asking again would not mend.
+
+        Raises:
+            WardgateError: `POLICY_UNAVAILABLE`: the engine is away, late or full. Nothing may leave, nothing may be
+                recorded as refused, and the same may be asked again.
+        """
+        if self.is_undecided:
+            raise WardgateError(ErrorCode.POLICY_UNAVAILABLE, f"{self.decision.failure} {self.record.detail}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +201,13 @@ class PolicyPoint:
     async def decide(
         self, entry_point: EntryPoint, document: JsonObject, deadline_s: float, parent_id: str = "", trace_id: str = ""
     ) -> Evaluated[Decision]:
-        """Ask policy.
+        """Ask policy. A service asks for `.decided()` of the answer, so that no decision is not taken for a denial.
 
         Args:
             entry_point: Which decision.
             document: Its input.
-            deadline_s: Seconds within which the decision is wanted: the call's remaining time.
+            deadline_s: Seconds within which the decision is wanted: the caller's own remaining time. An engine may
+                work on it for a shorter time (`federation.policy.engine.EVALUATION_S`).
             parent_id: The decision this one follows from.
             trace_id: The trace the call belongs to.
         """

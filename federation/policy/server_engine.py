@@ -16,7 +16,15 @@ import aiohttp
 
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.bundle import BundleId, VerifiedBundle
-from federation.policy.engine import Activation, EngineIdentity, EntryPoint, Failure, Health, RawDecision
+from federation.policy.engine import (
+    EVALUATION_S,
+    Activation,
+    EngineIdentity,
+    EntryPoint,
+    Failure,
+    Health,
+    RawDecision,
+)
 from federation.policy.golden import GOLDEN_DEADLINE_S, check_golden
 from federation.policy.opa_client import DecisionClient, OpaRefused
 from keys.secret import Secret
@@ -36,7 +44,7 @@ class OpaServer:
             which is accepted on the loopback interface only.
         token: Bearer token, where the server wants one.
         bundle_name: The name the server's configuration gives the bundle.
-        connections: How many decisions may be under way at once.
+        connections: How many decisions may be under way at once; further ones wait.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`: plain HTTP across a network.
@@ -68,6 +76,7 @@ class ServerEngine:
 
     def __init__(self, server: OpaServer) -> None:
         self._server = server
+        self._places = asyncio.Semaphore(server.connections)
         self._client: DecisionClient | None = None
         self._serving: _Serving | None = None
         self._closed = False
@@ -113,7 +122,8 @@ class ServerEngine:
             return RawDecision(self.identity, None, failure=failure, detail=detail, evaluation_us=spent)
 
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s), self._places, asyncio.timeout(EVALUATION_S):
+                started = time.monotonic()
                 answer = await client.decide(entry_point, input_json)
         except TimeoutError:
             return failed(Failure.TIMEOUT, "deadline")
@@ -121,7 +131,10 @@ class ServerEngine:
             return failed(Failure.UNAVAILABLE, str(error))
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             return failed(Failure.UNAVAILABLE, type(error).__name__)
-        if answer.revisions.get(self._server.bundle_name) != serving.label:
+        revision = answer.revisions.get(self._server.bundle_name, "")
+        if not revision:  # it listens before it has read its bundle: an answer of no policy at all
+            return failed(Failure.UNAVAILABLE, "the server has no bundle yet")
+        if revision != serving.label:
             return failed(Failure.STALE_BUNDLE, "the server runs another revision")
         spent = round((time.monotonic() - started) * 1_000_000)
         return RawDecision(_identity(answer.version), serving.bundle, answer.value, evaluation_us=spent)

@@ -17,13 +17,13 @@ from federation.policy.bundle import BundleId, VerifiedBundle
 from federation.policy.engine import Activation, EngineIdentity, EntryPoint, Failure, Health, RawDecision
 from federation.policy.golden import GOLDEN_DEADLINE_S, check_golden
 from federation.policy.wasm_instance import WasmLimits
-from federation.policy.wasm_pool import SandboxPool
+from federation.policy.wasm_pool import WAITED, SandboxPool
 
 Result = TypeVar("Result")
 
 NAME: Final = "opa-wasm"
 MAX_WAITING: Final = 256
-"""Decisions that may wait for a sandbox; one more is refused at once, which costs less than refusing it late."""
+"""Decisions that may wait for a sandbox; one more fails at once, and whoever asked may ask again."""
 
 
 class WasmEngine:
@@ -92,12 +92,14 @@ class WasmEngine:
         started = time.monotonic()
         until = started + deadline_s
         self._waiting += 1
+        job: Future[RawDecision] | None = None
         try:
+            job = self._run(serving, lambda: serving.evaluate(entry_point, input_json, until))
             async with asyncio.timeout(deadline_s):
-                raw = await asyncio.wrap_future(
-                    self._run(serving, lambda: serving.evaluate(entry_point, input_json, until))
-                )
+                raw = await asyncio.wrap_future(job)
         except TimeoutError:
+            if job is not None and job.cancelled():  # no thread had taken it
+                return serving.failed(Failure.TIMEOUT, WAITED)
             return serving.failed(Failure.TIMEOUT, "deadline", started)
         except asyncio.CancelledError:
             task = asyncio.current_task()

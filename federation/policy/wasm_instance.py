@@ -16,6 +16,7 @@ from opapywasm.data import DataManager
 from opapywasm.memory import MemoryCodec
 
 from federation.errors import ErrorCode, WardgateError
+from federation.policy.engine import EVALUATION_S
 from federation.policy.wasm_module import CompiledModule
 
 PAGE_BYTES: Final = 64 * 1024
@@ -34,7 +35,7 @@ class WasmLimits:
     """
 
     memory_pages: int = 1024
-    evaluation_s: float = 2.0
+    evaluation_s: float = EVALUATION_S
     input_bytes: int = 2 * 1024 * 1024
     result_bytes: int = 2 * 1024 * 1024
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from federation.canonical import JsonValue
 from federation.errors import ErrorCode, WardgateError
@@ -12,6 +13,8 @@ from federation.policy.bundle import DATA, WASM, VerifiedBundle
 from federation.policy.engine import UNDEFINED, EngineIdentity, EntryPoint, Failure, RawDecision, Undefined
 from federation.policy.wasm_instance import EvaluationFailed, EvaluationTimedOut, WasmInstance, WasmLimits
 from federation.policy.wasm_module import acquire_module, release_module
+
+WAITED: Final = "deadline passed while waiting"
 
 
 class SandboxPool:
@@ -74,7 +77,7 @@ class SandboxPool:
         """Evaluate before the monotonic time `until`. Raises nothing of its own: whatever fails is in the answer."""
         started = time.monotonic()
         if started >= until:
-            return self.failed(Failure.TIMEOUT, "deadline passed while waiting")
+            return self.failed(Failure.TIMEOUT, WAITED)
         try:
             value = self._evaluate(self._entry_points[entry_point], input_json, until - started)
         except EvaluationTimedOut:

@@ -1,7 +1,8 @@
 """Errors across the wire, both ways.
 
 A server answers with the catalogue's status and public text, and names code and correlation id in trailing metadata;
-the detail stays in its own log. A client turns that back into the same `WardgateError`, marked as the other side's.
+the detail stays in its own log, but for what an error says that the caller may be told. A client turns that back into
+the same `WardgateError`, marked as the other side's.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any, Final, cast
 import grpc
 import grpc.aio
 
+from federation.clock_difference import ClockDifference
 from federation.errors import CATALOGUE, ErrorCode, Family, Status, WardgateError
 from federation.events import Event
 from federation.transport.correlation import CORRELATION_KEY
@@ -19,6 +21,14 @@ from federation.transport.identity import Party
 
 ERROR_CODE_KEY: Final = "wardgate-error-code"
 """Trailing metadata key."""
+
+TOLD_KEY: Final = "wardgate-error-told"
+"""Trailing metadata key of what the caller may be told besides."""
+
+MAX_TOLD_CHARS: Final = 200
+
+CLOCK_KEY: Final = "wardgate-clock"
+"""Trailing metadata key: clocks that differ, where that is why a call was refused."""
 
 EVENT_OF: Final = {
     Family.CALLER: Event.CALL_FAILED,
@@ -62,8 +72,9 @@ class RemoteError(WardgateError):
         status: grpc.StatusCode,
         correlation_id: str = "",
         is_answer: bool = False,
+        clock: ClockDifference | None = None,
     ) -> None:
-        super().__init__(code, detail)
+        super().__init__(code, detail, clock=clock)
         self.peer = peer
         self.status = status
         self.correlation_id = correlation_id
@@ -71,12 +82,11 @@ class RemoteError(WardgateError):
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: WardgateError, correlation_id: str) -> None:
-    """End a call with an error of the catalogue: status, public text, code; nothing else."""
-    await context.abort(
-        GRPC_STATUS[error.spec.status],
-        error.spec.public,
-        trailing_metadata=((ERROR_CODE_KEY, str(error.code)), (CORRELATION_KEY, correlation_id)),
-    )
+    """End a call with an error of the catalogue: status, public text, code, what may be told, clocks that differ."""
+    trailing = ((ERROR_CODE_KEY, str(error.code)), (CORRELATION_KEY, correlation_id))
+    told = ((TOLD_KEY, error.told[:MAX_TOLD_CHARS]),) if error.told else ()
+    clock = ((CLOCK_KEY, error.clock.encoded()),) if error.clock is not None else ()
+    await context.abort(GRPC_STATUS[error.spec.status], error.spec.public, trailing_metadata=(*trailing, *told, *clock))
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, peer: Party) -> RemoteError:
@@ -93,8 +103,17 @@ def from_rpc_error(error: grpc.aio.AioRpcError, peer: Party) -> RemoteError:
     else:
         code, is_answer = _code_of(status, error.details() or ""), False
     detail = f"{peer} answered {status.name}" if is_answer else f"call to {peer} ended {status.name}"
+    told = trailing.get(TOLD_KEY, "")[:MAX_TOLD_CHARS]
+    if is_answer and told.isascii() and told.isprintable():
+        detail = told or detail
     return RemoteError(
-        code, detail, peer=peer, status=status, correlation_id=trailing.get(CORRELATION_KEY, ""), is_answer=is_answer
+        code,
+        detail,
+        peer=peer,
+        status=status,
+        correlation_id=trailing.get(CORRELATION_KEY, ""),
+        is_answer=is_answer,
+        clock=ClockDifference.decoded(trailing.get(CLOCK_KEY, "")) if is_answer else None,
     )
 
 

@@ -68,6 +68,7 @@ _AT_NODE: Final[_Rows] = {
         "ListAlerts",
         "SeeAlert",
         "Index",
+        "OrderSources",
         "GetStatus",
         "OrderTeam",
         "ShowTeam",

@@ -14,6 +14,7 @@ from federation.transport.identity import current_peer
 from federation.wire.v1 import link_pb2 as wire
 from federation.wire.v1 import link_pb2_grpc, query_pb2
 from gateway.answers import Answers
+from gateway.clocks import Clocks
 from gateway.dispatch import MAX_IN_FLIGHT, Links, Session
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -29,8 +30,9 @@ MAX_WAIT_S = 20
 class LinkServicer(link_pb2_grpc.LinkServiceServicer):
     """Decode, call links and answers, encode."""
 
-    def __init__(self, *, links: Links, answers: Answers) -> None:
+    def __init__(self, *, links: Links, answers: Answers, clocks: Clocks) -> None:
         self._links = links
+        self._clocks = clocks
         self._answers = answers
 
     async def Attach(
@@ -41,6 +43,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "hello":
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a link begins with hello")
+        self._clocks.hear(agency, first.hello.clock)
         session = _session(agency, first.hello.max_in_flight, first.hello.absent_until)
         reader = asyncio.create_task(self._read(session, request_iterator))
         self._links.attach(session, self._answers.tasks_for(agency))
@@ -71,7 +74,9 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
                 await self._answer(session, message.answer)
             case "probe_reply":
                 session.probe_answered = min(message.probe_reply.nonce, session.probe_sent)
+                self._clocks.hear(session.agency, message.probe_reply.clock)
             case "hello":
+                self._clocks.hear(session.agency, message.hello.clock)
                 self._links.renew(session, absent_until=_instant(message.hello.absent_until))
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty link message")
@@ -100,11 +105,13 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
     async def Claim(self, request: wire.ClaimRequest, context: Context) -> wire.ClaimResponse:
         """The unary fallback for tasks."""
         agency = current_peer().id
+        self._clocks.hear(agency, request.clock)
         session = _session(agency, request.max_tasks, 0)
         tasks, cancelled = await self._links.claim(
             session, self._answers.tasks_for(agency), wait_s=min(request.wait_s, MAX_WAIT_S)
         )
-        return wire.ClaimResponse(tasks=tasks, cancelled_task_ids=cancelled)
+        clock = self._clocks.reading(agency)
+        return wire.ClaimResponse(tasks=tasks, cancelled_task_ids=cancelled, clock=clock)
 
     async def Submit(self, request: wire.SubmitRequest, context: Context) -> wire.SubmitResponse:
         """The unary fallback for what a responder says."""

@@ -1,14 +1,15 @@
 """Reads of queries, tasks and answers, and the writes that the journal makes durable with their entries."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from federation.ledger.writes import Write
 from federation.query import Part, parse_query
+from federation.store import store_errors
 from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
 from gateway.live import OPEN, LiveQuery, LiveTask
@@ -40,6 +41,19 @@ _SET_WITHDRAWN = (
 _CLOSE = update(QUERY).where(QUERY.c.query_id == bindparam("b_query_id")).values(closed_at=bindparam("b_now"))
 _DELETE_ANSWER = delete(ANSWER).where(ANSWER.c.task_id == bindparam("b_task_id"))
 _FORGET_ANSWERS = delete(ANSWER).where(ANSWER.c.query_id == bindparam("b_query_id"))
+_SELECT_DIGEST = select(TASK.c.answer_digest).where(
+    TASK.c.task_id == bindparam("task_id"), TASK.c.state == TargetState.ANSWERED.value
+)
+_OPEN_STATES = (
+    select(QUERY.c.query_id, TASK.c.responder, TASK.c.state)
+    .join(TASK, TASK.c.query_id == QUERY.c.query_id)
+    .where(QUERY.c.closed_at == 0, QUERY.c.query_id > bindparam("after"))
+    .order_by(QUERY.c.query_id)
+    .limit(bindparam("count"))
+)
+PAGE_ROWS: Final = 2_000
+"""Targets in one page of the open queries: more than one query may have, few enough to hold up nobody."""
+
 _SELECT_HELD = select(ANSWER.c.task_id).where(ANSWER.c.query_id == bindparam("query_id"))
 _FORGET_TASKS = (
     update(TASK).where(TASK.c.query_id == bindparam("b_query_id")).values(part=b"", trustee_element=b"", translated=b"")
@@ -163,16 +177,40 @@ def answers_withdrawn(task_ids: Sequence[str]) -> list[Write]:
 
 async def load_query(engine: AsyncEngine, query_id: str) -> LiveQuery | None:
     """Read one query back, its tasks included; None when there is none of this id."""
-    async with engine.connect() as connection:
+    async with store_errors("query"), engine.connect() as connection:
         row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
         return None if row is None else await _revive(connection, row)
 
 
 async def load_open_queries(engine: AsyncEngine) -> list[LiveQuery]:
     """Every query that is not closed, those included that expired while nobody was here to settle them."""
-    async with engine.connect() as connection:
+    async with store_errors("open queries"), engine.connect() as connection:
         rows = (await connection.execute(_SELECT_OPEN)).all()
         return [await _revive(connection, row) for row in rows]
+
+
+async def open_states(engine: AsyncEngine) -> AsyncIterator[dict[str, dict[str, TargetState]]]:
+    """States of every open query's targets, by query and responder, in pages of whole queries."""
+    after = ""
+    while True:
+        async with store_errors("open queries"), engine.connect() as connection:
+            rows = (await connection.execute(_OPEN_STATES, {"after": after, "count": PAGE_ROWS})).all()
+        page: dict[str, dict[str, TargetState]] = {}
+        for row in rows:
+            page.setdefault(row.query_id, {})[row.responder] = TargetState(row.state)
+        if len(rows) == PAGE_ROWS:
+            del page[rows[-1].query_id]  # it may go on in the next page
+        yield page
+        if len(rows) < PAGE_ROWS:
+            return
+        after = max(page)
+
+
+async def load_answer_digest(engine: AsyncEngine, task_id: str) -> bytes:
+    """Digest of a task's answer; empty where there is no such task or it was not answered."""
+    async with store_errors("task"), engine.connect() as connection:
+        found: bytes | None = (await connection.execute(_SELECT_DIGEST, {"task_id": task_id})).scalar_one_or_none()
+        return found or b""
 
 
 async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
@@ -208,21 +246,21 @@ async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
 
 async def load_answers(engine: AsyncEngine, query_id: str) -> list[wire.SealedAnswer]:
     """Sealed answers of a query that were not acknowledged yet."""
-    async with engine.connect() as connection:
+    async with store_errors("answers"), engine.connect() as connection:
         rows = (await connection.execute(_SELECT_ANSWERS, {"query_id": query_id})).all()
         return [wire.SealedAnswer.FromString(row.answer) for row in rows]
 
 
 async def load_ticket(engine: AsyncEngine, query_id: str) -> tuple[bytes, bytes] | None:
     """The ticket of a query with its signature; None when it is closed or unknown."""
-    async with engine.connect() as connection:
+    async with store_errors("ticket"), engine.connect() as connection:
         row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
         return None if row is None or not row.ticket else (row.ticket, row.ticket_signature)
 
 
 async def recent_queries(engine: AsyncEngine, since: int) -> list[tuple[str, str, bool, int]]:
     """Requester, user, whether it broke glass, and time of every query since: the seed of the counters."""
-    async with engine.connect() as connection:
+    async with store_errors("recent queries"), engine.connect() as connection:
         rows = (await connection.execute(_RECENT, {"since": since})).all()
         return [
             (row.requester, row.user_ref, bool(parse_query(row.header).break_glass), row.admitted_at) for row in rows

@@ -6,6 +6,7 @@ from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.ledger.writes import Write
+from federation.store import store_errors
 from federation.team import CaseGrantDocument, TeamDocument
 from gateway.store.tables import CaseGrantRow, TeamOrderRow, TeamRow, table
 
@@ -63,7 +64,7 @@ class SignedOrder:
 
 async def load(engine: AsyncEngine) -> tuple[list[SignedTeam], list[SignedGrant]]:
     """Every team and every case grant as it stands."""
-    async with engine.connect() as connection:
+    async with store_errors("teams"), engine.connect() as connection:
         teams = (await connection.execute(select(TEAM))).all()
         grants = (await connection.execute(select(GRANT))).all()
     return (

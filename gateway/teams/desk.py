@@ -7,21 +7,22 @@ query that the old team was asked for can be admitted any more.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from federation import limits
 from federation.admission import ReasonGiven
 from federation.canonical import JsonObject
 from federation.directory import Agency, TrustedDirectory
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.outcome import if_unknown
 from federation.ledger.writes import NothingChanged
 from federation.policy.decision import TeamDecision
-from federation.policy.engine import EntryPoint
+from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.policy_input import agency_input, date_in_england, policy_time, requester_input
+from federation.policy_input import agency_input, policy_time, requester_input
 from federation.team import TeamAction, TeamDocument, TeamOrder, order_input, verify_order
 from gateway.admission import reasons_given
 from gateway.store import exchange
@@ -34,8 +35,6 @@ from keys import domains
 from keys.digest import sha256
 from keys.record_cipher import RecordCipher
 from keys.signing import SigningKey
-
-POLICY_DEADLINE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class TeamDesk:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `NOT_AUTHORISED`, `QUERY_EXPIRED`, `AGENCY_UNKNOWN`,
-                `TEAM_*`, `CASE_GRANT_UNKNOWN`, `LEDGER_UNAVAILABLE`.
+                `TEAM_*`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE`, `LEDGER_UNAVAILABLE`.
         """
         claimed = TeamOrder.parse(content)
         if claimed.agency != agency:
@@ -126,6 +125,7 @@ class TeamDesk:
     async def _carry_out(self, asked: _Verified) -> TeamView | Refusal:
         order = asked.order
         async with self._changing:
+            await self._register.certain()
             team, grant = self._register.team(order.team_id), self._register.grant(order.grant_id)
             done = {item.document.order_sha256 for item in (team, grant) if item is not None}
             if asked.signed.digest in done and team is not None:
@@ -151,7 +151,7 @@ class TeamDesk:
             "user": None,
             "order": order_input(order, team, member_agency=self._member_agency(order), today=date_in_england(now)),
         }
-        return await self._policy.decide(EntryPoint.TEAM, document, POLICY_DEADLINE_S, parent_id=order.decision_id)
+        return (await self._policy.decide(EntryPoint.TEAM, document, WAIT_S, parent_id=order.decision_id)).decided()
 
     def _member_agency(self, order: TeamOrder) -> JsonObject | None:
         if order.action is not TeamAction.ADD_MEMBER or order.member is None:
@@ -207,9 +207,16 @@ class TeamDesk:
             )
             writes.append(store.order_kept(asked.signed, order.team_id, now))
         writes.extend(write for item in due for write in item.writes)
+
+        def doubt() -> None:
+            self._register.doubt()
+            self._withdrawal.doubt(due)
+
         try:
-            await self._journal.record([entry, *(item.entry for item in due)], writes)
+            with if_unknown(doubt):
+                await self._journal.record([entry, *(item.entry for item in due)], writes)
         except NothingChanged:
+            self._register.doubt()  # the team that stands is not the one that is here
             raise WardgateError(ErrorCode.TEAM_CONFLICT, order.team_id) from None
 
 

@@ -1,12 +1,17 @@
-"""Every team and case grant as it stands, in memory in front of the store: a query under a grant costs no read."""
+"""Every team and case grant as it stands, in memory in front of the store: a query under a grant costs no read.
+
+After a change of which it is not known whether it took place the register is *in doubt*, and is read again before
+anything is decided by it.
+"""
 
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
+from federation.ledger.journal import Journal
 from federation.ledger.writes import Write
-from federation.policy_input import date_in_england
 from federation.query import QueryHeader
 from federation.team import CaseGrantDocument, CaseGrantGiven, TeamDocument, given
 from gateway.store import teams as store
@@ -47,16 +52,43 @@ class Seen:
 class TeamRegister:
     """The teams and case grants of this gateway."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, journal: Journal) -> None:
         self._engine = engine
+        self._journal = journal
+        self._is_doubted = False
         self._teams: dict[str, SignedTeam] = {}
         self._grants: dict[str, SignedGrant] = {}
 
     async def load(self) -> None:
-        """Take up what the store holds."""
+        """Take up what the store holds, where it is newer than what is here.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
         teams, grants = await store.load(self._engine)
-        self._teams = {team.document.team_id: team for team in teams}
-        self._grants = {grant.document.grant_id: grant for grant in grants}
+        for team in teams:
+            known_team = self.team(team.document.team_id)
+            if known_team is None or known_team.document.version < team.document.version:
+                self._teams[team.document.team_id] = team
+        for grant in grants:
+            known_grant = self.grant(grant.document.grant_id)
+            if known_grant is None or known_grant.document.version < grant.document.version:
+                self._grants[grant.document.grant_id] = grant
+
+    def doubt(self) -> None:
+        """Remember that the store may hold a change that is not here."""
+        self._is_doubted = True
+
+    async def certain(self) -> None:
+        """Read the store again, if there is a doubt.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE`.
+        """
+        if self._is_doubted:
+            await self._journal.settle()
+            await self.load()
+            self._is_doubted = False
 
     def adopt(self, change: Change) -> None:
         """Take over a change that has become durable."""

@@ -12,9 +12,10 @@ from federation.counters import CounterView
 from federation.directory import AgencyDescriptor, TrustedDirectory
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.outcome import if_unknown
 from federation.ledger.writes import Write
 from federation.policy.decision import GatewayDecision
-from federation.policy.engine import EntryPoint
+from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.vocabulary import TargetState
 from gateway.admission import gateway_input
@@ -26,7 +27,6 @@ from gateway.store import exchange as store
 from gateway.teams.register import Change, Seen, TeamRegister
 from keys.record_cipher import RecordCipher
 
-POLICY_DEADLINE_S: Final = 2.0
 _UNCOUNTED: Final = CounterView(user_queries_day=0, agency_queries_hour=0, break_glass_day=0)
 
 
@@ -69,7 +69,15 @@ class Withdrawal:
         self._clock = clock
 
     async def due(self, change: Change | None = None) -> list[Due]:
-        """The queries that end with a change that is about to be made; without one, those that ended with time."""
+        """The queries that end with a change that is about to be made; without one, those that ended with time.
+
+        Raises:
+            WardgateError: `POLICY_UNAVAILABLE`: what a change ends cannot be decided now, so it is not made;
+                `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`: a query is in doubt, and cannot be read
+                back.
+        """
+        await self._register.certain()
+        await self._queries.settle_doubts()
         found = []
         for query in self._queries.live():
             seen = self._register.seen(query.header, change)
@@ -79,10 +87,17 @@ class Withdrawal:
             if requester is None:
                 continue  # it was revoked: its calls are refused, and nobody reads what is answered
             evaluated = await self._decide(query, seen, requester.descriptor)
+            if change is None and evaluated.is_undecided:
+                break  # nobody decided, so nothing ends: what is left is looked at in the next sweep
+            evaluated = evaluated.decided()
             if evaluated.decision.permitted or (change is None and evaluated.decision.failure is not None):
                 continue  # where nothing was changed, an engine that fails ends nothing: it is asked again soon
             found.append(self._due(query, seen, evaluated))
         return found
+
+    def doubt(self, due: Sequence[Due]) -> None:
+        """It is not known whether the entries are durable."""
+        self._queries.doubt(*(item.query.query_id for item in due))
 
     def finish(self, due: Sequence[Due]) -> None:
         """What memory must know once the entries are durable."""
@@ -93,11 +108,13 @@ class Withdrawal:
         """End whatever no longer stands: grants that ran out, members whose last day has passed. Returns how many.
 
         Raises:
-            WardgateError: `LEDGER_UNAVAILABLE`; nothing has ended then.
+            WardgateError: `LEDGER_UNAVAILABLE`, or as `due`.
         """
         due = await self.due()
         if due:
-            await self._journal.record([item.entry for item in due], [write for item in due for write in item.writes])
+            with if_unknown(lambda: self.doubt(due)):
+                writes = [write for item in due for write in item.writes]
+                await self._journal.record([item.entry for item in due], writes)
             self.finish(due)
         return len(due)
 
@@ -111,7 +128,7 @@ class Withdrawal:
             case_grant=seen.given(now),
             now=now,
         )
-        return await self._policy.decide(EntryPoint.GATEWAY, document, POLICY_DEADLINE_S, parent_id=header.decision_id)
+        return await self._policy.decide(EntryPoint.GATEWAY, document, WAIT_S, parent_id=header.decision_id)
 
     def _due(self, query: LiveQuery, seen: Seen, evaluated: Evaluated[GatewayDecision]) -> Due:
         now, record = int(self._clock()), evaluated.record

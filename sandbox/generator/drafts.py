@@ -5,16 +5,46 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from agency_node.sources.record import Assertion, ContactLevel, FieldValue, Relation, SourceChild, SourceRecord
 from agency_node.sources.source import RejectionReason
 from keys.nhs_number import NhsNumber
 from sandbox.generator.people import Person
 
+END_FIELDS: Final[Mapping[str, str]] = {
+    "address": "addr_address_end_date",
+    "assessment": "cina_assessment_auth_date",
+    "camhs": "camhs_closed_date",
+    "cin": "cine_close_date",
+    "court_orders": "order_ended_date",
+    "cp_plan": "cppl_cp_plan_end_date",
+    "early_help": "earl_episode_end_date",
+    "elective_home_education": "ehe_end_date",
+    "enrolment": "leave_date",
+    "gp_registration": "registration_end_date",
+    "health_visiting": "caseload_end_date",
+    "immigration": "immi_immigration_status_end_date",
+    "involvement": "invo_involvement_end_date",
+    "kinship": "arrangement_end_date",
+    "looked_after": "clae_cla_episode_ceased_date",
+    "missing": "miss_missing_episode_end_date",
+    "not_in_school": "registration_end_date",
+    "private_fostering": "arrangement_end_date",
+    "s47": "s47e_s47_end_date",
+    "send": "ehcn_named_plan_ceased_date",
+    "youth_justice": "order_end_date",
+}
+"""By category of what lasts, the field in which its system writes the last day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One record of one child, as it should be read back, but for what the system itself adds."""
+    """One record of one child, as it should be read back, but for what the system itself adds.
+
+    Attributes:
+        ended_on: Its last day where no field says it.
+    """
 
     category: str
     type: str
@@ -25,6 +55,14 @@ class Draft:
     relation: Relation = Relation.SUBJECT
     contact_level: ContactLevel = ContactLevel.UNKNOWN
     handling_code: str = ""
+    started_on: dt.date | None = None
+    ended_on: dt.date | None = None
+
+    @property
+    def last_day(self) -> dt.date | None:
+        """The last day on which it goes on; None while no end is known."""
+        written = self.fields.get(END_FIELDS.get(self.category, ""), "")
+        return self.ended_on or (dt.date.fromisoformat(str(written)) if written else None)
 
 
 @dataclass(slots=True)

@@ -9,11 +9,12 @@ from federation.policy.bundle import install_bundle
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine
 from keys.signing import SigningKey
+from tests.support.losing_proxy import gives_up, socket_folder
 from tests.support.node_house import NodeHouse, a_node, url_of
 from tests.support.postgres import postgres_server, postgres_url
 from tests.support.two_agencies import NOW
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["gives_up", "postgres_server", "postgres_url", "socket_folder"]
 
 DIST = Path(__file__).parents[2] / "policies" / "dist"
 

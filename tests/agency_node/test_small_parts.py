@@ -11,7 +11,7 @@ from agency_node.answering.departure import Departure, departure_s
 from agency_node.caseload.progress import Phase, Progress, ProgressMeter
 from agency_node.caseload.records import HeldRecord, decode_flags, encode_flags, encode_record, in_order
 from agency_node.locks import KeyedLock
-from agency_node.sources.record import SourceRecord
+from agency_node.sources.record import SourceRecord, Unreadable
 from agency_node.vault import Kind, Vault
 from federation.errors import ErrorCode, WardgateError
 from keys.pseudonym import Pseudonym
@@ -133,7 +133,7 @@ def test_policy_sees_names_and_never_a_value() -> None:
 
 
 def test_a_payload_of_another_version_is_refused() -> None:
-    payload = encode_record(log_entry(number(1))).replace(b'"v":1', b'"v":2')
+    payload = encode_record(log_entry(number(1))).replace(b'"v":2', b'"v":1')
     with pytest.raises(WardgateError) as caught:
         HeldRecord.decode(payload, ref="r1", source_id="a", child_flags=frozenset())
     assert caught.value.code is ErrorCode.STORE_UNAVAILABLE
@@ -142,10 +142,56 @@ def test_a_payload_of_another_version_is_refused() -> None:
     assert decode_flags(encode_flags(frozenset({"A"}))) == {"A"}
 
 
-def test_records_stand_newest_first() -> None:
+def test_records_stand_newest_first_and_those_without_a_date_last() -> None:
     records = [decoded(log_entry(number(1), date=dt.date(2026, month, 1))) for month in (3, 5, 1)]
+    undated = decoded(log_entry(number(1), date=None, unreadable=frozenset({Unreadable.DATE})))
 
-    assert [record.date.month for record in in_order(records)] == [5, 3, 1]
+    ordered = in_order([undated, *records])
+
+    assert [record.date and record.date.month for record in ordered] == [5, 3, 1, None]
+
+
+def test_start_and_end_and_what_could_not_be_read_come_back_and_stand_before_policy() -> None:
+    record = log_entry(
+        number(1),
+        started_on=dt.date(2020, 5, 1),
+        ended_on=dt.date(2027, 3, 31),
+        unreadable=frozenset({Unreadable.RELATION, Unreadable.CHILD}),
+        fields_unreadable=frozenset({"body_map"}),
+    )
+
+    found = decoded(record)
+    described = found.descriptor()
+
+    assert (found.started_on, found.ended_on) == (record.started_on, record.ended_on)
+    assert (found.unreadable, found.fields_unreadable) == (record.unreadable, record.fields_unreadable)
+    assert described["started_on"] == {"year": 2020, "month": 5, "day": 1}
+    assert described["ended_on"] == {"year": 2027, "month": 3, "day": 31}
+    assert described["unreadable"] == ["child", "relation"]
+    assert described["fields"] == ["body_map", "entry_category", "entry_text", "last_entry_date"]
+    assert (described["relation"], described["assertion"]) == ("", "fact")
+
+
+def test_of_an_unreadable_row_nothing_but_category_and_flags_is_told() -> None:
+    record = log_entry(
+        number(1), handling_code="P", unreadable=frozenset({Unreadable.ROW}), flags=frozenset({"DISPUTED"})
+    )
+
+    described = decoded(record).descriptor()
+
+    assert [described[name] for name in ("type", "assertion", "relation", "contact_level", "handling_code")] == [""] * 5
+    assert [described[name] for name in ("date", "started_on", "ended_on")] == [None] * 3
+    assert (described["category"], described["flags"], described["unreadable"]) == (
+        "safeguarding_log",
+        ["DISPUTED"],
+        ["row"],
+    )
+
+
+@pytest.mark.parametrize("unreadable", [set(), {Unreadable.CHILD}, {Unreadable.STARTED_ON}])
+def test_a_record_without_a_date_says_that_it_could_not_be_read(unreadable: set[Unreadable]) -> None:
+    with pytest.raises(ValueError, match="could not be read"):
+        log_entry(number(1), date=None, unreadable=frozenset(unreadable))
 
 
 # -- vault ------------------------------------------------------------------------------------------------------------

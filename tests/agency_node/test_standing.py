@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from agency_node.points import PinnedPoints
 from agency_node.standing import Standing
 from federation.errors import ErrorCode, WardgateError
 from federation.following import Follower
@@ -51,14 +52,19 @@ def gateway(world: World) -> Gateway:
 
 def standing_of(node: NodeHouse, gateway: Gateway) -> Standing:
     party = gateway.world.secrets.parties[CSC]
+    follower = Follower(gateway.world.secrets.anchors, ORIGIN, own=party.statement())
+    points = PinnedPoints(
+        agency=CSC, directory=lambda: follower.directory, engine=node.engine, journal=node.journal, clock=node.clock
+    )
     return Standing(
         agency=CSC,
-        follower=Follower(gateway.world.secrets.anchors, ORIGIN, own=party.statement()),
+        follower=follower,
         gateway=gateway,
         engine=node.engine,
         journal=node.journal,
         key=party.signing,
         clock=node.clock,
+        on_verified=points.follow,
     )
 
 

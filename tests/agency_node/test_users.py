@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agency_node.users import Users, UsersFile, user_ref
+from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
-from federation.policy_input import date_in_england
 from keys.secret import Secret
 
 TOML = b"""

@@ -21,7 +21,7 @@ from federation.answer import (
 )
 from federation.errors import ErrorCode, WardgateError
 from federation.query import Period
-from federation.vocabulary import IdentifierState, Outcome
+from federation.vocabulary import IdentifierState, Outcome, ReadingState, Share, Tier
 from keys import domains
 from keys.digest import sha512
 from keys.envelope import SealingKey, seal
@@ -49,11 +49,27 @@ def an_answer(*, reasons: int = 0, outcome: Outcome = Outcome.NOTHING_HELD, note
         {
             "query_id": QUERY, "outcome": outcome, "records": [], "reasons": [reason] * reasons, "obligations": [],
             "processing": [], "contact": None,
-            "period_covered": Period(start="2021-11-22", end="2026-11-22"), "context_note": note,
+            "reading": [],
+            "period_covered": Period(start="2021-11-22", end="2026-11-22"), "older": False, "context_note": note,
             "identifier_state": IdentifierState.PRESENT, "answered_at": NOW,
         },
         strict=False,
     )  # fmt: skip
+
+
+def a_told_answer(*, datasets: int, records: int) -> Answer:
+    """An answer of an agency of so many datasets that discloses so many records."""
+    reading = {
+        "dataset": "social_care:child_protection_conferences", "categories": ["child_protection_plan"],
+        "state": ReadingState.PARTIAL, "unreadable": Share.UP_TO_2, "unidentified": Share.UP_TO_10, "as_at": NOW,
+    }  # fmt: skip
+    record = {
+        "category": "child_protection_plan", "type": "initial_conference", "tier": Tier.T2, "date": "2026-11-01",
+        "fields": {"summary": "a" * 500}, "fields_unreadable": [], "assertion": "FACT", "relation": "SUBJECT",
+        "contact_level": "NONE", "handling_code": "", "flags": [], "redactions": [], "reasons": [],
+    }  # fmt: skip
+    told = an_answer(outcome=Outcome.RECORDS if records else Outcome.NOTHING_HELD).model_dump()
+    return Answer.model_validate({**told, "reading": [reading] * datasets, "records": [record] * records}, strict=False)
 
 
 def sealed(answer: Answer, header: AnswerHeader) -> list[SealedPart]:
@@ -66,6 +82,15 @@ def refused(parts: list[SealedPart], expected: AnswerHeader) -> ErrorCode:
     return caught.value.code
 
 
+@pytest.mark.parametrize("datasets", [0, 1, 20])
+def test_how_an_agencys_datasets_stand_and_a_few_records_make_no_answer_longer_than_nothing_held(datasets: int) -> None:
+    header = a_header()
+    nothing, some = (sealed(a_told_answer(datasets=datasets, records=records), header) for records in (0, 5))
+    many = sealed(a_told_answer(datasets=datasets, records=30), header)
+    assert [len(part.ciphertext) for part in some] == [len(part.ciphertext) for part in nothing]
+    assert [len(part.ciphertext) for part in many] > [len(part.ciphertext) for part in nothing]
+
+
 @settings(max_examples=25)
 @given(note=st.text(max_size=1_000), reasons=st.integers(0, 20), outcome=st.sampled_from(Outcome))
 def test_what_is_sealed_is_opened_and_looks_the_same_from_outside(note: str, reasons: int, outcome: Outcome) -> None:
@@ -74,7 +99,7 @@ def test_what_is_sealed_is_opened_and_looks_the_same_from_outside(note: str, rea
     parts = sealed(answer, header)
     verify_answer_parts(parts, key=KEY.verify_key, expected=header.context)
     assert open_answer(parts, reply_key=REPLY) == answer
-    if len(answer.canonical()) < 3_500:
+    if len(answer.canonical()) < 16_000:
         assert [len(part.ciphertext) for part in parts] == [len(sealed(an_answer(), header)[0].ciphertext)]
 
 

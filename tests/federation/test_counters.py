@@ -38,3 +38,21 @@ def test_a_seed_counts_as_if_it_had_been_added_then_in_whatever_order_it_comes()
         "agency_queries_hour": 1,
         "break_glass_day": 0,
     }
+
+
+def test_what_nobody_decided_is_uncounted_and_what_was_counted_before_stays() -> None:
+    counters = Counters(clock=lambda: 1_000.0)
+    for broke_glass in (True, False, True):
+        counters.add("csc", "a", broke_glass=broke_glass)
+    counters.take_back("csc", "a", broke_glass=True)
+    assert counters.view("csc", "a") == CounterView(user_queries_day=2, agency_queries_hour=2, break_glass_day=1)
+    counters.take_back("csc", "a", broke_glass=False)
+    assert counters.view("csc", "a") == CounterView(user_queries_day=1, agency_queries_hour=1, break_glass_day=1)
+
+
+def test_nothing_is_uncounted_of_somebody_who_was_not_counted() -> None:
+    counters = Counters(clock=lambda: 1_000.0)
+    counters.add("csc", "a", broke_glass=False)
+    counters.take_back("police", "b", broke_glass=True)
+    assert counters.view("csc", "a") == CounterView(user_queries_day=1, agency_queries_hour=1, break_glass_day=0)
+    assert counters.view("police", "b") == CounterView(user_queries_day=0, agency_queries_hour=0, break_glass_day=0)

@@ -8,7 +8,7 @@ import pytest
 from federation import limits
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
-from federation.query import Ticket
+from federation.query import Period, Ticket, verify_begun
 from federation.wire.v1 import query_pb2 as wire
 from keys import domains
 from keys.digest import sha256
@@ -192,6 +192,32 @@ async def test_expired_and_future_queries_are_refused(world: World, shift_s: int
         return
     assert await world.refusal(composed.request) is code
     await nothing_stored(world)
+
+
+@pytest.mark.parametrize(
+    ("day", "code"),
+    [
+        ("2026-11-22", None),
+        ("2026-11-23", ErrorCode.PERIOD_INVALID),
+    ],
+)
+async def test_a_period_does_not_begin_in_the_future(world: World, day: str, code: ErrorCode | None) -> None:
+    composed = world.composed(start=day)
+    if code is None:
+        assert (await world.put(composed)).effect == "permit"
+        return
+    assert await world.refusal(composed.request) is code
+    await nothing_stored(world)
+
+
+def test_a_clock_that_is_ahead_may_have_begun_the_next_day() -> None:
+    midnight, next_day = 1_795_392_000, Period(start="2026-11-23", end="2026-11-23")
+    verify_begun(next_day, midnight)
+    verify_begun(next_day, midnight - limits.MAX_CLOCK_SKEW_S)
+    with pytest.raises(WardgateError) as caught:
+        verify_begun(next_day, midnight - limits.MAX_CLOCK_SKEW_S - 1)
+    assert caught.value.code is ErrorCode.PERIOD_INVALID
+    assert "2026-11-23" in caught.value.detail
 
 
 @pytest.mark.parametrize("life_s", [limits.MAX_QUERY_LIFE_S, limits.MAX_QUERY_LIFE_S + 1])

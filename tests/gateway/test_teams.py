@@ -9,11 +9,13 @@ from federation import limits
 from federation.admission import AdmissionRecord
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.policy.engine import Failure
 from federation.policy.evaluator import PolicyPoint
 from federation.store import sqlite_url
 from federation.team import TeamAction, TeamMember, verify_case_grant, verify_team
 from gateway.teams.desk import TeamView
 from keys.signing import SigningKey
+from tests.support.failing_engine import failing_engine
 from tests.support.gateway_world import (
     CSC,
     FARAWAY,
@@ -341,6 +343,24 @@ async def test_what_cannot_be_recorded_is_not_done(team: Team) -> None:
     await team.world.mend_ledger()
     assert team.world.queries.is_live(composed.header.query_id)
     assert team.world.teams.show(CSC, team_id=team.team_id).team.document.version == 5
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_what_cannot_be_decided_is_not_done_and_refused_to_nobody(
+    team: Team, policy: PolicyPoint, after: int
+) -> None:
+    """The engine goes away before the order is decided, or before the queries that it ends are."""
+    composed = team.asked(await team.grant())
+    await admitted(team.world, composed)
+    with failing_engine(policy, Failure.TIMEOUT, after=after):
+        assert await refused(team.remove("police")) is ErrorCode.POLICY_UNAVAILABLE
+        assert await team.world.withdrawal.sweep() == 0
+    assert team.world.queries.is_live(composed.header.query_id)
+    assert await team.world.entries(EntryKind.TEAM_ORDER_REFUSED, EntryKind.QUERY_CANCELLED) == []
+    assert team.world.teams.show(CSC, team_id=team.team_id).team.document.version == 5
+
+    await team.remove("police")
+    assert not team.world.queries.is_live(composed.header.query_id)
 
 
 async def test_teams_and_grants_outlive_a_restart(tmp_path: Any, policy: PolicyPoint) -> None:

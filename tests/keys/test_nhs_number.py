@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keys.errors import NhsNumberRejected
-from keys.nhs_number import NhsNumber, check_digit
+from keys.nhs_number import NhsNumber, check_digit, may_be_issued
 
 VALID = "9434765919"  # the example of the NHS Data Model and Dictionary
 
@@ -114,3 +114,68 @@ def test_errors_never_repeat_what_was_given(text: str) -> None:
 def test_is_not_equal_to_other_types() -> None:
     assert NhsNumber(VALID) != VALID
     assert NhsNumber(VALID) != NhsNumber("9434765870")
+
+
+def first_from(start: int) -> NhsNumber:
+    return next(
+        NhsNumber(f"{first:09}{digit}")
+        for first in range(start, start + 100)
+        if (digit := check_digit(f"{first:09}")) is not None
+    )
+
+
+def last_before(end: int) -> NhsNumber:
+    return next(
+        NhsNumber(f"{first:09}{digit}")
+        for first in range(end - 1, end - 100, -1)
+        if (digit := check_digit(f"{first:09}")) is not None and len({*f"{first:09}"}) > 1
+    )
+
+
+@pytest.mark.parametrize(("start", "end"), [(311_300_000, 500_000_000), (600_000_000, 800_000_000)])
+def test_numbers_of_an_issued_range_may_be_somebodys(start: int, end: int) -> None:
+    for number in (first_from(start), first_from((start + end) // 2), last_before(end)):
+        assert may_be_issued(number)
+        assert may_be_issued(number, test_numbers=True)
+
+
+@pytest.mark.parametrize("first", [500_000_000, 599_999_900, 800_000_000, 860_000_000, 900_000_000, 998_999_900])
+def test_numbers_of_other_ranges_are_nobodys(first: int) -> None:
+    assert not may_be_issued(first_from(first), test_numbers=True)
+
+
+def test_numbers_kept_for_tests_are_somebodys_in_tests_only() -> None:
+    for number in (first_from(999_000_000), NhsNumber("9990000018"), last_before(1_000_000_000)):
+        assert may_be_issued(number, test_numbers=True)
+        assert not may_be_issued(number)
+
+
+@pytest.mark.parametrize(
+    ("first", "issued"),
+    [
+        (10_100_000, True),  # 1 January
+        (290_200_000, True),  # 29 February of a leap year
+        (290_201_000, False),
+        (290_204_000, True),
+        (300_204_000, False),
+        (311_299_900, True),  # 31 December, the last of them
+        (310_400_000, False),
+        (1_300_000, False),  # day 0
+        (10_000_000, False),  # month 0
+        (11_300_000, False),  # month 13
+        (0, False),
+    ],
+)
+def test_a_scottish_number_begins_with_a_day(first: int, *, issued: bool) -> None:
+    assert may_be_issued(first_from(first + 1)) is issued
+
+
+@pytest.mark.parametrize("placeholder", ["9876543210", "1234567881", "8000000016", VALID])
+def test_numbers_that_people_make_up_are_nobodys(placeholder: str) -> None:
+    assert not may_be_issued(NhsNumber(placeholder), test_numbers=True)
+
+
+@given(valid_numbers)
+def test_taking_test_numbers_adds_them_and_nothing_else(digits: str) -> None:
+    number = NhsNumber(digits)
+    assert may_be_issued(number, test_numbers=True) == (may_be_issued(number) or digits.startswith("999"))

@@ -33,6 +33,12 @@ def test_nothing_still_fills_the_smallest_bucket() -> None:
     assert split(b"") == [pad(b"")]
 
 
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_nothing_stays_below_the_bucket_asked_for(bucket: int) -> None:
+    assert {len(pad(bytes(size), smallest=bucket)) for size in (0, 1, bucket - 4)} == {bucket}
+    assert unpad(pad(b"x", smallest=bucket)) == b"x"
+
+
 def test_largest_part_and_one_byte_more() -> None:
     assert len(pad(bytes(CAPACITY))) == BUCKETS[-1]
     with pytest.raises(EnvelopeRejected, match="one part"):

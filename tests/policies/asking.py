@@ -156,12 +156,11 @@ def record(category: str, ref: str = "r1", **changes: Any) -> Json:
         "category": category,
         "type": category,
         "date": date(2026, 5, 1),
+        "started_on": None,
+        "ended_on": None,
+        "unreadable": [],
         "flags": [],
-        "fields": [
-            name
-            for name in REFERENCE["categories"][category]["fields"]
-            if name not in REFERENCE["categories"][category]["end_fields"]
-        ],
+        "fields": list(REFERENCE["categories"][category]["fields"]),
         "assertion": "fact",
         "relation": "subject",
         "contact_level": "lives_with",

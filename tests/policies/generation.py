@@ -18,6 +18,20 @@ UNKNOWN_FLAG = "UNHEARD_OF"
 CROWD = 40
 """Parts of a large input: enough for whatever grows, and quick."""
 
+UNREADABLE = (
+    "assertion",
+    "child",
+    "contact_level",
+    "date",
+    "ended_on",
+    "handling_code",
+    "relation",
+    "row",
+    "started_on",
+    "type",
+)
+"""Parts of a record that a node can say it could not read."""
+
 SHARES = (EntryPoint.NODE,) * 5 + (EntryPoint.GATEWAY,) * 3 + (EntryPoint.REQUESTER, EntryPoint.AUDIT, EntryPoint.TEAM)
 """How often each entry point is asked: the more, the more there is to decide."""
 
@@ -92,7 +106,8 @@ def _strokes(entry: EntryPoint) -> Sequence[Stroke]:
     if entry is EntryPoint.GATEWAY:
         return (*asked, _many_targets, _one_target_twice)
     if entry is EntryPoint.NODE:
-        return (*asked, _overlaid, _overlaid, _many_records, _no_records, _many_flags, _lowered, _coded, _older)
+        extreme = (_overlaid, _overlaid, _many_records, _no_records, _many_flags)
+        return (*asked, *extreme, _lowered, _coded, _older, _ended, _lost)
     return asked
 
 
@@ -161,7 +176,31 @@ def _coded(document: Json, rng: Random) -> None:
 
 def _older(document: Json, rng: Random) -> None:
     for record in document["records"]:
-        record["date"] = dict(rng.choice([record["date"], *interesting_days()]))
+        if record["date"] is not None:
+            record["date"] = dict(rng.choice([record["date"], *interesting_days()]))
+
+
+def _ended(document: Json, rng: Random) -> None:
+    days = [None, document["query"]["period"]["from"], document["time"]["date"], *interesting_days()]
+    for record in document["records"]:
+        record["started_on"], record["ended_on"] = rng.choice(days), rng.choice(days)
+
+
+def _lost(document: Json, rng: Random) -> None:
+    """Of some records, something could not be read: what is of these names says nothing then."""
+    for record in document["records"]:
+        if rng.random() < 0.5:
+            lose(record, some_of(rng, UNREADABLE, 2))
+
+
+def lose(record: Json, names: Sequence[str]) -> None:
+    """Make of a record what a node says of one of which these parts could not be read."""
+    record["unreadable"] = sorted({*record["unreadable"], *names})
+    gone = set(UNREADABLE) if "row" in names else set(names)
+    for name in gone & {"date", "started_on", "ended_on"}:
+        record[name] = None
+    for name in gone & {"type", "assertion", "relation", "contact_level", "handling_code"}:
+        record[name] = ""
 
 
 def some_of(rng: Random, values: Iterable[str], at_most: int) -> list[str]:
@@ -193,7 +232,7 @@ def node_input(rng: Random) -> Json:
     for record in document["records"]:
         if rng.random() < 0.3:
             record["flags"] = some_of(rng, [*FLAGS, UNKNOWN_FLAG], 2)
-    for stroke in rng.choices([_lowered, _coded, _older, _more_stated], k=rng.choice([0, 0, 1, 2])):
+    for stroke in rng.choices([_lowered, _coded, _older, _ended, _lost, _more_stated], k=rng.choice([0, 0, 1, 2])):
         stroke(document, rng)
     if rng.random() < 0.2:
         _break_glass(document, rng)

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from federation.policy.engine import EntryPoint
 from tests.policies.conftest import Decide
-from tests.policies.generation import FLAGS, UNKNOWN_FLAG, Generator, node_input, node_inputs, overlay, randoms
+from tests.policies.generation import (
+    FLAGS,
+    UNKNOWN_FLAG,
+    UNREADABLE,
+    Generator,
+    lose,
+    node_input,
+    node_inputs,
+    overlay,
+    randoms,
+)
 from tests.policies.inputs import EMPTY_OVERLAY, REFERENCE, TIERS, Json, golden_input
 from tests.policies.questions import review_of
 
@@ -25,6 +35,7 @@ OPENNESS = {"withhold": 0, "refer": 1, "permit": 2}
 def assert_no_wider(narrow: Json, wide: Json) -> None:
     """Nothing is more open in the first decision than in the second, record by record."""
     assert OPENNESS[effect(narrow)] <= OPENNESS[effect(wide)]
+    assert narrow["older"] <= wide["older"]
     assert (narrow["existence"], wide["existence"]) != ("visible", "hidden")
     by_ref = {record["ref"]: record for record in wide["records"]}
     for record in narrow["records"]:
@@ -139,6 +150,26 @@ def test_a_shorter_period_reveals_no_more(document: Json, year: int, decide: Dec
 
 
 @FEW
+@given(document=node_inputs, rng=randoms)
+def test_what_could_not_be_read_reveals_no_more_than_that_it_is_held(
+    document: Json, rng: Random, decide: Decide
+) -> None:
+    """Whatever of a record is lost: of it no more shows than a pointer, and of the others nothing changes."""
+    if not document["records"]:
+        return
+    lost = copy.deepcopy(document)
+    position = rng.randrange(len(lost["records"]))
+    lose(lost["records"][position], rng.sample(UNREADABLE, rng.randint(1, 3)))
+    plain, decision = decide(EntryPoint.NODE, document), decide(EntryPoint.NODE, lost)
+    found = decision["records"].pop(position)
+    assert decision["records"] == [record for number, record in enumerate(plain["records"]) if number != position]
+    assert (found["tier"], found["fields"], found["redactions"]) == ("T0", [], [])
+    rings = "ring_duty_desk" in {obligation["id"] for obligation in found["obligations"]}
+    said = "UNREADABLE" in {reason["code"] for reason in found["reasons"]}
+    assert rings == said == (found["effect"] == "permit")
+
+
+@FEW
 @given(document=node_inputs, position=st.integers(0, 15))
 def test_a_statement_left_out_reveals_no_more(document: Json, position: int, decide: Decide) -> None:
     silent = copy.deepcopy(document)
@@ -157,14 +188,31 @@ def assert_tells_nothing_hidden(document: Json, decide: Decide) -> bool:
     decision = decide(EntryPoint.NODE, document)
     nothing = decide(EntryPoint.NODE, {**document, "records": [], "review": []})
     assert nothing["existence"] == "hidden"
+    assert not nothing["older"]
+    assert not decision["older"] or older_records(document, decision)
+    shown = outside(decision) | {"older": False}
     if decision["existence"] == "visible":
-        shown = outside(decision)
         assert shown == {**outside(nothing), "existence": "visible", "enquiry": shown["enquiry"]}
         assert OUTCOMES.index(shown["enquiry"]["outcome"]) >= OUTCOMES.index(nothing["enquiry"]["outcome"])
         return False
-    assert outside(decision) == outside(nothing)
+    assert shown == outside(nothing)
     assert all(record["effect"] != "permit" for record in decision["records"])
     return True
+
+
+def older_records(document: Json, decision: Json) -> list[str]:
+    """Records before the purpose's own period against which nothing else stands: all that `older` may rest on."""
+    day = document["time"]["date"]
+    years = REFERENCE["purposes"][document["query"]["purpose"]]["default_period_years"]
+    start = (day["year"] - years, day["month"], day["day"])
+    return [
+        record["ref"]
+        for record, decided in zip(document["records"], decision["records"], strict=True)
+        if (last := record["ended_on"] or record["started_on"] or record["date"])
+        and (last["year"], last["month"], last["day"]) < start
+        and {reason["code"] for reason in decided["reasons"] if reason["severity"] == "denial"} <= {"OUTSIDE_PERIOD"}
+        and decided["effect"] != "refer"
+    ]
 
 
 @FEW
@@ -174,7 +222,8 @@ def test_hidden_looks_like_nothing_held(document: Json, decide: Decide) -> None:
 
 
 def test_hidden_looks_like_nothing_held_whatever_is_odd_about_the_question(decide: Decide) -> None:
-    """But for records that no store can hold: two of one reference, or of a day there never was, are malformed."""
+    """But for records that no store can hold: two of one reference, of a day there never was, or that lack what they
+    do not call unreadable, are malformed."""
     generator = Generator(Random(20261122))
     documents = [generator.input(EntryPoint.NODE) for _ in range(1_000)]
     held = [document for document in documents if document["records"] and could_be_held(document["records"])]
@@ -184,16 +233,25 @@ def test_hidden_looks_like_nothing_held_whatever_is_odd_about_the_question(decid
 
 
 def could_be_held(records: list[Json]) -> bool:
-    days = [record["date"] for record in records]
+    days = [day for record in records for day in map(record.get, ("date", "started_on", "ended_on")) if day is not None]
     real = all(day["day"] <= calendar.monthrange(day["year"], day["month"])[1] for day in days)
-    return real and len({record["ref"] for record in records}) == len(records)
+    return real and all(map(says_what_it_lacks, records)) and len({record["ref"] for record in records}) == len(records)
+
+
+def says_what_it_lacks(record: Json) -> bool:
+    lacking = {name for name in ("date", "assertion", "relation", "contact_level") if not record[name]}
+    return "row" in record["unreadable"] or lacking <= set(record["unreadable"])
 
 
 @FEW
 @given(document=node_inputs)
-def test_a_reason_about_a_record_is_for_auditors_alone(document: Json, decide: Decide) -> None:
+def test_a_reason_about_a_record_is_for_auditors_alone_but_that_it_could_not_be_read(
+    document: Json, decide: Decide
+) -> None:
     for record in decide(EntryPoint.NODE, document)["records"]:
-        assert {reason["audience"] for reason in record["reasons"]} <= {"auditor"}
+        told = {reason["code"] for reason in record["reasons"] if reason["audience"] != "auditor"}
+        assert told <= {"UNREADABLE"}
+        assert not told or record["effect"] == "permit"
 
 
 @FEW

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agency_node.sources.record import SourceChild, SourceRecord
+from agency_node.sources.record import SourceRecord
 from agency_node.sources.source import SourceRow
 from federation.errors import ErrorCode, WardgateError
 from keys.nhs_number import NhsNumber
 from sandbox.families import Family, ScriptedChild, find_child, load_families
 from sandbox.generator.kinds import SHAPES
+from tests.support.source_files import known, protected
 
 TODAY = dt.date(2026, 11, 22)
 FAMILIES = load_families(TODAY)
@@ -33,10 +34,9 @@ def read(rows: Mapping[str, list[SourceRow]]) -> Read:
     """What each kind of agency's own system says of every child."""
     found: Read = {}
     for kind, read_rows in rows.items():
-        found[kind] = {row.child: (row.flags, []) for row in read_rows if isinstance(row, SourceChild)}
-        for row in read_rows:
-            if isinstance(row, SourceRecord):
-                found[kind][row.child][1].append(row)
+        found[kind] = {child: (flags, []) for child, flags in known(read_rows).items()}
+        for record in protected(read_rows):
+            found[kind][record.child][1].append(record)
     return found
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from agency_node.sources.opening import SourceSettings, open_source
-from agency_node.sources.record import SourceChild, SourceRecord
-from agency_node.sources.source import Rejected, SourceRow
+from agency_node.sources.source import Rejected, RejectionReason, SourceRow
 from sandbox.generator.drafts import Draft, Held, Holding, Target
 from sandbox.generator.identifiers import DRAWN, SCRIPTED, upn, wrong_number
 from sandbox.generator.kinds import SHAPES
@@ -17,11 +16,14 @@ from sandbox.generator.people import Need, Person, population
 from sandbox.generator.shapes.table import Table
 from sandbox.region import AgencyPlan, Region
 from sandbox.sources import Prepared, families_of, prepare_source
+from tests.support.source_files import known, protected, records
 
 TODAY = dt.date(2026, 11, 22)
 Systems = Mapping[str, Prepared]
 Rows = Mapping[str, list[SourceRow]]
 KINDS = sorted(SHAPES)
+UNREADABLE = {RejectionReason.DATE_MISSING, RejectionReason.DATE_INVALID}
+"""Of the faults that are written on purpose, those of a child who is known."""
 
 
 def prepared(region: Region, plan: AgencyPlan, folder: Path) -> Prepared:
@@ -41,12 +43,15 @@ def test_the_shipped_region_has_more_than_two_thousand_children(systems: Systems
 def test_every_child_and_record_is_read_back_through_the_mapping(systems: Systems, rows: Rows, kind: str) -> None:
     written = systems[kind].written
     assert written is not None
-    found = {row.source_ref: row for row in rows[kind] if isinstance(row, SourceRecord)}
-    assert {row.child: row for row in rows[kind] if isinstance(row, SourceChild)} == {
-        child.child: child for child in written.children
+    found = {record.source_ref: record for record in protected(rows[kind])}
+    assert known(rows[kind]) == {child.child: child.flags for child in written.children}
+    # Rows that were written with a fault on purpose are unreadable records of their child, and nothing else is.
+    faulty = {ref for ref, record in found.items() if record.unreadable}
+    assert len(faulty) == sum(written.rejected[reason] for reason in UNREADABLE)
+    assert {ref: record for ref, record in found.items() if ref not in faulty} == {
+        record.source_ref: record for record in protected([*written.children, *written.records])
     }
-    assert found == {record.source_ref: record for record in written.records}
-    assert len(found) == len(written.records) > 0
+    assert len(found) == len(written.records) + len(faulty) > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -187,9 +192,12 @@ def test_a_child_may_be_on_a_caseload_with_no_record(tmp_path: Path) -> None:
         holding = Holding({PERSON.nhs_number: Held(PERSON, frozenset({"WITNESS_PROT"}))})
         written = shape.write(holding, target(folder, values))
         rows = list(
-            open_source(SourceSettings("s", written.mapping, written.location, values), today=lambda: TODAY).read()
+            open_source(
+                SourceSettings("s", written.mapping, written.location, values), today=lambda: TODAY, test_numbers=True
+            ).read()
         )
-        assert rows == [SourceChild(PERSON.nhs_number, frozenset({"WITNESS_PROT"}))], kind
+        assert known(rows) == {PERSON.nhs_number: frozenset({"WITNESS_PROT"})}, kind
+        assert records(rows) == [], kind
 
 
 def test_a_person_is_not_shown_in_full() -> None:

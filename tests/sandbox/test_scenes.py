@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agency_node.answering.overlay import Overlay
+from agency_node.caseload.records import HeldRecord, encode_record
 from agency_node.sources.record import SourceRecord
 from agency_node.sources.source import SourceRow
 from federation.policy.bundle import install_bundle
@@ -21,6 +22,7 @@ from sandbox.families import find_child
 from sandbox.region import SHIPPED_REGION, Region, RegionUser, load_region
 from sandbox.region_scenes import Scene
 from sandbox.sources import families_of
+from tests.support.source_files import protected
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC).timestamp()
 REF = "a" * 32
@@ -70,20 +72,10 @@ def query(region: Region, scene: Scene) -> dict[str, Any]:
 
 
 def descriptor(record: SourceRecord) -> dict[str, Any]:
-    return {
-        "ref": record.source_ref,
-        "category": record.category,
-        "type": record.type,
-        "date": date_parts(record.date.isoformat()),
-        "flags": sorted(record.flags),
-        "fields": sorted(record.fields),
-        "assertion": record.assertion.value,
-        "relation": record.relation.value,
-        "contact_level": record.contact_level.value,
-        "handling_code": record.handling_code,
-        "barred_users": [],
-        "permitted_users": [],
-    }
+    held = HeldRecord.decode(
+        encode_record(record), ref=record.source_ref, source_id=record.source_ref, child_flags=frozenset()
+    )
+    return held.descriptor()
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -113,7 +105,7 @@ async def test_policy_decides_as_the_scene_says(shipped: Region, rows: Rows, pol
         if target.effect is not Effect.PERMIT:
             outcomes[plan.id] = "not_permitted"
             continue
-        held = [row for row in rows[plan.kind] if isinstance(row, SourceRecord) and row.child == child]
+        held = [record for record in protected(rows[plan.kind]) if record.child == child]
         permitted = [{"name": item.name, "tier": item.tier.value} for item in target.categories]
         document = {
             **common,

@@ -35,6 +35,12 @@ PROTECTED = "999 000 0026"
 """Held by police under witness protection."""
 NOBODY = "999 000 0042"
 """Held by nobody."""
+LONG_KNOWN = "999 000 0077"
+"""Known for six years to children's services, school and youth justice."""
+KNOWN_BEFORE = "999 000 0085"
+"""On a plan that ended six years ago."""
+KNOWN_BEFORE_SEALED = "999 000 0093"
+"""The same, from before an adoption."""
 
 CATEGORIES = ("police_incident", "police_known", "attendance", "gp_registration", "youth_justice")
 
@@ -93,13 +99,15 @@ class Box:
             *FRONT_DOOR, *more, "--json",
         ]  # fmt: skip
 
-    def ask(self, child: str, *, agency: str = "small-csc", user: str = "hub") -> Any:
+    def ask(
+        self, child: str, *, agency: str = "small-csc", user: str = "hub", categories: Sequence[str] = CATEGORIES
+    ) -> Any:
         """A front-door question's picture, asked on the node's local port as its tools do."""
         question = QuestionDocument(
             user=user,
             purpose="FRONT_DOOR",
             child=child,
-            categories=[f"{name}:T1" for name in CATEGORIES],
+            categories=[f"{name}:T1" for name in categories],
             attestations=["threshold_decision_needed", "partner_most_relevant"],
             family_informed=FamilyInformed.UNSAFE,
             justification="A contact that needs a decision.",

@@ -39,17 +39,20 @@ from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine
 from federation.query import Approval, CategoryAsked, Period, Ticket, verify_ticket
 from federation.store import migrate, open_engine, reading, sqlite_url
+from federation.transport import identity as transport
 from federation.transport.denylist import DenyList
 from federation.vocabulary import FamilyInformed, IdentifierState, Outcome, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2
 from federation.wire.v1 import query_pb2 as wire
 from gateway.admitting import Admitting
 from gateway.answers import Answers
+from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import Links, Session
 from gateway.enrolment import EnrolmentDesk
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
+from gateway.following import Following
 from gateway.live import OPEN
 from gateway.queries import Queries
 from gateway.store.exchange import recent_queries
@@ -220,10 +223,12 @@ class World:
     directory: DirectoryAuthority
     desk: EnrolmentDesk
     queries: Queries
+    clocks: Clocks
     links: Links
     exchange: Exchange
     counters: Counters
     withdrawal: Withdrawal
+    following: Following
     teams: TeamDesk
     answers: Answers
     evaluation: Evaluation
@@ -277,6 +282,7 @@ class World:
         role: str = "team_manager",
         approvals: Sequence[Approval] = (),
         case_grant: str = "",
+        start: str = "2021-11-22",
         key: SigningKey | None = None,
         directory: TrustedDirectory | None = None,
     ) -> Composed:
@@ -287,7 +293,7 @@ class World:
             child=child,
             purpose=purpose,
             categories=tuple(CategoryAsked(name=name, tier=Tier(tier)) for name, tier in ASKED),
-            period=Period(start="2021-11-22", end="2026-11-22"),
+            period=Period(start=start, end="2026-12-31"),
             attestations=ATTESTED,
             approvals=tuple(approvals),
             justification="Bruises seen by the class teacher.",
@@ -369,8 +375,10 @@ class World:
             reasons=[],
             obligations=[],
             processing=[],
+            reading=[],
             contact=None,
             period_covered=header.period,
+            older=False,
             context_note=note,
             identifier_state=IdentifierState.PRESENT,
             answered_at=int(self.clock()),
@@ -552,10 +560,11 @@ async def _compose(
     await directory.load()
     trustee = Trustee(secrets.trustee_holder, secrets.trustee_signing, secrets.parties, clock)
     translator = Translator(keys=secrets.holder, trustee=trustee, executor=executor)
-    queries = Queries(reader)
-    links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency))
+    clocks = Clocks(own=transport.Party(transport.PartyKind.GATEWAY, "main"), clock=clock)
+    links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency), clocks=clocks)
+    queries = Queries(engine=reader, journal=journal, links=links, clock=clock)
     restored = await queries.restore(clock())
-    register, cipher = TeamRegister(reader), RecordCipher(secrets.data)
+    register, cipher = TeamRegister(reader, journal), RecordCipher(secrets.data)
     await register.load()
     counters = Counters(clock=clock, seed=await recent_queries(reader, int(clock()) - DAY_S))
     admitting = Admitting(
@@ -569,7 +578,7 @@ async def _compose(
         cipher=cipher,
         clock=clock,
     )
-    exchange = Exchange(admitting=admitting, queries=queries, journal=journal, links=links, clock=clock)
+    exchange = Exchange(admitting=admitting, queries=queries, journal=journal, links=links, clocks=clocks, clock=clock)
     withdrawal = Withdrawal(
         register=register,
         queries=queries,
@@ -624,10 +633,12 @@ async def _compose(
         directory=directory,
         desk=desk,
         queries=queries,
+        clocks=clocks,
         links=links,
         exchange=exchange,
         counters=counters,
         withdrawal=withdrawal,
+        following=Following(queries, [directory, register]),
         teams=teams,
         answers=answers,
         evaluation=evaluation,

@@ -16,13 +16,16 @@ from agency_node.answering.duties import Contacts
 from agency_node.answering.intake import Arrival, Intake
 from agency_node.answering.overlay import Overlay
 from agency_node.answering.responder import Responder
-from agency_node.caseload.indexing import CaseloadParts
+from agency_node.caseload.desk import SourceDesk
 from agency_node.caseload.lookup import Lookup
+from agency_node.caseload.parts import CaseloadParts
 from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.caseload.update import Caseload
 from agency_node.inbox.decisions import Decisions
+from agency_node.points import PinnedPoints
+from agency_node.sources.measure import Measure
 from agency_node.sources.record import SourceChild, SourceRecord
-from agency_node.sources.source import SourceRow
+from agency_node.sources.source import DatasetPlan, DatasetRead, Memory, Rejected, SourceRow
 from agency_node.store.tables import TaskState
 from agency_node.users import User, Users
 from agency_node.vault import Vault
@@ -72,23 +75,49 @@ def log_entry(child: NhsNumber, ref: str = "log:1", **changes: Any) -> SourceRec
 
 @dataclass
 class ListSource:
-    """A source system that is a list; it can break."""
+    """A source system that is a list; it can break.
+
+    Children are the rows of the dataset `children`; a record belongs to the dataset that its reference begins with.
+    """
 
     name: str = "register"
     rows: list[SourceRow] = field(default_factory=list)
     fails_after: int | None = None
     readings: int = 0
+    may_be_empty: bool = True
+    """So that a small list may come and go; a test of the guards says otherwise."""
+    names: tuple[str, ...] = ("log",)
 
-    def read(self) -> Iterator[SourceRow]:
+    @property
+    def datasets(self) -> tuple[DatasetPlan, ...]:
+        children = DatasetPlan("children", frozenset(), identifies=True, may_be_empty=self.may_be_empty)
+        return (children, *(DatasetPlan(name, None, may_be_empty=self.may_be_empty) for name in self.names))
+
+    def read(self, memory: Memory) -> Iterator[SourceRow]:  # noqa: ARG002 - a list remembers everything
         from federation.errors import ErrorCode, WardgateError
 
         self.readings += 1
         for position, row in enumerate(self.rows):
             if position == self.fails_after:
                 raise WardgateError(ErrorCode.SOURCE_UNREADABLE, self.name)
-            yield row
+            if not isinstance(row, DatasetRead):
+                yield row
         if self.fails_after is not None and self.fails_after >= len(self.rows):
             raise WardgateError(ErrorCode.SOURCE_UNREADABLE, self.name)
+        yield from self._told()
+
+    def _told(self) -> Iterator[DatasetRead]:
+        """How each dataset fared: as a row of the list says, or as the list's rows count."""
+        given = {row.dataset: row for row in self.rows if isinstance(row, DatasetRead)}
+        listed = {row.child for row in self.rows if isinstance(row, SourceChild | SourceRecord)}
+        for plan in self.datasets:
+            measure = Measure(plan.name)
+            of_dataset = [row for row in self.rows if getattr(row, "dataset", "") == plan.name]
+            measure.rows = len(listed) if plan.identifies else len(of_dataset)
+            for row in of_dataset:
+                if isinstance(row, Rejected):
+                    measure.count(row)
+            yield given.get(plan.name, measure.read())
 
     def check(self) -> None:
         """Nothing to see."""
@@ -119,7 +148,7 @@ class NodeHouse:
     journal: Journal
     policy: PolicyPoint
     clock: Clock
-    sources: Sequence[ListSource]
+    sources: Sequence[Any]
     executor: ThreadPoolExecutor
     data_key: Secret
     overlay: Overlay = field(default_factory=Overlay)
@@ -152,11 +181,26 @@ class NodeHouse:
                 batch_size=self.batch_size,
             ),
         )
+        self.points = PinnedPoints(
+            agency=RESPONDER,
+            directory=lambda: self.federation.directory,
+            engine=self.engine,
+            journal=self.journal,
+            clock=self.clock,
+        )
+        self.desk = SourceDesk(
+            users=lambda: Users({user.id: user for user in self.users}),
+            vault=self.vault,
+            engine=self.engine,
+            journal=self.journal,
+            clock=self.clock,
+        )
         self.lookup = Lookup(
             engine=self.engine,
             vault=self.vault,
             source_ids=self.caseload.source_ids,
             epoch=lambda: self.pseudonyms.epoch,
+            points=self.points,
         )
         self.responder = Responder(
             agency_id=RESPONDER,
@@ -212,7 +256,7 @@ async def a_node(
     policy: PolicyPoint,
     *,
     federation: Federation | None = None,
-    sources: Sequence[ListSource] | None = None,
+    sources: Sequence[Any] | None = None,
     data_key: Secret | None = None,
     clock: Clock | None = None,
     **changes: Any,

@@ -110,7 +110,7 @@ class House:
                 executor=executor,
                 clock=clock,
             ),
-            proofs=Proofs(keys=keys, epochs=epochs, books=books, find_ticket=find, executor=executor),
+            proofs=Proofs(keys=keys, epochs=epochs, members=members, books=books, find_ticket=find, executor=executor),
             clock=clock,
         )
 

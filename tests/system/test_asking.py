@@ -7,13 +7,23 @@ import pytest
 
 from federation.ledger.entry import EntryKind
 from sandbox.leaks import find_leaks, forbidden_places, needles_of
-from tests.support.box import KNOWN, NOBODY, PROTECTED, Box
+from tests.support.box import KNOWN, KNOWN_BEFORE, KNOWN_BEFORE_SEALED, LONG_KNOWN, NOBODY, PROTECTED, Box
 
 pytestmark = pytest.mark.system
 
 
 def outcomes(picture: dict[str, Any]) -> dict[str, str]:
     return {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
+
+
+def shape(picture: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every answer but for when it was made."""
+    return [{**target, "answer": {**target["answer"], "answered_at": 0}} for target in answering(picture)]
+
+
+def answering(picture: dict[str, Any]) -> list[dict[str, Any]]:
+    """The targets that were asked: each has answered."""
+    return [target for target in picture["targets"] if target["state"] != "not_permitted"]
 
 
 def test_a_lead_sees_one_joined_picture(region: Box) -> None:
@@ -41,16 +51,31 @@ def test_detail_beyond_the_tier_stays_with_the_holder(region: Box) -> None:
 def test_hidden_looks_exactly_like_not_held(region: Box) -> None:
     hidden, absent = region.ask(PROTECTED), region.ask(NOBODY)
 
-    def shape(picture: dict[str, Any]) -> list[dict[str, Any]]:
-        answers = []
-        for target in picture["targets"]:
-            answer = dict(target["answer"])
-            answer.pop("answered_at")
-            answers.append({**target, "answer": answer})
-        return answers
-
     assert shape(hidden) == shape(absent)
     assert set(outcomes(hidden).values()) == {"nothing_held"}
+
+
+LASTING = ("cp_plan", "looked_after", "enrolment", "youth_justice")
+
+
+def test_what_ended_lately_or_is_to_end_shows_however_long_ago_it_began(region: Box) -> None:
+    picture = region.ask(LONG_KNOWN, agency="small-health", user="triage", categories=LASTING)
+
+    known = {record["category"] for target in answering(picture) for record in target["answer"]["records"]}
+    assert known == set(LASTING)
+    assert not any(target["answer"]["older"] for target in answering(picture))
+
+
+def test_what_ended_before_the_period_is_told_of_as_older_where_it_may_be_told_of(region: Box) -> None:
+    before, sealed, nobody = (
+        region.ask(child, agency="small-health", user="triage", categories=LASTING)
+        for child in (KNOWN_BEFORE, KNOWN_BEFORE_SEALED, NOBODY)
+    )
+
+    assert outcomes(before) == outcomes(sealed) == outcomes(nobody)
+    assert {target["outcome"] for target in answering(before)} == {"nothing_held"}
+    assert [target["agency"] for target in answering(before) if target["answer"]["older"]] == ["small-csc"]
+    assert shape(sealed) == shape(nobody)
 
 
 def alerts(region: Box, agency: str, user: str) -> Any:
@@ -167,6 +192,7 @@ def test_the_search_for_leaks_finds_what_is_there(region: Box) -> None:
         (("--user", "nobody"), "USER_UNKNOWN", 10),
         (("--agency", "no-such-agency"), "AGENCY_UNKNOWN", 10),
         (("--from", "2026-02-31"), "PERIOD_INVALID", 10),
+        (("--from", "2199-12-31"), "PERIOD_INVALID", 10),
         (("--justification", "x" * 4001), "MESSAGE_MALFORMED", 10),
     ],
 )
@@ -181,6 +207,12 @@ def test_a_mistake_is_a_coded_error_and_goes_nowhere(
     assert json.loads(done.err)["error"]["code"] == code
     assert "9990000019" not in done.err.replace(" ", "")
     assert len(region.entries("gateway")) == before
+
+
+def test_whoever_asks_about_the_future_is_told_which_day_is_meant(region: Box) -> None:
+    done = region.wardgate(*region.asking(KNOWN, more=("--from", "2199-12-31")))
+
+    assert "2199-12-31" in json.loads(done.err)["error"]["detail"]
 
 
 def test_every_ledger_verifies(region: Box) -> None:

@@ -22,7 +22,8 @@ CHILDREN = 20
 def test_every_scene_ends_as_its_file_says(path: Path, tmp_path: Path) -> None:
     region = load_region(path)
     if region.population.children:
-        fewer = region.population.model_copy(update={"children": CHILDREN})
+        # Without the usual faults: of so few rows, one that cannot be read makes a dataset fail.
+        fewer = region.population.model_copy(update={"children": CHILDREN, "faults": False})
         region = region.model_copy(update={"population": fewer})
     folder = SandboxFolder(tmp_path)
     asyncio.run(bring_up(region, folder, lambda _: None))

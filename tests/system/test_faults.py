@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from gateway.keychain import load_keychain as load_gateway_keychain
 from gateway.settings import GatewaySettings
 from keys.certificates import not_after
 from keys.keyring import Keyring
-from tests.support.box import KNOWN, Box, box, until
+from tests.support.box import KNOWN, NOBODY, Box, box, until
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -211,12 +212,18 @@ def test_a_failing_source_and_an_absent_agency_read_as_what_they_are(tmp_path_fa
     with box(tmp_path_factory.mktemp("broken"), changes=changes) as region:
         picture = region.ask(KNOWN)
 
-        told = {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
-        assert told == {
+        assert told(picture) == {
             "small-police": "records",
-            "small-school": "error",
+            "small-school": "records",
             "small-health": "unreachable",
             "small-yjs": "nothing_held",
         }
+        (school,) = (target for target in picture["targets"] if target["agency"] == "small-school")
+        assert {item["state"] for item in school["answer"]["reading"]} == {"failing"}
         assert picture["completeness"] == "incomplete"
         assert picture["missing"] == ["small-health", "small-school"]
+        assert told(region.ask(NOBODY))["small-school"] == "error"
+
+
+def told(picture: dict[str, Any]) -> dict[str, str]:
+    return {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}

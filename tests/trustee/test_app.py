@@ -29,6 +29,7 @@ from keys.certificates import serial_of
 from keys.digest import sha256
 from keys.keyring import Keyring
 from keys.pseudonym import ScopeEpoch, verify_evaluation, verify_translation
+from keys.secret import Secret
 from tests.support.pki import ALICE, CAMDEN, GATEWAY, TRUSTEE
 from tests.support.signers import SignedBatch, SignedTicket, some_elements
 from tests.support.trustee_service import Site, open_site
@@ -235,7 +236,8 @@ async def test_health_tells_by_name_what_cannot_be_used(site: Site) -> None:
     site.gateway.unreachable = True
     async with site.running() as (trustee, port), site.channel(port, ALICE) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        assert await trustee.health.report() == {"ledger": True, "certificate": True, "directory": False}
+        report = {"ledger": True, "certificate": True, "directory": False, "keys": True}
+        assert await trustee.health.report() == report
         # No deny list was ever verified, so nobody is served: not even with an answer about health.
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.Check(health_pb2.HealthCheckRequest())
@@ -243,6 +245,28 @@ async def test_health_tells_by_name_what_cannot_be_used(site: Site) -> None:
         site.gateway.unreachable = False
         await until(trustee.health.is_serving)
         assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_trustee_with_the_seed_of_another_backup_does_not_start(site: Site) -> None:
+    async with site.running():
+        await settle(site, version=1)
+    keyring = Keyring(site.settings.keyring)
+    keyring.replace("pseudonym-seed-1", Secret.random())
+    with pytest.raises(WardgateError) as caught:
+        async with site.running():
+            pass
+    assert caught.value.code is ErrorCode.KEYRING_REJECTED
+    assert caught.value.detail == "camden-csc: the trustee seed of epoch 1 does not give the published point"
+
+
+async def test_a_trustee_that_lost_its_store_and_its_seed_does_nothing_once_it_sees_the_directory(site: Site) -> None:
+    Keyring(site.settings.keyring).replace("pseudonym-seed-1", Secret.random())
+    async with site.running() as (trustee, port), calling(site, port) as gateway:
+        await settle(site, version=1)
+        assert await refusal(gateway.translate(ticket_of(site))) is ErrorCode.KEYRING_REJECTED
+        assert await refusal(gateway.evaluate(batch_of(site, some_elements(1)))) is ErrorCode.KEYRING_REJECTED
+        assert await refusal(gateway.points("newcomer-agency")) is ErrorCode.KEYRING_REJECTED
+        assert not (await trustee.health.report())["keys"]
 
 
 async def test_commands_beside_the_running_trustee_see_and_change_its_store(site: Site) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -21,9 +22,11 @@ from federation.store import migrate, open_engine, sqlite_url
 from federation.transport.denylist import DenyEntry, DenyList
 from federation.wire.v1 import directory_pb2
 from keys import domains
+from keys.holder import Role
 from keys.signing import SigningKey
 from tests.support.gateway_side import GatewaySide
 from tests.support.region import Region
+from tests.support.rekeying import rekey
 from tests.support.signers import NOW
 from tests.support.trustee_house import Clock
 from trustee.books import Books
@@ -335,6 +338,28 @@ async def test_a_key_swapped_without_the_old_key_is_refused(desk: Desk, gateway:
     assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
 
 
+@pytest.mark.parametrize("role", ["gateway", "trustee"])
+async def test_a_point_that_becomes_another_under_a_running_epoch_is_an_alarm_also_after_a_restart(
+    open_desk: OpenDesk, gateway: GatewaySide, role: Role
+) -> None:
+    desk = await open_desk()
+    assert await desk.refresh()
+    gateway.region.members["uclh"].epochs = (1, 2)
+    await gateway.publish()
+    assert await desk.refresh()
+    assert await desk.alarms() == []  # a new epoch replaces nothing
+
+    restarted = await open_desk()
+    rekey(gateway.region.gateway_holder if role == "gateway" else gateway.region.trustee_holder, "uclh", epoch=2)
+    await gateway.publish()
+    assert await restarted.refresh()
+
+    assert await restarted.alarms() == ["points_replaced"]
+    entries = [Entry.parse(stored.content) for stored in await restarted.journal.entries(0, 100)]
+    (alarm,) = [entry.body for entry in entries if entry.kind is EntryKind.ALARM_RAISED]
+    assert (alarm["points"], alarm["count"]) == ([f"uclh/2/{role}"], 1)
+
+
 async def test_two_directories_of_one_version_are_refused(desk: Desk, gateway: GatewaySide) -> None:
     await desk.refresh()
     gateway.region.version = 0
@@ -423,3 +448,33 @@ async def test_without_a_ledger_no_directory_is_adopted(desk: Desk) -> None:
     assert desk.client.failure is not None
     assert desk.client.failure.code is ErrorCode.LEDGER_UNAVAILABLE
     assert desk.client.directory.version == 0
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_a_directory_whose_commit_is_of_unknown_outcome_is_kept_and_recorded_once(
+    desk: Desk, gateway: GatewaySide, monkeypatch: pytest.MonkeyPatch, *, landed: bool
+) -> None:
+    record = Journal.record
+
+    async def loses_the_reply(journal: Journal, *given: Any) -> Any:
+        entries = given[0]
+        if not (entries and entries[0].kind is EntryKind.DIRECTORY_ACCEPTED):
+            return await record(journal, *given)
+        if landed:
+            await record(journal, *given)
+        raise WardgateError(ErrorCode.OUTCOME_UNKNOWN, "test")
+
+    published = await gateway.publish()
+    gateway.deny(1)
+    for _ in range(2):  # the directory, then the deny list
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "record", loses_the_reply)
+            await desk.refresh()
+        assert desk.client.failure is not None
+        assert desk.client.failure.code is ErrorCode.OUTCOME_UNKNOWN
+        if not landed:
+            break
+    await desk.refresh()
+    assert desk.client.failure is None
+    assert desk.client.directory.version == published.version
+    assert len(await desk.journal.find(kind=EntryKind.DIRECTORY_ACCEPTED)) == 2

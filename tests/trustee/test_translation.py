@@ -76,12 +76,7 @@ async def test_an_epoch_not_in_use_is_refused_at_either_end(house: House) -> Non
 
 @pytest.mark.parametrize("scope", ["camden-csc", "uclh"])
 async def test_a_seed_that_does_not_give_the_published_points_is_not_used(house: House, scope: str) -> None:
-    other = HolderKeys("trustee", {1: Secret.random()})
-    agency = house.members.directory.agency(scope)
-    told = dataclasses.replace(agency, trustee_points={1: other.key(scope, 1).public})
-    house.members.directory = dataclasses.replace(
-        house.members.directory, agencies={**house.members.directory.agencies, scope: told}
-    )
+    _tell_another_point(house, scope)
     assert await refused(house, camden(house).ticket(["uclh"]), ["uclh"]) is ErrorCode.KEYRING_REJECTED
     assert await house.kinds() == []
 
@@ -319,6 +314,17 @@ async def test_nothing_is_proved_that_was_not_translated(house: House) -> None:
     assert await house.kinds() == ["ticket_translated"]
 
 
+@pytest.mark.parametrize("scope", ["camden-csc", "uclh"])
+async def test_nothing_is_proved_with_a_seed_that_does_not_give_the_published_points(house: House, scope: str) -> None:
+    shown = camden(house).ticket(TARGETS)
+    await translate(house, shown)
+    _tell_another_point(house, scope)
+    with pytest.raises(WardgateError) as caught:
+        await house.proofs.prove(shown.ticket, "uclh")
+    assert caught.value.code is ErrorCode.KEYRING_REJECTED
+    assert await house.kinds() == ["ticket_translated"]
+
+
 async def test_without_a_ledger_nothing_is_proved(house: House) -> None:
     shown = camden(house).ticket(TARGETS)
     await translate(house, shown)
@@ -330,3 +336,12 @@ async def test_without_a_ledger_nothing_is_proved(house: House) -> None:
 
 def _point_of(shown: SignedTicket, responder: str) -> bytes:
     return next(point.element for point in Ticket.parse(shown.ticket).points if point.responder == responder)
+
+
+def _tell_another_point(house: House, scope: str) -> None:
+    other = HolderKeys("trustee", {1: Secret.random()})
+    agency = house.members.directory.agency(scope)
+    told = dataclasses.replace(agency, trustee_points={1: other.key(scope, 1).public})
+    house.members.directory = dataclasses.replace(
+        house.members.directory, agencies={**house.members.directory.agencies, scope: told}
+    )

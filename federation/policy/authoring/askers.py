@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, Final
 
+from federation.england import ENGLAND
 from federation.limits import MAX_CATEGORIES, MAX_TARGETS
-from federation.policy_input import ENGLAND, policy_time
+from federation.policy_input import policy_time
 
 ARRANGED: Final = "ARRANGED_PROVIDER"
 ANY: Final = "*"

@@ -25,7 +25,7 @@ class Bound:
 
     Attributes:
         name: What limits: `asked`, `purpose by default`, `purpose at most`, `role`, `category`, `gateway`, `overlay`,
-            `relation`, `flag CODE`, or `another rule`.
+            `relation`, `flag CODE`, `what could not be read`, or `another rule`.
         tier: The most it leaves.
         decisive: Whether the tier that was given is exactly that.
     """
@@ -62,18 +62,19 @@ def of_record(
         *_named("overlay", _tiers_for(document["overlay"]["tier_caps"], "category", category)),
         *_named("relation", [_purpose(reference, document).get("relations", {}).get(record["relation"])]),
         *_of_flags(reference, document, record),
+        *_named("what could not be read", [Tier.T0] if record["unreadable"] else []),
     ]
     return _judged(found, decided.tier)
 
 
 def flags_reaching(reference: Json, document: Json, record: Json) -> list[str]:
-    """Flags the record carries, and those of the child's other records that reach every record."""
+    """Flags the record carries, and those of the child's other records that reach every record: unknown ones do."""
     everywhere = {flag for item in document["records"] for flag in item["flags"] if _reach(reference, flag) == "child"}
     return sorted({*record["flags"], *everywhere})
 
 
 def _reach(reference: Json, flag: str) -> str:
-    return str(reference["flags"].get(flag, {}).get("reach", "record"))
+    return str(reference["flags"].get(flag, {}).get("reach", "child"))
 
 
 def _purpose(reference: Json, document: Json) -> Mapping[str, Json]:

@@ -151,13 +151,13 @@ def matrix(
     as_json: AsJson = False,
 ) -> None:
     """Ask the engine who may ask what, at which tier: role by purpose by category."""
+    from federation.england import ENGLAND
     from federation.policy.authoring.askers import Setting
     from federation.policy.authoring.matrix import Wanted, shown_area
     from federation.policy.authoring.matrix import matrix as matrix_of
     from federation.policy.authoring.matrix_page import page
     from federation.policy.authoring.matrix_text import lines
     from federation.policy.authoring.opened import OpenedBundle
-    from federation.policy_input import ENGLAND
 
     opened = OpenedBundle.read(bundle)
     setting = Setting(area or shown_area(opened), (day or datetime.now(ENGLAND)).date())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from federation.policy.authoring.change import Direction, Found
-from federation.policy.authoring.comparators import TIERS, columns, members, number, rank, rows, words
+from federation.policy.authoring.comparators import TIERS, columns, members, number, rank, rows, switch, words
 
 Json = Any
 
@@ -41,6 +41,7 @@ WHOLE: Final = columns(
         **LISTS,
         "effect": rank("effect", EFFECTS),
         "existence": rank("existence", ("hidden", "visible")),
+        "older": switch("something older is told of now", "nothing older is told of any more", on_is_wider=True),
         "expires_in_s": number("seconds for which it holds"),
         "targets": rows(NEW, GONE, PART, "target {}"),
         "records": rows(NEW, GONE, PART, "record {}"),

@@ -88,6 +88,7 @@ PURPOSE: Final = columns(
         "human_decision_shields": switch(
             "a referral hides existence now", "a referral no longer hides existence", on_is_wider=False
         ),
+        "default_period_years": unclear("years that a question covers by itself"),
     }
 )
 
@@ -109,7 +110,8 @@ CATEGORY: Final = columns(
         "third_party": switch("is about adults now", "is no longer about adults", on_is_wider=False),
         "human_release": switch("a human releases it now", "no human need release it", on_is_wider=False),
         "shields": switch("its existence is shielded now", "its existence is no longer shielded", on_is_wider=False),
-        "end_fields": unclear("fields that show an end"),
+        "lasts": switch("lasts until it is ended now", "is an event of one day now", on_is_wider=True),
+        "intelligence": switch("may hold intelligence now", "holds no intelligence now", on_is_wider=False),
         "never_types": members("type {} is never shared now", "type {} may be shared now", more_is_wider=False),
         "fields": rows(
             (WIDENED, "field {} is given now: {}"), (NARROWED, "field {} is no longer given"), FIELD, "field {}"

@@ -56,6 +56,7 @@ class Matrix:
         rows: One for each asker.
         titles: Of purposes, categories, roles and kinds of agency, by document and code.
         categories: Those shown, in the bundle's order.
+        years: Of each purpose, how many years back a question goes that names no start.
     """
 
     revision: int
@@ -63,6 +64,7 @@ class Matrix:
     rows: tuple[Row, ...]
     titles: Mapping[str, Mapping[str, str]]
     categories: tuple[str, ...]
+    years: Mapping[str, int]
 
     def content(self) -> dict[str, Any]:
         """For programs."""
@@ -73,6 +75,7 @@ class Matrix:
             "rows": [
                 {
                     **asdict(row.asker),
+                    "default_period_years": self.years[row.asker.purpose],
                     "refused": list(row.refused),
                     "categories": {name: asdict(cell) for name, cell in row.cells.items()},
                 }
@@ -150,7 +153,8 @@ async def _matrix(opened: OpenedBundle, setting: Setting, wanted: Wanted) -> Mat
         rows = await asyncio.gather(*(row(asker) for asker in askers(reference) if wanted.admits(asker)))
     documents = ("purposes", "categories", "roles", "agency_kinds")
     titles = {name: {code: str(row["title"]) for code, row in reference[name].items()} for name in documents}
-    return Matrix(opened.bundle.id.revision, setting, tuple(rows), titles, shown)
+    years = {code: int(row["default_period_years"]) for code, row in reference["purposes"].items()}
+    return Matrix(opened.bundle.id.revision, setting, tuple(rows), titles, shown, years)
 
 
 def _pattern(opened: OpenedBundle) -> JsonObject:

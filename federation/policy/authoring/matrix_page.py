@@ -8,7 +8,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from federation.policy.authoring.matrix import NOTHING, Cell, Matrix
-from federation.policy.authoring.matrix_text import Group, grouped, heading, shown
+from federation.policy.authoring.matrix_text import Group, grouped, heading, period, shown
 
 TIERS: Final = ("T0", "T1", "T2")
 MEANING: Final = {"T0": "existence", "T1": "summary", "T2": "detail"}
@@ -87,6 +87,7 @@ def _key(main: ET.Element) -> None:
 
 def _purpose(main: ET.Element, matrix: Matrix, purpose: str, groups: list[Group]) -> None:
     _text(main, "h2", f"{purpose}: {matrix.titles['purposes'][purpose]}").set("id", purpose)
+    _text(main, "p", f"{period(matrix, purpose).capitalize()}.")
     names = shown(matrix, groups)
     for group in groups:
         if group.refused:

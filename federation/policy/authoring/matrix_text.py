@@ -52,6 +52,11 @@ def heading(matrix: Matrix) -> str:
     return f"bundle revision {matrix.revision}, area {matrix.setting.area}, {matrix.setting.day.isoformat()}"
 
 
+def period(matrix: Matrix, purpose: str) -> str:
+    """How far back a question of a purpose goes by itself."""
+    return f"without a start of its own, a question covers the last {matrix.years[purpose]} years"
+
+
 def lines(matrix: Matrix) -> Iterator[str]:
     """For a terminal."""
     yield heading(matrix)
@@ -59,7 +64,7 @@ def lines(matrix: Matrix) -> Iterator[str]:
     yield "T1 is given at once, T1+T2 is T2 on further conditions, +T1 is given on further conditions only, - is never."
     for purpose, groups in grouped(matrix).items():
         yield ""
-        yield f"{purpose}: {matrix.titles['purposes'][purpose]}"
+        yield f"{purpose}: {matrix.titles['purposes'][purpose]}; {period(matrix, purpose)}"
         for number, group in enumerate(groups, 1):
             askers = "; ".join(f"{role} in {', '.join(kinds)}" for role, kinds in group.roles().items())
             yield f"  [{number}] {askers}"

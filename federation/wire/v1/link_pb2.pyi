@@ -8,6 +8,7 @@ from federation.wire.v1 import query_pb2 as _query_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,24 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ClockSide:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClockSideEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockSide.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLOCK_SIDE_UNSPECIFIED: _ClockSide.ValueType  # 0
+    CLOCK_SIDE_NODE: _ClockSide.ValueType  # 1
+    CLOCK_SIDE_GATEWAY: _ClockSide.ValueType  # 2
+
+class ClockSide(_ClockSide, metaclass=_ClockSideEnumTypeWrapper):
+    """Which of two clocks is wrong, as far as the gateway knows from those of others."""
+
+CLOCK_SIDE_UNSPECIFIED: ClockSide.ValueType  # 0
+CLOCK_SIDE_NODE: ClockSide.ValueType  # 1
+CLOCK_SIDE_GATEWAY: ClockSide.ValueType  # 2
+Global___ClockSide: _TypeAlias = ClockSide  # noqa: Y015
 
 @_typing.final
 class Task(_message.Message):
@@ -73,24 +92,61 @@ class Task(_message.Message):
 Global___Task: _TypeAlias = Task  # noqa: Y015
 
 @_typing.final
+class ClockReading(_message.Message):
+    """What two parties compare their clocks by (RFC 5905, section 8). Milliseconds since the epoch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENT_AT_MS_FIELD_NUMBER: _builtins.int
+    ECHO_SENT_AT_MS_FIELD_NUMBER: _builtins.int
+    ECHO_HEARD_AT_MS_FIELD_NUMBER: _builtins.int
+    WRONG_FIELD_NUMBER: _builtins.int
+    sent_at_ms: _builtins.int
+    """By the sender's clock, as the message went out."""
+    echo_sent_at_ms: _builtins.int
+    """Of the last message of the other side: its own `sent_at_ms`, and when it came by the sender's clock. 0 for none."""
+    echo_heard_at_ms: _builtins.int
+    wrong: Global___ClockSide.ValueType
+    """The gateway's word; of no meaning from a node."""
+    def __init__(
+        self,
+        *,
+        sent_at_ms: _builtins.int = ...,
+        echo_sent_at_ms: _builtins.int = ...,
+        echo_heard_at_ms: _builtins.int = ...,
+        wrong: Global___ClockSide.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["echo_heard_at_ms", b"echo_heard_at_ms", "echo_sent_at_ms", b"echo_sent_at_ms", "sent_at_ms", b"sent_at_ms", "wrong", b"wrong"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockReading: _TypeAlias = ClockReading  # noqa: Y015
+
+@_typing.final
 class Hello(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     ABSENT_UNTIL_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     max_in_flight: _builtins.int
     """Most tasks the node holds at once."""
     absent_until: _builtins.int
     """Seconds since the epoch; 0 for none."""
+    @_builtins.property
+    def clock(self) -> Global___ClockReading: ...
     def __init__(
         self,
         *,
         max_in_flight: _builtins.int = ...,
         absent_until: _builtins.int = ...,
+        clock: Global___ClockReading | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "max_in_flight", b"max_in_flight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "clock", b"clock", "max_in_flight", b"max_in_flight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,15 +157,19 @@ class Probe(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NONCE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     nonce: _builtins.int
+    @_builtins.property
+    def clock(self) -> Global___ClockReading: ...
     def __init__(
         self,
         *,
         nonce: _builtins.int = ...,
+        clock: Global___ClockReading | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "nonce", b"nonce"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,18 +336,22 @@ class ClaimRequest(_message.Message):
 
     MAX_TASKS_FIELD_NUMBER: _builtins.int
     WAIT_S_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     max_tasks: _builtins.int
     wait_s: _builtins.int
     """At most 20."""
+    @_builtins.property
+    def clock(self) -> Global___ClockReading: ...
     def __init__(
         self,
         *,
         max_tasks: _builtins.int = ...,
         wait_s: _builtins.int = ...,
+        clock: Global___ClockReading | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tasks", b"max_tasks", "wait_s", b"wait_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "max_tasks", b"max_tasks", "wait_s", b"wait_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,19 +363,23 @@ class ClaimResponse(_message.Message):
 
     TASKS_FIELD_NUMBER: _builtins.int
     CANCELLED_TASK_IDS_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]: ...
     @_builtins.property
     def cancelled_task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def clock(self) -> Global___ClockReading: ...
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[Global___Task] | None = ...,
         cancelled_task_ids: _abc.Iterable[_builtins.str] | None = ...,
+        clock: Global___ClockReading | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled_task_ids", b"cancelled_task_ids", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled_task_ids", b"cancelled_task_ids", "clock", b"clock", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

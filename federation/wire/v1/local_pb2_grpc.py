@@ -70,6 +70,11 @@ class LocalServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.IndexRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.IndexResponse.FromString,
                 _registered_method=True)
+        self.OrderSources = channel.unary_unary(
+                '/federation.wire.v1.LocalService/OrderSources',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderSourcesRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderSourcesResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/federation.wire.v1.LocalService/GetStatus',
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetStatusRequest.SerializeToString,
@@ -142,6 +147,13 @@ class LocalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OrderSources(self, request, context):
+        """Shows or dismisses what could not be read, accepts a reading, or compares the sources with what is held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -205,6 +217,11 @@ def add_LocalServiceServicer_to_server(servicer, server):
                     servicer.Index,
                     request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.IndexRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.IndexResponse.SerializeToString,
+            ),
+            'OrderSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.OrderSources,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderSourcesRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.OrderSourcesResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -417,6 +434,33 @@ class LocalService:
             '/federation.wire.v1.LocalService/Index',
             federation_dot_wire_dot_v1_dot_local__pb2.IndexRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_local__pb2.IndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OrderSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/OrderSources',
+            federation_dot_wire_dot_v1_dot_local__pb2.OrderSourcesRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.OrderSourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

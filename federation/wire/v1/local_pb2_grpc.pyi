@@ -44,6 +44,8 @@ class LocalServiceStub:
     SeeAlert: _grpc.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]
     Index: _grpc.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]
     """Reads the sources and brings the caseload up to date."""
+    OrderSources: _grpc.UnaryUnaryMultiCallable[_local_pb2.OrderSourcesRequest, _local_pb2.OrderSourcesResponse]
+    """Shows or dismisses what could not be read, accepts a reading, or compares the sources with what is held."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_local_pb2.GetStatusRequest, _local_pb2.GetStatusResponse]
     OrderTeam: _grpc.UnaryUnaryMultiCallable[_local_pb2.OrderTeamRequest, _local_pb2.OrderTeamResponse]
     """Opens, changes or closes a team or a case grant."""
@@ -67,6 +69,8 @@ class LocalServiceAsyncStub(LocalServiceStub):
     SeeAlert: _aio.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]  # type: ignore[assignment]
     Index: _aio.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]  # type: ignore[assignment]
     """Reads the sources and brings the caseload up to date."""
+    OrderSources: _aio.UnaryUnaryMultiCallable[_local_pb2.OrderSourcesRequest, _local_pb2.OrderSourcesResponse]  # type: ignore[assignment]
+    """Shows or dismisses what could not be read, accepts a reading, or compares the sources with what is held."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_local_pb2.GetStatusRequest, _local_pb2.GetStatusResponse]  # type: ignore[assignment]
     OrderTeam: _aio.UnaryUnaryMultiCallable[_local_pb2.OrderTeamRequest, _local_pb2.OrderTeamResponse]  # type: ignore[assignment]
     """Opens, changes or closes a team or a case grant."""
@@ -129,6 +133,14 @@ class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_local_pb2.IndexResponse], _abc.AsyncIterator[_local_pb2.IndexResponse]]:
         """Reads the sources and brings the caseload up to date."""
+
+    @_abc_1.abstractmethod
+    def OrderSources(
+        self,
+        request: _local_pb2.OrderSourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.OrderSourcesResponse, _abc.Awaitable[_local_pb2.OrderSourcesResponse]]:
+        """Shows or dismisses what could not be read, accepts a reading, or compares the sources with what is held."""
 
     @_abc_1.abstractmethod
     def GetStatus(

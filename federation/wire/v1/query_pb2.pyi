@@ -175,20 +175,24 @@ class TargetUpdate(_message.Message):
     RESPONDER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     ABSENT_UNTIL_FIELD_NUMBER: _builtins.int
+    CLOCK_AHEAD_S_FIELD_NUMBER: _builtins.int
     responder: _builtins.str
     state: Global___TargetState.ValueType
     absent_until: _builtins.int
     """Seconds since the epoch until which the responder has declared planned absence; 0 for none."""
+    clock_ahead_s: _builtins.int
+    """How far the responder's clock is ahead of the gateway's, seconds, where it is the one that is wrong; else 0."""
     def __init__(
         self,
         *,
         responder: _builtins.str = ...,
         state: Global___TargetState.ValueType = ...,
         absent_until: _builtins.int = ...,
+        clock_ahead_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "responder", b"responder", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "clock_ahead_s", b"clock_ahead_s", "responder", b"responder", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

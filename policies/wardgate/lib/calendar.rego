@@ -27,6 +27,18 @@ key(date) := ((date.year * 10000) + (date.month * 100)) + date.day
 today := key(input.time.date)
 
 # METADATA
+# title: Years ago
+# description: The day of the decision so many years earlier, YYYYMMDD; 28 February for a leap day.
+# custom:
+#   legal_basis: none, arithmetic
+#   reason_code: NONE
+years_ago(years) := key({"year": year, "month": month, "day": day}) if {
+	year := input.time.date.year - years
+	month := input.time.date.month
+	day := min({input.time.date.day, _days_in(year, month)})
+}
+
+# METADATA
 # title: Today as text
 # description: The day of the decision as reference data writes dates, YYYY-MM-DD; such texts order as the dates do.
 # custom:

@@ -86,3 +86,13 @@ test_today_as_text_counts_from_ten if {
 	calendar.today_text == "2026-10-10" with input.time.date as fixtures.day(2026, 10, 10)
 	calendar.today_text == "2026-09-09" with input.time.date as fixtures.day(2026, 9, 9)
 }
+
+test_years_ago_is_the_same_day if {
+	calendar.years_ago(5) == 20211122 with input as {"time": {"date": {"year": 2026, "month": 11, "day": 22}}}
+	calendar.years_ago(0) == 20261122 with input as {"time": {"date": {"year": 2026, "month": 11, "day": 22}}}
+}
+
+test_years_ago_of_a_leap_day_is_the_last_of_february if {
+	calendar.years_ago(5) == 20230228 with input as {"time": {"date": {"year": 2028, "month": 2, "day": 29}}}
+	calendar.years_ago(4) == 20240229 with input as {"time": {"date": {"year": 2028, "month": 2, "day": 29}}}
+}

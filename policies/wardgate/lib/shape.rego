@@ -23,6 +23,10 @@ _relations := {"subject", "household", "parent", "other", "alleged_perpetrator"}
 
 _contact_levels := {"none", "supervised", "regular", "lives_with", "unknown"}
 
+_descriptors := {
+	"row", "child", "type", "date", "started_on", "ended_on", "assertion", "relation", "contact_level", "handling_code",
+}
+
 _review_decisions := {"release", "withhold"}
 
 _directions := {"request", "proactive"}
@@ -200,7 +204,9 @@ overlay if {
 
 # METADATA
 # title: Records
-# description: The descriptors of one child's records, each reference once; never a value.
+# description: >-
+#   The descriptors of one child's records, each reference once; never a value. What is missing of a descriptor is said to
+#   be unreadable, or the input is malformed.
 # custom:
 #   legal_basis: Design rule, unknown is deny
 #   reason_code: NONE
@@ -299,16 +305,40 @@ _record(value) if {
 	is_string(value.ref)
 	is_string(value.category)
 	is_string(value.type)
-	calendar.valid(value.date)
+	is_array(value.unreadable)
+	every name in value.unreadable {
+		name in _descriptors
+	}
+	_dated(value)
+	_date_or_null(value.started_on)
+	_date_or_null(value.ended_on)
 	strings(value.flags)
 	strings(value.fields)
-	value.assertion in _assertions
-	value.relation in _relations
-	value.contact_level in _contact_levels
+	_worded(value, "assertion", _assertions)
+	_worded(value, "relation", _relations)
+	_worded(value, "contact_level", _contact_levels)
 	is_string(value.handling_code)
 	strings(value.barred_users)
 	strings(value.permitted_users)
 }
+
+_dated(value) if calendar.valid(value.date)
+
+_dated(value) if {
+	value.date == null
+	_unreadable(value, "date")
+}
+
+_worded(value, name, words) if value[name] in words
+
+_worded(value, name, _) if {
+	value[name] == ""
+	_unreadable(value, name)
+}
+
+_unreadable(value, name) if name in value.unreadable
+
+_unreadable(value, _) if "row" in value.unreadable
 
 _member(value) if value == null
 

@@ -92,6 +92,43 @@ test_optional_dates_are_null_or_valid if {
 	not _complete with input as fixtures.mistyped(_whole, "/responder/contract_to", fixtures.day(2026, 2, 29))
 }
 
+_told(member, value, unreadable) := object.union(fixtures.police_node, {"records": [object.union(
+	fixtures.police_node.records[0],
+	{member: value, "unreadable": unreadable},
+)]})
+
+test_what_a_record_lacks_is_said_to_be_unreadable if {
+	lacking := {"date": null, "assertion": "", "relation": "", "contact_level": ""}
+	every member, value in lacking {
+		shape.records with input as _told(member, value, [member])
+		shape.records with input as _told(member, value, ["row"])
+		not shape.records with input as _told(member, value, [])
+		not shape.records with input as _told(member, value, ["child", "ended_on"])
+	}
+}
+
+test_what_is_said_to_be_unreadable_is_of_its_kind_or_not_there if {
+	every member in ["assertion", "relation", "contact_level"] {
+		not shape.records with input as _told(member, "elsewhere", [member])
+	}
+	not shape.records with input as _told("date", fixtures.day(2026, 2, 29), ["date"])
+	shape.records with input as _told("date", fixtures.day(2026, 2, 28), ["date"])
+}
+
+test_start_and_end_of_a_record_may_be_none if {
+	every member in ["started_on", "ended_on"] {
+		shape.records with input as _told(member, null, [])
+		shape.records with input as _told(member, fixtures.day(2026, 2, 28), [])
+		not shape.records with input as _told(member, fixtures.day(2026, 2, 29), [])
+	}
+}
+
+test_only_what_a_descriptor_has_can_be_unreadable if {
+	shape.records with input as _told("started_on", null, ["row", "child", "type", "handling_code"])
+	not shape.records with input as _told("started_on", null, ["fields"])
+	not shape.records with input as _told("started_on", null, [1])
+}
+
 test_a_case_grant_and_a_member_may_be_none if {
 	_complete with input as fixtures.mistyped(_whole, "/case_grant", null)
 	_complete with input as fixtures.mistyped(_whole, "/order/member", null)

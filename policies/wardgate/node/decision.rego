@@ -23,7 +23,7 @@ import data.wardgate.lib.tiers
 # description: >-
 #   Per record, in the order of the input, its effect, tier, fields and redactions, and whether the answer may show that
 #   anything is held. Where existence is hidden the answer must be exactly that of an agency that holds nothing; with no
-#   records at all it is hidden too. A refusal of the query as a whole (`deny`) is decided without a look at the records
+#   records at all it is hidden too. Whether something older may be told of is said apart. A refusal of the query as a whole (`deny`) is decided without a look at the records
 #   and may be told as what it is: silence would read as "nothing known". One evaluation decides on all records of one child, because some handling flags
 #   reach beyond the record that carries them.
 # entrypoint: true
@@ -39,6 +39,7 @@ default decision := {
 	"enquiry": {"outcome": "never", "after_s": 0, "audience": []},
 	"records": [],
 	"existence": "hidden",
+	"older": false,
 }
 
 decision := {
@@ -50,6 +51,7 @@ decision := {
 	"enquiry": _enquiry,
 	"records": _results,
 	"existence": _existence,
+	"older": older,
 } if {
 	well_formed
 	count(denials) == 0
@@ -65,6 +67,7 @@ decision := {
 	"enquiry": enquiry.of_query,
 	"records": [_refused_result(record.ref) | some record in input.records],
 	"existence": "hidden",
+	"older": false,
 } if {
 	well_formed
 	count(denials) > 0

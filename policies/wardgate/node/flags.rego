@@ -17,11 +17,16 @@ _known := {flag |
 	calendar.in_force(_rows[flag], input.query.area)
 }
 
-_child_wide := {flag | some flag in _known; _rows[flag].reach == "child"}
+# What is not known to reach its own record alone reaches every record: a misspelt flag may be one that does.
+_child_wide := {flag | some flag in _present; not _of_its_record(flag)}
+
+_of_its_record(flag) if _rows[flag].reach == "record"
 
 # METADATA
 # title: Flags that reach a record
-# description: Those the record carries, and those of any record that reach every record of the child.
+# description: >-
+#   Those the record carries, and those of any record that reach every record of the child - a flag without a row among
+#   them, as nobody knows how far it reaches.
 # custom:
 #   legal_basis: Each flag's own law, in reference/flags
 #   reason_code: NONE
@@ -112,7 +117,7 @@ redacting_flags contains flag if {
 
 # METADATA
 # title: Unknown flag
-# description: A flag that the bundle does not know, or that is not in force, withholds what carries it.
+# description: A flag that the bundle does not know, or that is not in force, withholds what it reaches.
 # custom:
 #   legal_basis: Design rule, unknown is deny
 #   reason_code: FLAG_UNKNOWN
@@ -308,4 +313,6 @@ _glass_broken if input.query.break_glass != ""
 _context_given(record) if {
 	record.relation != "subject"
 	record.contact_level != "unknown"
+	not _relation_lost(record)
+	not _contact_lost(record)
 }

@@ -54,6 +54,20 @@ test_a_flag_the_bundle_does_not_know_withholds if {
 	_codes(record) == ["FLAG_UNKNOWN"]
 }
 
+test_a_flag_the_bundle_does_not_know_reaches_every_record_of_the_child if {
+	every flags in [{}, _flags({"reach": "child", "effective_to": "2026-11-21"})] {
+		two := node.decision with input as _pair({}, {}) with data.reference.flags as flags
+		_effects(two) == ["withhold", "withhold"]
+		[_codes(record) | some record in two.records] == [["FLAG_UNKNOWN"], ["FLAG_UNKNOWN"]]
+		two.existence == "hidden"
+	}
+}
+
+test_a_flag_out_of_force_that_reaches_its_record_leaves_the_others if {
+	two := node.decision with input as _pair({}, {}) with data.reference.flags as _flags({"effective_to": "2026-11-21"})
+	_effects(two) == ["withhold", "permit"]
+}
+
 test_a_flag_out_of_force_withholds if {
 	_first(_flagged, _flags({"effective_to": "2026-11-22"})).effect == "permit"
 	_first(_flagged, _flags({"effective_to": "2026-11-21"})).effect == "withhold"

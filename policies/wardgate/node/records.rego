@@ -1,7 +1,6 @@
 # Records: what withholds, refers or lowers a record for reasons other than its handling flags, and which fields remain.
 package wardgate.node
 
-import data.wardgate.lib.calendar
 import data.wardgate.lib.purpose
 import data.wardgate.lib.scope
 import data.wardgate.lib.tiers
@@ -43,44 +42,9 @@ withheld[record.ref] contains "CATEGORY_NOT_PERMITTED" if {
 }
 
 # METADATA
-# title: Outside the period
-# description: >-
-#   The record is dated outside the period asked about. What began earlier and has not ended still falls within it: an
-#   open plan is not history.
-# custom:
-#   legal_basis: UK GDPR Art 5(1)(c)
-#   reason_code: OUTSIDE_PERIOD
-withheld[record.ref] contains "OUTSIDE_PERIOD" if {
-	some record in input.records
-	not _in_period(record)
-}
-
-# METADATA
-# title: Not current
-# description: The purpose asks only whether something is going on now, and this has ended.
-# custom:
-#   legal_basis: Education Act 1996 s.434A (enquiries being conducted, action being taken)
-#   reason_code: NOT_CURRENT
-withheld[record.ref] contains "NOT_CURRENT" if {
-	some record in input.records
-	purpose.row.categories[record.category].current_only
-	not _ongoing(record)
-}
-
-# METADATA
-# title: Before the look-back
-# description: The purpose looks back a number of years, and the record ended before that.
-# custom:
-#   legal_basis: Education Act 1996 s.434A (look-back as tabled in January 2026)
-#   reason_code: BEFORE_LOOK_BACK
-withheld[record.ref] contains "BEFORE_LOOK_BACK" if {
-	some record in input.records
-	not _within_look_back(record)
-}
-
-# METADATA
 # title: Person outside the purpose
-# description: The record is about a person whom the purpose does not reach.
+# description: >-
+#   The record is about a person whom the purpose does not reach. Where that could not be read a person decides.
 # custom:
 #   legal_basis: Children Act 2004 s.16LA(1) (another individual, relating to the child)
 #   reason_code: RELATION_NOT_COVERED
@@ -101,6 +65,19 @@ withheld[record.ref] contains "TYPE_NEVER_SHARED" if {
 }
 
 # METADATA
+# title: Type may be one never shared
+# description: Of a category that may hold such output, what type the record is of could not be read.
+# custom:
+#   legal_basis: Code of Practice on the Police National Database (2010)
+#   reason_code: TYPE_NEVER_SHARED
+withheld[record.ref] contains "TYPE_NEVER_SHARED" if {
+	some record in input.records
+	_unreadable(record, "type")
+	_categories[record.category].intelligence
+	count(_categories[record.category].never_types) > 0
+}
+
+# METADATA
 # title: Withheld by the agency's own rule
 # description: The agency's overlay releases no records of this type.
 # custom:
@@ -112,8 +89,22 @@ withheld[record.ref] contains "LOCAL_RULE_WITHHOLDS" if {
 }
 
 # METADATA
+# title: Type may be one the agency withholds
+# description: The agency's overlay names types that it never releases, and the record's could not be read.
+# custom:
+#   legal_basis: UK GDPR Art 24 (the holder is the controller)
+#   reason_code: LOCAL_RULE_WITHHOLDS
+withheld[record.ref] contains "LOCAL_RULE_WITHHOLDS" if {
+	count(input.overlay.types_never) > 0
+	some record in input.records
+	_unreadable(record, "type")
+}
+
+# METADATA
 # title: Handling code withholds
-# description: The intelligence handling code forbids sharing, or the bundle does not know it.
+# description: >-
+#   The intelligence handling code forbids sharing, the bundle does not know it, or it could not be read. Where the whole row
+#   could not be read, that is so in the categories that may hold intelligence.
 # custom:
 #   legal_basis: College of Policing APP, intelligence report 3x5x2 and 5x5x5
 #   reason_code: HANDLING_CODE_WITHHOLDS
@@ -173,13 +164,15 @@ referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 
 # METADATA
 # title: Somebody else's record without their contact
-# description: In any category, what is about somebody other than the child travels only with that person's contact with the child.
+# description: >-
+#   In any category, what is about somebody other than the child travels only with that person's contact with the child. It
+#   may be about somebody else where that could not be read.
 # custom:
 #   legal_basis: Children Act 2004 s.16LA(1) (another individual, relating to the child)
 #   reason_code: THIRD_PARTY_WITHOUT_CONTEXT
 referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 	some record in input.records
-	record.relation != "subject"
+	_may_be_another(record)
 	not _released(record)
 	not _context_given(record)
 }
@@ -206,13 +199,13 @@ owed[ref] contains ["shield_existence", {}] if some ref in shielded
 
 # METADATA
 # title: An allegation stays an allegation
-# description: What a third party alleged is shown as that, never as fact.
+# description: What a third party alleged is shown as that, never as fact; so is what may have been alleged.
 # custom:
 #   legal_basis: UK GDPR Art 5(1)(d); Children Act 2004 s.16LA guidance (fact apart from opinion)
 #   reason_code: NONE
 owed[record.ref] contains ["mark_allegation", {}] if {
 	some record in input.records
-	record.assertion == "third_party_allegation"
+	_may_be_alleged(record)
 }
 
 # METADATA
@@ -239,54 +232,53 @@ owed[record.ref] contains [obligation, {}] if {
 
 # METADATA
 # title: Tier of a record
-# description: The least of what is permitted for its category, what the purpose gives about this person, and every flag's cap.
+# description: >-
+#   The least of what is permitted for its category, what the purpose gives about this person, and every flag's cap. Of a
+#   record that could not be read whole, no more than that it is held.
 # custom:
 #   legal_basis: Children Act 2004 s.16LA ("if and only so far as")
 #   reason_code: NONE
 tier_rank := {record.ref: rank |
 	some record in input.records
-	rank := min({
+	caps := {capping_flags[flag] | some flag in flags_of[record.ref]} | {tiers.rank.T0 | _in_doubt(record)}
+	rank := min(caps | {
 		permitted[record.category],
 		tiers.rank[_categories[record.category].highest_tier],
-		tiers.rank[purpose.row.relations[record.relation]],
-	} | {capping_flags[flag] | some flag in flags_of[record.ref]})
+		_relation_rank(record),
+	})
 }
 
 _never_locally(name) if name in input.overlay.categories_never
 
 _permitted_record(record) if permitted[record.category] >= 0
 
-_in_period(record) if {
-	calendar.key(record.date) <= calendar.key(input.query.period.to)
-	_not_before_period(record)
-}
-
-_not_before_period(record) if calendar.key(record.date) >= calendar.key(input.query.period.from)
-
-_not_before_period(record) if _ongoing(record)
-
-_ongoing(record) if {
-	count(_categories[record.category].end_fields) > 0
-	not _ended(record)
-}
-
-_ended(record) if {
-	some field in _categories[record.category].end_fields
-	field in record.fields
-}
-
-_within_look_back(record) if purpose.row.categories[record.category].look_back_years == 0
-
-_within_look_back(record) if {
-	years := purpose.row.categories[record.category].look_back_years
-	calendar.key(record.date) >= calendar.today - (years * 10000)
-}
-
-_within_look_back(record) if _ongoing(record)
-
 _relation_covered(record) if purpose.row.relations[record.relation]
 
-_handling_open(record) if _handling[record.handling_code].effect in {"permit", "refer"}
+_relation_covered(record) if _relation_lost(record)
+
+_relation_rank(record) := tiers.rank[purpose.row.relations[record.relation]] if not _relation_lost(record)
+
+_relation_rank(record) := tiers.rank.T0 if _relation_lost(record)
+
+_may_be_another(record) if record.relation != "subject"
+
+_may_be_another(record) if _relation_lost(record)
+
+_may_be_alleged(record) if record.assertion == "third_party_allegation"
+
+_may_be_alleged(record) if _unreadable(record, "assertion")
+
+_handling_open(record) if {
+	_handling[record.handling_code].effect in {"permit", "refer"}
+	not _handling_lost(record)
+}
+
+_handling_lost(record) if "handling_code" in record.unreadable
+
+_handling_lost(record) if {
+	_unreadable(record, "handling_code")
+	_categories[record.category].intelligence
+}
 
 _referred_locally(_) if input.query.purpose in input.overlay.purposes_refer
 

@@ -30,8 +30,6 @@ _consent := _node({
 	"records": [fixtures.record("r1", "s47", ["s47e_s47_start_date"])],
 })
 
-_look_back := [{"areas": ["*"], "effective_from": "2026-01-01", "effective_to": null}]
-
 _duty := _node({
 	"query": {
 		"purpose": "ISD_16LA",
@@ -86,41 +84,6 @@ test_a_category_agencies_of_the_kind_do_not_keep_is_withheld if {
 	_codes(_record_decision(_node({"responder": {"kind": "housing"}}))) == ["CATEGORY_NOT_PERMITTED"]
 }
 
-test_the_period_includes_both_its_days if {
-	every date in [fixtures.day(2024, 11, 22), fixtures.day(2026, 11, 22)] {
-		_record_decision(fixtures.with_record(fixtures.node, {"date": date})).effect == "permit"
-	}
-	every date in [fixtures.day(2024, 11, 21), fixtures.day(2026, 11, 23)] {
-		record := _record_decision(fixtures.with_record(fixtures.node, {"date": date}))
-		record.effect == "withhold"
-		_codes(record) == ["OUTSIDE_PERIOD"]
-	}
-}
-
-test_outside_the_period_looks_like_nothing_held if {
-	nothing := node.decision with input as _node({"records": []})
-	outside := node.decision with input as fixtures.with_record(fixtures.node, {"date": fixtures.day(2020, 1, 1)})
-	object.remove(outside, ["records"]) == object.remove(nothing, ["records"])
-}
-
-test_what_began_before_the_period_and_goes_on_is_within_it if {
-	old := {"date": fixtures.day(2020, 1, 1)}
-	ongoing := fixtures.with_record(fixtures.node, object.union(old, {"fields": ["s47e_s47_start_date"]}))
-	_record_decision(ongoing).effect == "permit"
-	ended := fixtures.with_record(fixtures.node, object.union(old, {"fields": ["s47e_s47_start_date", "s47e_s47_end_date"]}))
-	_codes(_record_decision(ended)) == ["OUTSIDE_PERIOD"]
-}
-
-test_what_cannot_go_on_is_dated_by_its_day if {
-	incident := fixtures.with_record(fixtures.police_node, {"date": fixtures.day(2020, 1, 1)})
-	_codes(_record_decision(incident)) == ["OUTSIDE_PERIOD"]
-}
-
-test_what_begins_after_the_period_is_outside_it if {
-	later := fixtures.with_record(fixtures.node, {"date": fixtures.day(2026, 11, 23), "fields": ["s47e_s47_start_date"]})
-	_codes(_record_decision(later)) == ["OUTSIDE_PERIOD"]
-}
-
 test_a_school_learns_of_a_current_enquiry_and_no_more if {
 	decision := node.decision with input as _consent
 	decision.existence == "visible"
@@ -129,39 +92,6 @@ test_a_school_learns_of_a_current_enquiry_and_no_more if {
 	record.tier == "T0"
 	record.fields == []
 	[obligation.id | some obligation in record.obligations] == ["do_not_remove_from_roll"]
-}
-
-test_a_school_learns_nothing_of_an_enquiry_that_ended if {
-	ended := node.decision with input as fixtures.with_record(_consent, {"fields": fixtures.s47_fields})
-	_codes(ended.records[0]) == ["NOT_CURRENT"]
-	ended.existence == "hidden"
-}
-
-test_the_look_back_reaches_its_years_and_no_further if {
-	plan := fixtures.with_record(_consent, {
-		"category": "cp_plan",
-		"fields": ["cppl_cp_plan_start_date", "cppl_cp_plan_end_date"],
-	})
-	wide := fixtures.changed(plan, {"query": {"period": {"from": fixtures.day(2010, 1, 1)}}})
-	within := node.decision with input as fixtures.with_record(wide, {"date": fixtures.day(2021, 11, 22)})
-		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
-	within.records[0].effect == "permit"
-	before := node.decision with input as fixtures.with_record(wide, {"date": fixtures.day(2021, 11, 21)})
-		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
-	_codes(before.records[0]) == ["BEFORE_LOOK_BACK"]
-	uncommenced := node.decision with input as fixtures.with_record(wide, {"date": fixtures.day(2021, 11, 22)})
-	_codes(uncommenced.records[0]) == ["CATEGORY_NOT_PERMITTED"]
-}
-
-test_the_look_back_does_not_miss_what_goes_on if {
-	plan := fixtures.with_record(_consent, {
-		"category": "cp_plan",
-		"date": fixtures.day(2015, 1, 1),
-		"fields": ["cppl_cp_plan_start_date"],
-	})
-	decision := node.decision with input as plan
-		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
-	decision.records[0].effect == "permit"
 }
 
 test_records_about_others_follow_the_purpose if {

@@ -38,6 +38,19 @@ _RELATIONS: Final = {"parent": "PRN", "household": "STPFTH", "other": "GRPRN"}
 Resource = dict[str, Any]
 
 
+_PRACTICE: Final = "Z99999"
+"""ODS code of every practice: one that is nobody's."""
+_KINDS: Final = {
+    "patients": "Patient",
+    "encounters": "Encounter",
+    "conditions": "Condition",
+    "appointments": "Appointment",
+    "episodes": "EpisodeOfCare",
+    "family_histories": "FamilyMemberHistory",
+}
+"""The type of each dataset's resources."""
+
+
 def _table(dataset: str, category: str, *kinds: str, date_field: str = "", fields: str = "", **more: Any) -> Table:  # noqa: ANN401 - further attributes of a table
     columns = [Column(name, name) for name in fields.split()]
     columns.append(Column("@flags", of.FLAGS))
@@ -63,6 +76,7 @@ REGISTRATION: Final = Table(
             "wnb_count_12m",
         )
     ),
+    constants={"practice_code": _PRACTICE},
     settings={"safeguarding_lead_contact": "safeguarding_lead_contact"},
 )
 TABLES: Final = (
@@ -136,18 +150,24 @@ def write(holding: Holding, target: Target) -> Written:
     rejected = _faults(resources, holding) if target.faults else Counter[RejectionReason]()
     path = target.folder / BUNDLE
     _write_bundle(resources, target, path.write_text)
-    children, records = expected(items, holding, target)
+    children, records = expected([_as_read(item) for item in items], holding, target)
     return Written(str(path), MAPPING, children, records, rejected)
 
 
 def _write_bundle(resources: Sequence[Resource], target: Target, write_text: Callable[..., int]) -> None:
-    entries = (
-        {"fullUrl": f"https://fhir.sandbox.invalid/R4/{found['resourceType']}/{found['id']}", "resource": found}
-        for found in resources
-    )
+    entries = ({"fullUrl": _full_url(found["resourceType"], found["id"]), "resource": found} for found in resources)
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in entries)
     head = f'{{"resourceType":"Bundle","type":"collection","timestamp":"{target.today.isoformat()}T02:00:00+00:00"'
     write_text(f'{head},"entry":[\n{lines}\n]}}\n', encoding="utf-8")
+
+
+def _full_url(kind: str, identity: str) -> str:
+    return f"https://fhir.sandbox.invalid/R4/{kind}/{identity}"
+
+
+def _as_read(item: Placed) -> Placed:
+    """With the reference that a reading gives it."""
+    return Placed(item.held, item.draft, item.table, _full_url(_KINDS[item.table.dataset], item.ref))
 
 
 def _patient_id(person: Person) -> str:
@@ -229,7 +249,7 @@ def _registration(draft: Draft) -> Resource:
                 "type": "Organization",
                 "identifier": {
                     "system": "https://fhir.nhs.uk/Id/ods-organization-code",
-                    "value": "Z99999",
+                    "value": _PRACTICE,
                     "period": period,
                 },
                 "display": draft.fields.get("practice_name"),
@@ -252,15 +272,14 @@ def _flags(held: Held) -> list[Resource]:
     ]
 
 
-def _resource(kind: str, item: Placed, members: Resource) -> Resource:
-    sensitive = item.table.dataset == "encounters"
+def _resource(item: Placed, members: Resource) -> Resource:
     labels = [
-        {"system": _SENSITIVITY, "code": _LABELS[flag]}
-        if sensitive and flag in _LABELS
-        else {"system": _HANDLING, "code": flag}
+        {"system": _SENSITIVITY, "code": _LABELS[flag]} if flag in _LABELS else {"system": _HANDLING, "code": flag}
         for flag in sorted(item.draft.flags)
     ]
-    return _pruned({"resourceType": kind, "id": item.ref, "meta": {"security": labels}, **members})
+    return _pruned(
+        {"resourceType": _KINDS[item.table.dataset], "id": item.ref, "meta": {"security": labels}, **members}
+    )
 
 
 def _reference(item: Placed) -> Resource:
@@ -279,7 +298,6 @@ def _encounter(item: Placed) -> Resource:
     left = fields.get("left_before_seen")
     disposition = None if left is None else "left-before-seen" if left else "home"
     return _resource(
-        "Encounter",
         item,
         {
             "status": "finished",
@@ -307,7 +325,6 @@ def _condition(item: Placed) -> Resource:
     code = next((code for words, code in INJURIES.items() if text.startswith(words)), INJURIES["Injury"])
     status = "confirmed" if draft.assertion == "fact" else "provisional"
     return _resource(
-        "Condition",
         item,
         {
             "verificationStatus": _coding("http://terminology.hl7.org/CodeSystem/condition-ver-status", status),
@@ -325,7 +342,6 @@ def _appointment(item: Placed) -> Resource:
     status = {"was_not_brought": "noshow", "attended": "fulfilled", "booked": "booked", "cancelled": "cancelled"}
     actors = [{"reference": "Practitioner/clinic"}, _reference(item)]
     return _resource(
-        "Appointment",
         item,
         {
             "status": status[draft.type],
@@ -355,7 +371,6 @@ def _episode(item: Placed) -> Resource:
     status = {"Open": "active", "Waiting": "waitlist", "Closed": "finished"}
     end = draft.fields.get("camhs_closed_date" if is_camhs else "caseload_end_date")
     return _resource(
-        "EpisodeOfCare",
         item,
         {
             "status": status[str(draft.fields["camhs_status"])] if is_camhs else "finished" if end else "active",
@@ -375,7 +390,6 @@ def _family_history(item: Placed) -> Resource:
     if draft.contact_level != "unknown":
         contact.append({"url": "urn:wardgate:contact-level", "valueCode": draft.contact_level.value})
     return _resource(
-        "FamilyMemberHistory",
         item,
         {
             "status": "completed",
@@ -405,26 +419,29 @@ _BUILDERS: Final[Mapping[str, Callable[[Placed], Resource]]] = {
 
 
 def _faults(resources: list[Resource], holding: Holding) -> Counter[RejectionReason]:
-    """What a shared record always has: a mistyped number, a resource of nobody, a type that nobody mapped."""
+    """What a shared record always has: a mistyped number, an adult, a resource of nobody, a type that nobody mapped."""
     person = next(iter(holding.held.values())).person
     mistyped: Resource = {"system": NHS_NUMBER, "value": wrong_number(person.nhs_number)}
     resources.append({"resourceType": "Patient", "id": "nobody", "identifier": [mistyped]})
-    resources.append(
+    resources.append({"resourceType": "Patient", "id": "adult", "birthDate": "1980"})
+    resources += [
         {
             "resourceType": "Encounter",
-            "id": "of-nobody",
+            "id": f"of-{whose}",
             "status": "finished",
             "class": {"system": _ACT, "code": "EMER"},
-            "subject": {"reference": "Patient/nobody"},
+            "subject": {"reference": f"Patient/{whose}"},
             "period": {"start": "2026-01-05T10:00:00+00:00"},
         }
-    )
+        for whose in ("nobody", "adult")
+    ]
     resources.append({"resourceType": "Observation", "id": "height", "status": "final"})
     resources.append({"resourceType": "Practitioner", "id": "clinic"})
     return Counter(
         {
             RejectionReason.NHS_NUMBER_INVALID: 1,
-            RejectionReason.NHS_NUMBER_MISSING: 1,
+            RejectionReason.CHILD_UNKNOWN: 1,
+            RejectionReason.NOT_A_CHILD: 2,
             RejectionReason.ROW_UNCLAIMED: 1,
         }
     )

@@ -385,10 +385,9 @@ def _faults(database: _Database, holding: Holding) -> Counter[RejectionReason]:
     """What a case system always has: a mistyped number, a row without its date, a mark that has ended."""
     person = next(iter(holding.held.values())).person
     database.add("ssd_person", {"pers_person_id": "1", "pers_single_unique_id": wrong_number(person.nhs_number)})
-    database.add(
-        "ssd_s47_enquiry", {"s47e_s47_enquiry_id": "C0-1", "s47e_person_id": _key(person), "s47e_s47_nfa": "N"}
-    )
-    database.add("ssd_contacts", {"cont_contact_id": "C0-1", "cont_person_id": "1", "cont_contact_date": "2026-01-05"})
+    # Among the many contacts: of a small dataset one such row would be more than may be unreadable.
+    database.add("ssd_contacts", {"cont_contact_id": "C0-1", "cont_person_id": _key(person)})
+    database.add("ssd_contacts", {"cont_contact_id": "C0-2", "cont_person_id": "1", "cont_contact_date": "2026-01-05"})
     ended = {"hand_person_id": _key(person), "hand_flag": "WITNESS_PROT", "hand_end_date": "2020-01-01 00:00:00"}
     database.add("local_handling_flags", ended, "ended")
     return Counter(

@@ -94,8 +94,10 @@ class Table:
             category=draft.category,
             type=draft.type,
             date=draft.date,
+            started_on=draft.date,
+            ended_on=draft.last_day,
             fields={**draft.fields, **self.constants, **settings, **dated},
-            flags=draft.flags | held.flags | self.always,
+            flags=draft.flags | self.always,
             assertion=draft.assertion,
             relation=draft.relation,
             contact_level=draft.contact_level,
@@ -116,6 +118,8 @@ class Table:
         for attribute, usual in {**_ATTRIBUTES, **self.fixed}.items():
             if attribute not in sources and getattr(draft, attribute[1:]) != usual:
                 raise ValueError(f"{draft.category}/{draft.type} carries no {attribute[1:]} here")
+        if draft.started_on or draft.ended_on:
+            raise ValueError(f"{draft.category}/{draft.type} carries start and end in its fields here")
         if draft.flags and FLAGS not in sources:
             raise ValueError(f"{draft.category}/{draft.type} carries no flags of its own here")
 

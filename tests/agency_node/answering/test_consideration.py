@@ -61,7 +61,9 @@ def test_what_nobody_asked_for_is_left_out_unless_it_carries_a_flag() -> None:
     assert [item.ref for item in relevant(records, frozenset({"cp_plan"}))] == ["r1", "r3"]
 
 
-def evaluated(*refs: str, effect: Effect = Effect.PERMIT, visible: bool = True, failure: bool = False) -> Any:
+def evaluated(
+    *refs: str, effect: Effect = Effect.PERMIT, visible: bool = True, failure: bool = False, older: bool = False
+) -> Any:
     reason = Reason(code=Failure.TIMEOUT.value, audience=Audience.BOTH, severity=Severity.DENIAL)
     decision = NodeDecision(
         effect=Effect.DENY if failure else effect,  # type: ignore[arg-type]  # permit or deny
@@ -85,6 +87,7 @@ def evaluated(*refs: str, effect: Effect = Effect.PERMIT, visible: bool = True, 
             for ref in refs
         ),
         existence=Existence.VISIBLE if visible else Existence.HIDDEN,
+        older=older,
     )
     record_of = DecisionRecord(
         id="0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11",
@@ -134,3 +137,12 @@ def test_a_refusal_of_the_query_is_a_refusal_whatever_the_other_evaluations_say(
     joined = join((record("r1"),), [evaluated("r1"), evaluated(effect=Effect.DENY)])
 
     assert joined.decision.effect is Effect.DENY
+
+
+def test_something_older_in_one_evaluation_is_enough_and_in_a_failure_nothing_is() -> None:
+    records = (record("r1"), record("r2"))
+
+    assert join(records, [evaluated("r1"), evaluated("r2", older=True)]).decision.older
+    assert not join(records, [evaluated("r1"), evaluated("r2")]).decision.older
+    assert not join(records, [evaluated("r1", older=True), evaluated("r2", failure=True)]).decision.older
+    assert not join((record("r1"),), [evaluated("r1", older=True), evaluated(effect=Effect.DENY)]).decision.older

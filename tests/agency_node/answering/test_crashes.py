@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from agency_node.answering.consideration import Patience
 from agency_node.answering.overlay import Overlay
 from agency_node.answering.task import VerifiedTask
 from agency_node.answering.weighing import Weighed
@@ -138,8 +139,8 @@ async def test_a_cancellation_from_another_process_wins_over_an_answer_in_the_ma
     await node.accept(put.task)
     weigh = node.answering._weighing.weigh
 
-    async def cancelled_meanwhile(task: VerifiedTask, *, is_second: bool) -> Weighed:
-        weighed = await weigh(task, is_second=is_second)
+    async def cancelled_meanwhile(task: VerifiedTask, *, is_second: bool, patience: Patience) -> Weighed:
+        weighed = await weigh(task, is_second=is_second, patience=patience)
         await cancel_elsewhere(node)
         return weighed
 

@@ -13,7 +13,7 @@ from federation.answer import Answer, AnswerHeader
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.team import CaseGrantGiven
-from federation.vocabulary import Outcome, Tier
+from federation.vocabulary import Outcome, ReadingState, Tier
 from tests.support.node_house import DUTY, RELAY, TEXT, ListSource, NodeHouse, log_entry, number
 from tests.support.two_agencies import Put
 
@@ -33,7 +33,7 @@ async def answered(node: NodeHouse, put: Put) -> Answer:
 
 
 async def held(node: NodeHouse, *records: object, flags: frozenset[str] = frozenset()) -> None:
-    node.sources[0].hold(CHILD, *(records or (log_entry(CHILD),)), flags=flags)  # type: ignore[arg-type]
+    node.sources[0].hold(CHILD, *(records or (log_entry(CHILD),)), flags=flags)
     await node.caseload.update()
 
 
@@ -177,7 +177,7 @@ async def test_an_allegation_travels_with_its_mark(node: NodeHouse) -> None:
     assert (record.assertion, record.flags) == ("third_party_allegation", ["DISPUTED"])
 
 
-async def test_a_failing_source_is_error_whatever_is_held(node: NodeHouse) -> None:
+async def test_a_failing_source_tells_what_it_held_and_absence_is_not_claimed_from_it(node: NodeHouse) -> None:
     await held(node)
     node.sources[0].fails_after = 0
     await node.caseload.update()
@@ -185,9 +185,11 @@ async def test_a_failing_source_is_error_whatever_is_held(node: NodeHouse) -> No
     known = await answered(node, node.federation.ask(CHILD))
     unknown = await answered(node, node.federation.ask(STRANGER))
 
-    assert known.outcome is unknown.outcome is Outcome.ERROR
+    assert (known.outcome, unknown.outcome) == (Outcome.RECORDS, Outcome.ERROR)
     assert known.records[0].fields["entry_text"] == TEXT
     assert unknown.records == []
+    assert known.reading == unknown.reading
+    assert {item.state for item in known.reading} == {ReadingState.FAILING}
 
 
 async def test_a_source_never_read_is_error(node: NodeHouse) -> None:
@@ -198,7 +200,7 @@ async def test_a_caseload_just_within_its_age_counts_and_one_just_over_does_not(
     await held(node)
 
     assert await node.lookup.failing(node.clock() + 72 * 3600) == ()
-    assert await node.lookup.failing(node.clock() + 72 * 3600 + 1) == ("register",)
+    assert await node.lookup.failing(node.clock() + 72 * 3600 + 1) == ("register/children", "register/log")
 
 
 async def test_a_second_delivery_gives_the_same_bytes_and_no_second_entry(node: NodeHouse) -> None:

@@ -10,13 +10,25 @@ from hypothesis import strategies as st
 
 from agency_node.answering.disclosure import TRAVELLING_FLAGS, Occasion, disclose
 from agency_node.answering.duties import Contacts
+from agency_node.caseload.grounds import NO_DOUBT, Grounds
 from agency_node.caseload.records import HeldRecord
 from agency_node.settings import MAX_CONTEXT_CHARS, MAX_SOURCES
-from federation.answer import Answer, Contact
+from agency_node.sources.record import Unreadable
+from federation.answer import Answer, Contact, DatasetReading
 from federation.policy.decision import NodeDecision
 from federation.policy.results import NOBODY, Audience, Existence, Obligation, Reason, RecordDecision, Severity
 from federation.query import CategoryAsked, Period, QueryHeader
-from federation.vocabulary import Effect, EnquiryOutcome, FamilyInformed, IdentifierState, Outcome, Tier, Urgency
+from federation.vocabulary import (
+    Effect,
+    EnquiryOutcome,
+    FamilyInformed,
+    IdentifierState,
+    Outcome,
+    ReadingState,
+    Share,
+    Tier,
+    Urgency,
+)
 
 DUTY = Contact(name="Duty desk", role="DSL", phone="01632 960001")
 RELAY = Contact(name="Relay", role="Relay", phone="01632 960999")
@@ -94,6 +106,7 @@ def decision(*records: RecordDecision, effect: Effect = Effect.PERMIT, **changes
         "enquiry": NOBODY,
         "records": records,
         "existence": Existence.VISIBLE if shown else Existence.HIDDEN,
+        "older": False,
         **changes,
     }
     return NodeDecision(**values)
@@ -130,6 +143,8 @@ HELD = st.lists(
             ),
             "flags": st.lists(st.sampled_from(["WITNESS_PROT", "DISPUTED"]), max_size=2, unique=True).map(tuple),
             "handling_code": st.sampled_from(["", "P", "C"]),
+            "fields_unreadable": st.just(frozenset()) | st.just(frozenset({"other"})),
+            "date": st.none() | st.just(dt.date(2026, 5, 1)),
         }
     ),
     max_size=8,
@@ -138,7 +153,7 @@ DECIDED = st.fixed_dictionaries(
     {
         "effect": st.sampled_from([Effect.PERMIT, Effect.REFER, Effect.WITHHOLD]),
         "tier": st.sampled_from(Tier),
-        "fields": st.lists(st.sampled_from(["start", "secret", "count"]), max_size=3, unique=True).map(tuple),
+        "fields": st.lists(st.sampled_from(["start", "secret", "count", "other"]), max_size=3, unique=True).map(tuple),
         "reasons": st.lists(REASONS, max_size=2).map(tuple),
         "obligations": st.lists(OBLIGATIONS, max_size=2).map(tuple),
     }
@@ -149,11 +164,29 @@ WHOLE = st.fixed_dictionaries(
         "reasons": st.lists(REASONS, max_size=2).map(tuple),
         "obligations": st.lists(OBLIGATIONS, max_size=2).map(tuple),
         "existence": st.just(Existence.HIDDEN),
+        "older": st.booleans(),
     }
 )
+
+
+def grounds(state: ReadingState) -> Grounds:
+    """One dataset behind the answer, in this state."""
+    reading = DatasetReading(
+        dataset="register/plans",
+        categories=["cp_plan"],
+        state=state,
+        unreadable=Share.UP_TO_2,
+        unidentified=Share.NONE,
+        as_at=1_795_341_000,
+    )
+    return Grounds((reading,))
+
+
+DOUBT, PARTIAL = grounds(ReadingState.FAILING), grounds(ReadingState.PARTIAL)
+
 OCCASION = st.fixed_dictionaries(
     {
-        "is_source_failing": st.booleans(),
+        "grounds": st.sampled_from([NO_DOUBT, DOUBT, Grounds((), ("epoch",))]),
         "was_announced": st.booleans(),
         "contexts": st.sampled_from([{}, {"register": "Plans since 2019."}]),
     }
@@ -191,6 +224,7 @@ def test_nothing_leaves_that_policy_did_not_name(held: list[dict[str, Any]], dat
     for given_record in answer.records:
         for name, value in given_record.fields.items():
             assert (given_record.category, given_record.tier, name, value) in allowed
+        assert not set(given_record.fields_unreadable) & set(given_record.fields)
         assert set(given_record.flags) <= TRAVELLING_FLAGS
     pointers = [item for item in answer.records if item.tier is Tier.T0]
     assert len({item.category for item in pointers}) == len(pointers)
@@ -216,13 +250,15 @@ def test_a_decision_about_other_records_is_not_used() -> None:
         (decision(decided(effect=Effect.REFER)), {}, Outcome.REFUSED),
         (decision(decided(effect=Effect.WITHHOLD)), {"was_announced": True}, Outcome.REFUSED),
         (decision(decided(effect=Effect.WITHHOLD), effect=Effect.DENY), {}, Outcome.REFUSED),
-        (decision(decided()), {"is_source_failing": True}, Outcome.ERROR),
-        (decision(decided(effect=Effect.WITHHOLD)), {"is_source_failing": True}, Outcome.ERROR),
-        (decision(decided(effect=Effect.WITHHOLD), effect=Effect.DENY), {"is_source_failing": True}, Outcome.REFUSED),
+        (decision(decided()), {"grounds": DOUBT}, Outcome.RECORDS),
+        (decision(decided(effect=Effect.WITHHOLD)), {"grounds": DOUBT}, Outcome.ERROR),
+        (decision(decided(effect=Effect.WITHHOLD)), {"grounds": PARTIAL}, Outcome.NOTHING_HELD),
+        (decision(decided(effect=Effect.WITHHOLD)), {"grounds": Grounds((), ("epoch",))}, Outcome.ERROR),
+        (decision(decided(effect=Effect.WITHHOLD), effect=Effect.DENY), {"grounds": DOUBT}, Outcome.REFUSED),
     ],
 )
 def test_the_outcome_follows_from_decision_and_sources(
-    made: NodeDecision, occasion: dict[str, bool], outcome: Outcome
+    made: NodeDecision, occasion: dict[str, Any], outcome: Outcome
 ) -> None:
     assert said([record()], made, **occasion).outcome is outcome
 
@@ -235,7 +271,7 @@ def test_a_failure_of_policy_is_error_for_held_and_not_held_alike() -> None:
     unknown = said([], decision(effect=Effect.DENY, reasons=(failed,)))
 
     assert known.canonical() == unknown.canonical()
-    assert (known.outcome, known.reasons) == (Outcome.ERROR, [])
+    assert (known.outcome, [reason.code for reason in known.reasons]) == (Outcome.ERROR, ["PDP_TIMEOUT"])
 
 
 def test_nothing_is_released_in_a_denial_even_where_a_record_says_permit() -> None:
@@ -247,6 +283,61 @@ def test_a_redacted_field_does_not_survive_even_where_it_is_named() -> None:
 
     assert answer.records[0].fields == {"start": "2026-05-01"}
     assert answer.records[0].redactions == ["secret"]
+
+
+def test_a_field_that_could_not_be_read_is_named_where_policy_lets_it_out() -> None:
+    held = record(fields={"start": "2026-05-01"}, fields_unreadable=frozenset({"secret", "count"}))
+
+    answer = said([held], decision(decided(fields=("start", "count"))))
+
+    assert answer.records[0].fields == {"start": "2026-05-01"}
+    assert answer.records[0].fields_unreadable == ["count"]
+
+
+def test_of_what_could_not_be_read_nothing_but_its_category_leaves() -> None:
+    lost = record(
+        date=None,
+        type="",
+        relation="",
+        assertion="",
+        contact_level="",
+        fields={},
+        fields_unreadable=frozenset({"start"}),
+        unreadable=frozenset({Unreadable.ROW}),
+    )
+    told = Reason(code="UNREADABLE", audience=Audience.USER, severity=Severity.WARNING)
+    ring = Obligation(id="ring_duty_desk", type="notice", mandatory=True, params={})
+
+    answer = said([lost], decision(decided(tier=Tier.T0, fields=(), reasons=(told,), obligations=(ring,))))
+
+    assert (answer.outcome, answer.contact) == (Outcome.RECORDS, DUTY)
+    assert [obligation.id for obligation in answer.obligations] == ["ring_duty_desk"]
+    [pointer] = answer.records
+    assert [reason.code for reason in pointer.reasons] == ["UNREADABLE"]
+    assert (pointer.category, pointer.date, pointer.type, pointer.relation) == ("cp_plan", "", "", "other")
+    assert (pointer.fields, pointer.fields_unreadable) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("made", "occasion", "older"),
+    [
+        (decision(decided(), older=True), {}, True),
+        (decision(older=True), {}, True),
+        (decision(decided()), {}, False),
+        (decision(decided(), older=True), {"grounds": DOUBT}, True),
+        (decision(decided(effect=Effect.WITHHOLD), older=True), {"grounds": DOUBT}, False),
+        (decision(decided(effect=Effect.REFER), older=True), {}, False),
+        (decision(decided(effect=Effect.WITHHOLD), effect=Effect.DENY, older=True), {}, False),
+    ],
+)
+def test_something_older_is_told_of_only_in_an_answer(
+    made: NodeDecision,
+    occasion: dict[str, bool],
+    older: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    records = [record(item.ref) for item in made.records]
+
+    assert said(records, made, **occasion).older is older
 
 
 def test_existence_is_one_pointer_for_each_category_however_many_records() -> None:

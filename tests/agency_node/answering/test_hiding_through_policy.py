@@ -11,14 +11,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from agency_node.answering.consideration import Circumstances, consider
+from agency_node.answering.consideration import Circumstances, Patience, consider
 from agency_node.answering.disclosure import Occasion, disclose
 from agency_node.answering.duties import Contacts
 from agency_node.answering.overlay import Overlay, TierCap
 from agency_node.answering.task import VerifiedTask, verify_task
 from agency_node.caseload.records import HeldRecord, in_order
+from agency_node.sources.record import Unreadable
 from federation.counters import CounterView
 from federation.directory import AgencyDescriptor
+from federation.policy.decision import NodeDecision
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.results import Existence
 from federation.vocabulary import Effect, Outcome, Tier
@@ -46,6 +48,9 @@ RECORDS = st.lists(
             "category": st.sampled_from([*HERE, "cp_plan"]),
             "fields": st.integers(0, 4),
             "date": st.dates(dt.date(2015, 1, 1), dt.date(2026, 12, 31)),
+            "ended_on": st.none() | st.dates(dt.date(2015, 1, 1), dt.date(2027, 12, 31)),
+            "unreadable": st.just(frozenset())
+            | st.sets(st.sampled_from([Unreadable.CHILD, Unreadable.STARTED_ON, Unreadable.ENDED_ON])).map(frozenset),
             "flags": st.lists(st.sampled_from([*FLAGS, "UNRECOGNISED"]), max_size=2, unique=True).map(
                 lambda found: tuple(sorted(found))
             ),
@@ -92,6 +97,14 @@ def scene(policy: PolicyPoint) -> Scene:
     return Scene(policy, federation.directory.agency(RESPONDER).descriptor, tasks)
 
 
+def tellable(decision: NodeDecision) -> bool:
+    """Whether there is a record of which nothing is said but that it lies outside the period, or that is released."""
+    return any(
+        item.effect is Effect.PERMIT or {reason.code for reason in item.reasons} == {"OUTSIDE_PERIOD"}
+        for item in decision.records
+    )
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(records=RECORDS, overlay=OVERLAYS, data=st.data())
 async def test_what_policy_hides_is_answered_as_not_held(
@@ -107,16 +120,20 @@ async def test_what_policy_hides_is_answered_as_not_held(
     )
     occasion, contacts = Occasion(task.header, NOW + 1), Contacts(duty=DUTY, relay=RELAY)
 
-    held = await consider(scene.policy, task, in_order(records), circumstances)
-    absent = await consider(scene.policy, task, [], circumstances)
+    held = await consider(scene.policy, task, in_order(records), circumstances, Patience())
+    absent = await consider(scene.policy, task, [], circumstances, Patience())
     answer = disclose(held.records, held.decision, occasion=occasion, contacts=contacts)
     nothing = disclose(absent.records, absent.decision, occasion=occasion, contacts=contacts)
 
     assert held.decision.failure is absent.decision.failure is None
     assert nothing.outcome in {Outcome.NOTHING_HELD, Outcome.REFUSED}
     event(f"{held.decision.existence}, {len(records) > 0}, {answer.outcome}")
+    # That there is something older is told of what may be told, and of that alone.
+    assert not nothing.older
+    assert not answer.older or (answer.outcome in {Outcome.NOTHING_HELD, Outcome.RECORDS} and tellable(held.decision))
     if held.decision.existence is Existence.HIDDEN:
-        assert answer.canonical() == nothing.canonical()
+        # That something older may be told is told on purpose; everything else is equal to the last byte.
+        assert answer.model_copy(update={"older": False}).canonical() == nothing.canonical()
     permitted = {item.name: item.tier for item in task.permitted.categories}
     for record in answer.records:
         assert record.tier <= permitted[record.category]

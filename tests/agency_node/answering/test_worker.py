@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agency_node.answering import desk
+from agency_node.answering.consideration import Patience
 from agency_node.answering.departure import Departure
 from agency_node.answering.desk import Reply
 from agency_node.answering.intake import Arrival
@@ -234,13 +235,13 @@ async def test_no_more_are_worked_on_at_once_than_there_are_places(bench: Bench)
     inside = most = 0
     pairs = asyncio.Barrier(2)
 
-    async def counted(task: VerifiedTask, *, is_second: bool) -> Weighed:
+    async def counted(task: VerifiedTask, *, is_second: bool, patience: Patience) -> Weighed:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
         try:
             await pairs.wait()
-            return await weighing(task, is_second=is_second)
+            return await weighing(task, is_second=is_second, patience=patience)
         finally:
             inside -= 1
 
@@ -263,7 +264,8 @@ async def test_what_is_due_is_answered_without_being_asked(bench: Bench) -> None
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
 
-    assert bench.outlet.kinds == ["referred", "answer"]
+    assert bench.outlet.kinds[0] == "referred"
+    assert set(bench.outlet.kinds[1:]) == {"answer"}  # said again as long as nobody acknowledges it
 
 
 async def test_a_task_that_meets_a_defect_is_stored_and_not_forgotten(

@@ -8,11 +8,11 @@ import pytest
 from agency_node.asking.picture import FALSE_REASSURANCE, QueryView, TargetView, build_picture, completeness_of
 from agency_node.asking.reference import spoken_reference
 from federation.admission import ObligationGiven, ReasonGiven
-from federation.answer import Answer, DisclosedRecord
+from federation.answer import Answer, DatasetReading, DisclosedRecord
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.results import Audience, Severity
 from federation.query import Period
-from federation.vocabulary import Completeness, IdentifierState, Outcome, TargetState, Tier
+from federation.vocabulary import Completeness, IdentifierState, Outcome, ReadingState, Share, TargetState, Tier
 from tests.support.node_house import number
 from tests.support.two_agencies import NOW, Federation
 
@@ -28,8 +28,10 @@ def an_answer(outcome: Outcome, *records: DisclosedRecord) -> Answer:
         reasons=[],
         obligations=[],
         processing=[],
+        reading=[],
         contact=None,
         period_covered=Period(start="2021-11-22", end="2026-11-22"),
+        older=False,
         context_note="",
         identifier_state=IdentifierState.PRESENT,
         answered_at=NOW,
@@ -95,7 +97,8 @@ def test_a_state_alone_never_stands_for_an_answer(state: TargetState) -> None:
 
 def record(date: str, category: str = "attendance") -> DisclosedRecord:
     return DisclosedRecord(
-        category=category, type=category, tier=Tier.T1 if date else Tier.T0, date=date, fields={}, assertion="fact",
+        category=category, type=category, tier=Tier.T1 if date else Tier.T0, date=date, fields={},
+        fields_unreadable=[], assertion="fact",
         relation="subject", contact_level="none", handling_code="", flags=[], redactions=[], reasons=[],
     )  # fmt: skip
 
@@ -149,3 +152,29 @@ def test_what_was_asked_and_the_spoken_reference_are_shown(policy: PolicyPoint) 
     assert (picture["warnings"], picture["receipt"]) == (["silent"], {"index": 1})
     bare = build_picture(a_query(), [], policy.catalogue)
     assert (bare["categories"], bare["period"], bare["receipt"]) == ([], None, None)
+
+
+@pytest.mark.parametrize(
+    ("state", "completeness"),
+    [
+        (ReadingState.SOUND, Completeness.COMPLETE),
+        (ReadingState.PARTIAL, Completeness.COMPLETE),
+        (ReadingState.ABSENT, Completeness.COMPLETE),
+        (ReadingState.FAILING, Completeness.INCOMPLETE),
+    ],
+)
+def test_a_picture_that_rests_on_a_failing_dataset_is_not_complete(
+    state: ReadingState, completeness: Completeness
+) -> None:
+    reading = DatasetReading(
+        dataset="mis/log",
+        categories=["safeguarding_log"],
+        state=state,
+        unreadable=Share.NONE,
+        unidentified=Share.NONE,
+        as_at=NOW,
+    )
+    answer = an_answer(Outcome.NOTHING_HELD).model_copy(update={"reading": [reading]})
+    target = a_target("testshire-school", TargetState.ANSWERED, answer)
+
+    assert completeness_of([target]) is completeness

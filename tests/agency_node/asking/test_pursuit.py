@@ -137,6 +137,53 @@ async def test_a_bare_word_of_the_gateway_neither_withdraws_a_target_nor_breaks_
     assert (found[0].state, found[1][0].state) == (AskedState.FAILED, TargetState.WAITING)
 
 
+class Refusing(Gateway):
+    """Gives one error after another, the last for ever."""
+
+    def __init__(self, *codes: ErrorCode) -> None:
+        super().__init__([])
+        self.codes = list(codes)
+
+    async def ask(self, request: wire.AskRequest) -> AsyncIterator[wire.QueryEvent]:
+        self.asked.append(parse_query(request.header).query_id)
+        for code in self.codes[:1]:
+            del self.codes[: len(self.codes) > 1]
+            raise WardgateError(code)
+        yield wire.QueryEvent()
+
+
+async def given_up(node: NodeHouse, *codes: ErrorCode) -> tuple[list[str], str]:
+    """What was asked how often, and the error that the picture shows in the end."""
+    query_id, gateway = await stored(node, node.federation.ask(number(0))), Refusing(*codes)
+    pursuits = pursuits_of(node, gateway)
+    pursuit = await pursuits.start(query_id)
+    await asyncio.wait_for(pursuit.ready.wait(), 10)
+    found = await store.load_asked(node.engine, query_id)
+    assert found is not None
+    assert found[0].state == AskedState.FAILED
+    assert pursuit.failed is not None
+    assert str(pursuit.failed.code) == found[0].error
+    return gateway.asked, found[0].error
+
+
+async def test_a_query_that_the_gateway_could_not_decide_is_put_until_it_expires_and_then_says_so(
+    node: NodeHouse,
+) -> None:
+    away = ErrorCode.POLICY_UNAVAILABLE
+    asked, error = await given_up(node, away, away, ErrorCode.QUERY_EXPIRED)
+    assert (len(asked), len(set(asked)), error) == (3, 1, away)
+
+
+async def test_a_query_that_expired_without_having_waited_for_anything_says_that_it_expired(node: NodeHouse) -> None:
+    _, error = await given_up(node, ErrorCode.QUERY_EXPIRED)
+    assert error == ErrorCode.QUERY_EXPIRED
+
+
+async def test_what_is_refused_in_the_end_is_named_whatever_it_waited_for_before(node: NodeHouse) -> None:
+    _, error = await given_up(node, ErrorCode.POLICY_UNAVAILABLE, ErrorCode.NOT_AUTHORISED)
+    assert error == ErrorCode.NOT_AUTHORISED
+
+
 async def test_the_largest_absence_there_can_be_is_kept(node: NodeHouse) -> None:
     put = node.federation.ask(number(0))
     query_id = await stored(node, put)
@@ -219,8 +266,10 @@ def answer_of(
         reasons=[],
         obligations=[],
         processing=[],
+        reading=[],
         contact=None,
         period_covered=header.period,
+        older=False,
         context_note="",
         identifier_state=IdentifierState.PRESENT,
         answered_at=header.issued_at,

@@ -1,5 +1,6 @@
 """A question as a user puts it: each check just inside and just outside, and what is filled in."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -27,7 +28,9 @@ def catalogue(policy: PolicyPoint) -> Catalogue:
 
 def checked(catalogue: Catalogue, **changes: Any) -> CheckedQuestion:
     document = QuestionDocument(**{"user": "a.khan", "purpose": "S47_ENQ", "child": CHILD, **changes})
-    return check_question(document, approvals=(), catalogue=catalogue, home_area="testshire", today=TODAY)
+    return check_question(
+        document, approvals=(), catalogue=catalogue, home_area="testshire", today=TODAY, test_numbers=True
+    )
 
 
 def refusal(catalogue: Catalogue, **changes: Any) -> ErrorCode:
@@ -45,6 +48,23 @@ def test_a_number_is_taken_as_it_is_printed(catalogue: Catalogue, child: str) ->
 @pytest.mark.parametrize("child", ["9990000019", "999000001", "99900000180", "99900000I8", "x", "٩٩٩٠٠٠٠٠١٨"])
 def test_a_mistyped_number_is_refused_and_not_repeated(catalogue: Catalogue, child: str) -> None:
     assert refusal(catalogue, child=child) is ErrorCode.NHS_NUMBER_INVALID
+
+
+@pytest.mark.parametrize("child", ["9876543210", "1234567881", "800 000 0016"])
+def test_a_number_that_nobody_can_have_is_refused_and_not_repeated(catalogue: Catalogue, child: str) -> None:
+    assert refusal(catalogue, child=child) is ErrorCode.NHS_NUMBER_INVALID
+
+
+def test_a_number_kept_for_tests_is_refused_where_the_node_takes_none(catalogue: Catalogue) -> None:
+    def asked(child: str) -> CheckedQuestion:
+        document = QuestionDocument(user="a.khan", purpose="S47_ENQ", child=child)
+        return check_question(document, approvals=(), catalogue=catalogue, home_area="x", today=TODAY)
+
+    assert asked("400 000 0004").child.canonical() == "4000000004"
+    with pytest.raises(WardgateError) as caught:
+        asked(CHILD)
+    assert caught.value.code is ErrorCode.NHS_NUMBER_INVALID
+    assert "test_numbers = true" in caught.value.spec.remedy
 
 
 def test_a_purpose_must_be_a_word_of_the_bundle(catalogue: Catalogue) -> None:
@@ -120,6 +140,34 @@ def test_a_period_is_two_dates_in_order(
     assert (period.start, period.end) == expected
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "named"),
+    [
+        ("2026-11-23", "", ["2026-11-23", "2026-11-22"]),
+        ("2027-06-01", "2027-12-31", ["2027-06-01", "2026-11-22"]),
+        ("2026-11-22", "2026-11-21", ["2026-11-22", "2026-11-21"]),
+    ],
+)
+def test_whoever_asks_is_told_which_dates_are_wrong(
+    catalogue: Catalogue, start: str, end: str, named: list[str]
+) -> None:
+    with pytest.raises(WardgateError) as caught:
+        checked(catalogue, start=start, end=end)
+    assert caught.value.code is ErrorCode.PERIOD_INVALID
+    assert re.findall(r"[0-9-]{10}", caught.value.told) == named
+
+
+def test_without_a_start_a_question_covers_the_purposes_own_years(catalogue: Catalogue) -> None:
+    for purpose, row in catalogue.purposes.items():
+        start = checked(catalogue, purpose=purpose).period.start
+        assert start == years_before(TODAY, row["default_period_years"]).isoformat()
+    longer = {**catalogue.purposes["S47_ENQ"], "default_period_years": 18}
+    changed = catalogue.model_copy(update={"purposes": {**catalogue.purposes, "S47_ENQ": longer}})
+    assert checked(changed).period.start == "2008-11-22"
+    for purpose in catalogue.never_permitted:
+        assert checked(catalogue, purpose=purpose).period.start == TODAY.isoformat()
+
+
 @given(start=st.text(max_size=10), end=st.text(max_size=10))
 def test_any_text_for_a_date_is_a_period_or_its_own_error(policy: PolicyPoint, start: str, end: str) -> None:
     try:
@@ -127,7 +175,7 @@ def test_any_text_for_a_date_is_a_period_or_its_own_error(policy: PolicyPoint, s
     except WardgateError as error:
         assert error.code is ErrorCode.PERIOD_INVALID  # noqa: PT017 - or it is a period
     else:
-        assert period.start <= period.end
+        assert period.start <= min(period.end, TODAY.isoformat())
 
 
 @pytest.mark.parametrize(
@@ -153,7 +201,9 @@ def test_the_home_area_is_asked_unless_another_is_named(catalogue: Catalogue) ->
 def test_approvals_are_those_that_were_looked_up(catalogue: Catalogue) -> None:
     approval = Approval(role="team_manager", kind="manager", user_ref="b" * 32)
     document = QuestionDocument(user="a.khan", purpose="S47_ENQ", child=CHILD)
-    found = check_question(document, approvals=[approval], catalogue=catalogue, home_area="x", today=TODAY)
+    found = check_question(
+        document, approvals=[approval], catalogue=catalogue, home_area="x", today=TODAY, test_numbers=True
+    )
     assert found.approvals == (approval,)
 
 

@@ -9,7 +9,7 @@ from federation.ledger.entry import EntryKind
 from federation.vocabulary import Urgency
 from tests.support.node_house import NodeHouse, a_user, log_entry, number
 
-CHILD = number(1)
+CHILD, OTHER = number(1), number(2)
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ async def test_an_obligation_is_alerted_to_once_for_a_query_however_often_it_is_
     node: NodeHouse, alerts: Alerts
 ) -> None:
     node.sources[0].rows[:] = []
-    node.sources[0].hold(CHILD, log_entry(CHILD))
+    node.sources[0].hold(OTHER, log_entry(OTHER))
     await node.caseload.update()
     node.users.append(a_user("guardian", role="caldicott_guardian"))
     node.overlay = Overlay(categories_refer=("safeguarding_log",))
     put = node.federation.ask(
-        CHILD,
+        OTHER,
         purpose="S47_EMERG",
         urgency=Urgency.EMERGENCY,
         break_glass="immediate_danger",

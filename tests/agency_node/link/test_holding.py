@@ -11,10 +11,12 @@ from sqlalchemy import select
 from agency_node.answering.departure import Departure
 from agency_node.answering.overlay import Overlay
 from agency_node.answering.worker import Worker
+from agency_node.link.clock import GatewayClock
 from agency_node.link.holding import GrpcLinkGateway, Link, LinkTimes
 from agency_node.store.tables import TaskState, metadata
 from federation.ledger.entry import EntryKind
 from federation.transport.backoff import Backoff
+from federation.transport.identity import Party, PartyKind
 from tests.support.link_gateway import LinkGateway
 from tests.support.node_house import NodeHouse, log_entry, number
 from tests.support.proxy import Proxy, proxy_to
@@ -22,6 +24,7 @@ from tests.support.transport import World
 from tests.support.two_agencies import Put
 from tests.support.waiting import until
 
+NODE, GATEWAY = Party(PartyKind.NODE, "testshire-school"), Party(PartyKind.GATEWAY, "main")
 CHILD = number(1)
 TASK = metadata.tables["task"]
 TIMES = LinkTimes(fallback_s=1.5, deaths=2, deaths_window_s=60.0, steady_s=60.0, silence_s=1.0)
@@ -79,6 +82,7 @@ async def setting(node: NodeHouse, gateway: LinkGateway, times: LinkTimes = TIME
         link = Link(
             GrpcLinkGateway(channel),
             worker,
+            clock=GatewayClock(own=NODE, gateway=GATEWAY, clock=node.clock),
             max_in_flight=4,
             absent_until=lambda: 77,
             times=times,

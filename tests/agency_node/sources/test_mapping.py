@@ -61,6 +61,11 @@ def test_a_good_mapping_is_read() -> None:
     assert found.columns_of("pupils") == {"UPN", "NHS Number", "Start", "year_group", "Marks"}
 
 
+def test_a_column_that_stands_in_for_a_date_must_be_there_too() -> None:
+    changed = GOOD.replace('date = { column = "Start",', 'date = { column = "Start", fallback = ["Seen"],')
+    assert "Seen" in parse_mapping(changed.encode(), name="m.toml").columns_of("pupils")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -84,7 +89,25 @@ def test_a_good_mapping_is_read() -> None:
         ('child = { key = "UPN" }', 'child = { nhs_number = "UPN" }', "ref must not hold the NHS number"),
         ('child = { key = "UPN" }', "child = {}", "records[0] (enrolment) child"),
         ('key = "UPN"\nnhs', "nhs", "no children section has one"),
-        ('type = "date", formats', 'type = "text", formats', "formats and partial belong to a date"),
+        ('file = "pupils.csv"', 'file = "pupils-*.csv"', "datasets.pupils: Value error, a file with * or ? has pick"),
+        ('file = "pupils.csv"', 'file = "pupils-?.csv"', "datasets.pupils: Value error, a file with * or ? has pick"),
+        ('file = "pupils.csv"', 'file = "pupils.csv"\npick = "all"', "and no other file has"),
+        ('file = "pupils.csv"', 'file = "p*.csv"\npick = "latest"', "datasets.pupils pick"),
+        ('file = "pupils.csv"', 'file = "p*.csv"\npick = "newest"', "newest_by goes with"),
+        ('file = "pupils.csv"', 'file = "p*.csv"\npick = "all"\nnewest_by = "%Y%m%d"', "newest_by goes with"),
+        ('file = "pupils.csv"', 'file = "p*.*"\npick = "newest"\nnewest_by = "%Y%m%d"', "the file has one *"),
+        ('file = "pupils.csv"', 'file = "p?*.csv"\npick = "newest"\nnewest_by = "%Y%m%d"', "the file has one *"),
+        ('file = "pupils.csv"', 'file = "p*.csv"\npick = "newest"\nnewest_by = "%m%d"', "datasets.pupils newest_by"),
+        ('file = "pupils.csv"', 'file = "p*.csv"\npick = "newest"\nnewest_by = "%Y%m%d"', "ok"),
+        ('file = "pupils.csv"', 'file = "p*.csv"\npick = "all"', "ok"),
+        ('file = "pupils.csv"', 'file = "p.csv"\noptional = true\nmay_be_empty = true', "ok"),
+        ('file = "pupils.csv"', 'file = "p.csv"\noptional = "yes"', "datasets.pupils optional"),
+        ('file = "pupils.csv"', 'file = "p.csv"\nmay_be_empty = true\nminimum_rows = 1', "exclude each other"),
+        ('type = "date", formats', 'type = "date", fallback = ["Seen"], formats', "ok"),
+        ('type = "date", formats', 'type = "date", fallback = [""], formats', "fields.start_date.fallback"),
+        ('type = "date", formats = ["%d/%m/%Y"]', 'type = "text", fallback = ["Seen"]', "belong to a date"),
+        ('type = "date", formats = ["%d/%m/%Y"]', 'type = "percent"', "ok"),
+        ('type = "date", formats', 'type = "text", formats', "formats, partial and fallback belong to a date"),
         ('{ column = "Start", type', '{ column = "Start", constant = "x", type', "exactly one of"),
     ],
 )
@@ -197,3 +220,76 @@ def test_any_section_is_a_mapping_or_a_named_mistake(section: str, members: list
 def test_any_bytes_are_a_mapping_or_a_named_mistake(content: bytes) -> None:
     with contextlib.suppress(WardgateError):
         parse_mapping(content, name="m.toml")
+
+
+SHARED = """
+format = 1
+title = "Labels"
+kind = "files"
+flags = [{ column = "Label", values = { OPEN = "" } }, { column = "Alert" }, "STALE"]
+[datasets.pupils]
+file = "pupils.csv"
+[datasets.marks]
+file = "marks.csv"
+[[children]]
+dataset = "pupils"
+key = "UPN"
+nhs_number = "NHS"
+flags = [{ column = "Label", values = { OPEN = "", SHUT = "SENSITIVE_ADDRESS" } }]
+[[marks]]
+dataset = "marks"
+child = { key = "UPN" }
+flags = [{ column = "Mark" }]
+[[records]]
+dataset = "pupils"
+category = "enrolment"
+type = "on_roll"
+child = { key = "UPN" }
+ref = "UPN"
+date = "Start"
+"""
+
+
+def test_flags_of_a_mapping_are_read_in_every_section_that_does_not_read_the_column_itself() -> None:
+    found = parse_mapping(SHARED.encode(), name="m")
+    assert found.flags == ()
+    (child,), (mark,), (record,) = found.children, found.marks, found.records
+    assert [(spec.column, spec.constant) for spec in child.flags] == [
+        ("Label", None),
+        ("Alert", None),
+        (None, "STALE"),
+    ]
+    assert (child.flags[0].values or {})["SHUT"] == "SENSITIVE_ADDRESS"
+    assert [(spec.column, spec.constant) for spec in record.flags] == [
+        ("Label", None),
+        ("Alert", None),
+        (None, "STALE"),
+    ]
+    assert [spec.column for spec in mark.flags] == ["Mark"]
+    assert "Alert" in found.columns_of("pupils")
+    assert "Alert" not in found.columns_of("marks")
+
+
+def test_a_mistake_in_flags_of_a_mapping_is_named() -> None:
+    assert "flags" in refusal(SHARED.replace('"STALE"', '"stale"'))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '{ column = "Alert", otherwise = "STALE" }',
+        '{ column = "Alert", values = {}, otherwise = "stale" }',
+        '{ column = "Alert", values = {}, unmapped = "ignore", otherwise = "STALE" }',
+        '{ constant = "STALE", otherwise = "STALE" }',
+    ],
+)
+def test_a_flag_for_every_other_code_needs_the_codes_that_are_known(wrong: str) -> None:
+    parse_mapping(SHARED.replace('"STALE"', '{ column = "B", values = {}, otherwise = "STALE" }').encode(), name="m")
+    assert "flags" in refusal(SHARED.replace('"STALE"', wrong))
+
+
+def test_a_fallback_belongs_to_a_date_and_its_columns_are_read() -> None:
+    dated = GOOD.replace('date = { column = "Start"', 'date = { column = "Start", fallback = ["Entered"]')
+    assert "Entered" in parse_mapping(dated.encode(), name="m").columns_of("pupils")
+    text = GOOD.replace("[records.fields]", '[records.fields]\nname = { column = "Name", fallback = ["Other"] }')
+    assert "formats, partial and fallback belong to a date" in refusal(text)

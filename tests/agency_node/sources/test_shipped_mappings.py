@@ -5,6 +5,7 @@ import pytest
 
 from agency_node.sources.mapping import load_mapping, parse_mapping
 from agency_node.sources.mapping_sections import RecordSection
+from agency_node.sources.mapping_values import ValueType
 from agency_node.sources.opening import SHIPPED_MAPPINGS, mapping_path
 from federation.errors import ErrorCode, WardgateError
 from tests.support.documents import examples
@@ -73,9 +74,11 @@ def test_every_field_is_one_that_policy_knows(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(KIND_OF))
 def test_what_ends_is_read_where_policy_asks_whether_it_goes_on(name: str) -> None:
     for section in sections(name):
-        fields = {field for field, _ in section.field_specs()}
-        for category in categories(section):
-            assert set(BUNDLE["categories"][category]["end_fields"]) <= fields, category
+        lasting = {category for category in categories(section) if BUNDLE["categories"][category]["lasts"]}
+        assert not lasting or section.ended_on is not None, lasting
+        # The end that policy decides by is the one that people read.
+        columns = {spec.column for _, spec in section.field_specs() if spec.type is ValueType.DATE}
+        assert section.ended_on is None or section.ended_on.column in columns
 
 
 @pytest.mark.parametrize("name", sorted(KIND_OF))
@@ -106,9 +109,10 @@ def test_a_bare_name_is_a_shipped_mapping_and_a_path_is_a_path() -> None:
 def test_the_documents_example_is_a_mapping_that_reads(tmp_path: Path) -> None:
     (example,) = examples("mapping-file.md", "toml")
     parse_mapping(example.encode(), name="example.toml")
-    (tmp_path / "register-2026.csv").write_text(
-        f"Case No,NHS No,Alerts,Opened,Closed,Lead\n7,{ADA},ADDR;NONE,01/02/2026,,FH\n", encoding="cp1252"
-    )
+    header = "Case No,NHS No,Alerts,Opened,Closed,Lead\n"
+    for day, lead in (("2026-11-21", "FH"), ("2026-11-20", "SCH")):
+        text = f"{header}7,{ADA},ADDR;NONE,01/02/2026,,{lead}\n"
+        (tmp_path / f"register-{day}.csv").write_text(text, encoding="cp1252")
     rows = read_source(tmp_path, example)
     assert [child.flags for child in children(rows)] == [{"SENSITIVE_ADDRESS"}]
     assert [(row.source_ref, row.fields["earl_episode_organisation"]) for row in records(rows)] == [

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import re
 import sqlite3
 from pathlib import Path
 
@@ -11,18 +10,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from agency_node.sources.opening import SourceSettings, open_source
-from agency_node.sources.record import SourceChild, SourceRecord
 from federation.errors import ErrorCode, WardgateError
 from sandbox.generator.drafts import Written
 from sandbox.generator.shapes.ssd_schema import SCHEMA
 from sandbox.region import SHIPPED_REGION, load_region
 from sandbox.sources import prepare_source
 from tests.agency_node.sources.test_sql import MAPPING
-from tests.support.source_files import ADA, TODAY, children, read_source, records
+from tests.support.source_files import ADA, TODAY, children, datasets, known, read_source, records
+from tests.support.ssd import portable
 
 pytestmark = pytest.mark.postgres
-
-TYPES = {"NVARCHAR": "VARCHAR", "NCHAR": "CHAR", "DATETIME": "TIMESTAMP", "FLOAT": "DOUBLE PRECISION", "INT": "INTEGER"}
 
 
 def run(url: str, *statements: str) -> None:
@@ -72,6 +69,56 @@ def test_what_the_database_lacks_is_named(tmp_path: Path, database: str, old: st
     assert named in found.detail
 
 
+@pytest.mark.parametrize(
+    ("end", "read"),
+    [
+        ("'infinity'", None),
+        ("'-infinity'", None),
+        ("'9999-12-31'", None),
+        ("'2026-05-01'", "2026-05-01"),
+        ("NULL", None),
+    ],
+)
+def test_a_date_without_end_is_no_date(tmp_path: Path, database: str, end: str, read: str | None) -> None:
+    run(database, "ALTER TABLE enquiry ADD COLUMN ended TIMESTAMP", f"UPDATE enquiry SET ended = {end}")
+    mapping = MAPPING.replace('dates = ["started"]', 'dates = ["started", "ended"]')
+    found = records(read_source(tmp_path, mapping, database))
+    assert len(found) == 2_501
+    assert found[0].fields.get("ended") == read
+
+
+LOG = """
+[datasets.log]
+query = "SELECT n, 10 AS person, '2026-04-01' AS day FROM generate_series(1, 3) n"
+[[records]]
+dataset = "log"
+category = "involvement"
+type = "entry"
+child = { key = "person" }
+ref = "n"
+date = "day"
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("SELECT * FROM enquiries", "the database has no enquiries"),
+        ("SELECT *, visits / (id - 1) AS each FROM enquiry", "the query failed (DivisionByZeroError)"),
+        ("SELECT *, visits / (id - 2500) AS each FROM enquiry", "failed after row 2000 (DivisionByZeroError)"),
+    ],
+)
+def test_a_query_that_fails_costs_the_queries_behind_it_nothing(
+    tmp_path: Path, database: str, query: str, fault: str
+) -> None:
+    # Unsorted, so that rows come before the one that fails.
+    failing = MAPPING.replace("SELECT * FROM enquiry", query).replace(":since ORDER BY id", ":since") + LOG
+    rows = read_source(tmp_path, failing, database)
+    assert datasets(rows)["enquiries"].fault.endswith(fault)
+    assert not datasets(rows)["log"].fault
+    assert [row.source_ref for row in records(rows) if row.dataset == "log"] == ["log:1", "log:2", "log:3"]
+
+
 def test_a_query_cannot_write_whatever_it_calls(tmp_path: Path, database: str) -> None:
     run(database, "CREATE SEQUENCE counted")
     writing = MAPPING.replace("SELECT id, nhs FROM person", "SELECT nextval('counted') AS id, nhs FROM person")
@@ -105,9 +152,8 @@ def copy(dataset: Written, url: str) -> None:
         connection = sqlite3.connect(dataset.location.removeprefix("sqlite:///"))
         async with engine.begin() as opened:
             for table, columns in SCHEMA.items():
-                kinds = {name: TYPES.get(kind.partition("(")[0], kind.partition("(")[0]) for name, kind in columns}
-                sizes = {name: (re.search(r"\(\d+\)", kind) or [""])[0] for name, kind in columns}
-                defined = ", ".join(f"{name} {kinds[name]}{sizes[name]}" for name, _ in columns)
+                kinds = {name: portable(kind) for name, kind in columns}
+                defined = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
                 await opened.execute(text(f"CREATE TABLE {table} ({defined})"))
                 marks = ", ".join(f":{name}" for name, _ in columns)
                 rows = [
@@ -128,10 +174,11 @@ def test_the_shipped_mapping_reads_the_same_from_postgresql(dataset: Written, po
     copy(dataset, postgres_url)
     values = {"duty_contact": "Safeguarding hub, 01632 960100", "local_authority": "Testshire"}
     settings = SourceSettings("case-system", dataset.mapping, postgres_url, values)
-    rows = list(open_source(settings, today=lambda: TODAY).read())
-    assert {row.child: row for row in rows if isinstance(row, SourceChild)} == {
-        child.child: child for child in dataset.children
-    }
-    assert {row.source_ref: row for row in rows if isinstance(row, SourceRecord)} == {
+    rows = list(open_source(settings, today=lambda: TODAY, test_numbers=True).read())
+    assert known(rows) == {child.child: child.flags for child in dataset.children}
+    read = records(rows)
+    # Rows that were written with a fault on purpose are unreadable records, and nothing else is.
+    assert {row.source_ref for row in read if row.unreadable}.isdisjoint(row.source_ref for row in dataset.records)
+    assert {row.source_ref: row for row in read if not row.unreadable} == {
         record.source_ref: record for record in dataset.records
     }

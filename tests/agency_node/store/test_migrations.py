@@ -51,6 +51,33 @@ async def test_down_and_up_again_with_data_in_place(store_url: str) -> None:
         await engine.dispose()
 
 
+async def test_records_of_the_old_form_are_read_again_and_children_stay(store_url: str) -> None:
+    await migrate(store_url, PACKAGE, "0001")
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            await connection.execute(insert(metadata.tables["child"]), CHILD)
+            holding, record = {"child_key": "c" * 32, "digest": "d" * 32}, {"child_key": "c" * 32, "ref": "r" * 32}
+            await connection.execute(text("INSERT INTO holding VALUES (:child_key, 'a', :digest, 'f')"), holding)
+            await connection.execute(text("INSERT INTO record VALUES (:child_key, 'a', :ref, 'x')"), record)
+            await connection.execute(
+                text(
+                    "INSERT INTO source_state (source_id, state, tried_at, complete_at, children, records, error)"
+                    " VALUES ('a', 'ok', 5, 5, 1, 1, '')"
+                )
+            )
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0003")
+        async with engine.connect() as connection:
+            counts = {
+                name: (await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one()
+                for name in ("child", "holding", "record", "dataset_state")
+            }
+        assert counts == {"child": 1, "holding": 0, "record": 0, "dataset_state": 0}
+    finally:
+        await engine.dispose()
+
+
 async def test_a_child_takes_holdings_and_records_along(store_url: str) -> None:
     await migrate(store_url, PACKAGE)
     engine = open_engine(store_url)
@@ -73,5 +100,13 @@ CHILD = {
     "identifier": b"i",
     "epoch": 1,
 }
-HOLDING = {"child_key": "c" * 32, "source_id": "a", "digest": "d" * 32, "flags": b"f"}
-RECORD = {"child_key": "c" * 32, "source_id": "a", "ref": "r" * 32, "payload": b"x"}
+HOLDING = {"child_key": "c" * 32, "source_id": "a", "digest": "d" * 32, "flags": b"f", "absent_since": 0}
+RECORD = {
+    "child_key": "c" * 32,
+    "source_id": "a",
+    "ref": "r" * 32,
+    "dataset": "log",
+    "digest": "d" * 32,
+    "absent_since": 0,
+    "payload": b"x",
+}

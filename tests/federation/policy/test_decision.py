@@ -226,6 +226,10 @@ NODE: list[tuple[tuple[str | int, ...], object]] = [
     (("existence",), "hidden"),
     (("existence",), "shown"),
     (("existence",), ...),
+    (("older",), ...),
+    (("older",), "false"),
+    (("older",), 1),
+    (("older",), None),
     (("effect",), "deny"),
 ]
 
@@ -353,7 +357,7 @@ def withheld(ref: str) -> JsonObject:
     }
 
 
-def node_result(*records: JsonObject, existence: str, effect: str = "permit") -> JsonObject:
+def node_result(*records: JsonObject, existence: str, effect: str = "permit", older: bool = False) -> JsonObject:
     return {
         "effect": effect,
         "reasons": [],
@@ -362,6 +366,7 @@ def node_result(*records: JsonObject, existence: str, effect: str = "permit") ->
         **SILENT,
         "records": list(records),
         "existence": existence,
+        "older": older,
     }
 
 
@@ -403,6 +408,16 @@ def test_with_no_records_only_hidden_is_admissible(judge: Judge) -> None:
     nothing = node_input(records=0)
     assert judge(node_result(existence="hidden"), EntryPoint.NODE, nothing)[0].permitted
     assert_denied(judge(node_result(existence="visible"), EntryPoint.NODE, nothing)[0], Failure.BAD_RESULT)
+
+
+def test_something_older_is_admissible_only_of_records_and_in_a_permission(judge: Judge) -> None:
+    one, nothing = node_input(records=1), node_input(records=0)
+    hidden, _ = judge(node_result(withheld("r0"), existence="hidden", older=True), EntryPoint.NODE, one)
+    assert isinstance(hidden, NodeDecision)
+    assert hidden.older
+    assert_denied(judge(node_result(existence="hidden", older=True), EntryPoint.NODE, nothing)[0], Failure.BAD_RESULT)
+    refused = {**node_result(withheld("r0"), existence="hidden", effect="deny", older=True), "reasons": [DENIAL]}
+    assert_denied(judge(refused, EntryPoint.NODE, one)[0], Failure.BAD_RESULT)
 
 
 def test_a_nodes_refusal_of_the_whole_input_withholds_each_record_and_hides(judge: Judge) -> None:

@@ -25,6 +25,7 @@ from federation.policy.wasm_engine import WasmEngine
 from federation.vocabulary import Effect
 from keys.digest import sha256
 from keys.signing import SigningKey
+from tests.support.failing_engine import failing_engine
 from tests.support.policy import INPUTS, NOW, fixture_bundle, fixture_files, gateway_input, node_input, requester_input
 
 
@@ -194,6 +195,24 @@ async def test_the_engines_death_denies_and_is_recorded(point: PolicyPoint, engi
     done = await point.decide(EntryPoint.GATEWAY, gateway_input(), 5.0)
     assert done.decision.failure is Failure.UNAVAILABLE
     assert {target.effect for target in done.decision.targets} == {Effect.DENY}
+
+
+@pytest.mark.parametrize("failure", Failure)
+async def test_no_result_is_no_decision_and_any_other_failure_is_one(point: PolicyPoint, failure: Failure) -> None:
+    with failing_engine(point, failure):
+        done = await point.decide(EntryPoint.REQUESTER, requester_input(), 5.0)
+    assert (done.decision.permitted, done.decision.failure) == (False, failure)
+    if failure in {Failure.UNAVAILABLE, Failure.TIMEOUT}:
+        with pytest.raises(WardgateError) as caught:
+            done.decided()
+        assert (caught.value.code, caught.value.detail) == (ErrorCode.POLICY_UNAVAILABLE, f"{failure} test")
+    else:
+        assert done.decided() is done
+
+
+async def test_what_policy_decided_is_decided(point: PolicyPoint) -> None:
+    done = await point.decide(EntryPoint.REQUESTER, requester_input(), 5.0)
+    assert done.decided() is done
 
 
 async def test_a_new_bundle_swaps_schema_catalogue_and_engine_together(

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from federation.canonical import JsonObject, to_canonical
 from federation.errors import ErrorCode, WardgateError
+from federation.policy import server_engine
 from federation.policy.bundle import OPA_BUNDLE, VerifiedBundle
 from federation.policy.engine import UNDEFINED, EntryPoint, Failure, RawDecision
 from federation.policy.evaluator import PolicyPoint
@@ -171,16 +172,22 @@ async def test_an_answer_without_a_result_is_undefined(engine: ServerEngine, sta
 
 
 @pytest.mark.parametrize(
-    "bundles",
-    [{}, {"wardgate": {"revision": "fixture-2"}}, {"wardgate": {"revision": ""}}, {"other": {"revision": LABEL}}],
+    ("bundles", "failure"),
+    [
+        ({"wardgate": {"revision": "fixture-2"}}, Failure.STALE_BUNDLE),
+        ({"wardgate": {"revision": "fixture-2"}, "other": {"revision": LABEL}}, Failure.STALE_BUNDLE),
+        ({}, Failure.UNAVAILABLE),
+        ({"wardgate": {"revision": ""}}, Failure.UNAVAILABLE),
+        ({"other": {"revision": LABEL}}, Failure.UNAVAILABLE),
+    ],
 )
-async def test_an_answer_of_another_revision_is_stale(
-    engine: ServerEngine, stand_in: StandIn, bundles: JsonObject
+async def test_an_answer_of_another_revision_is_stale_and_one_of_no_bundle_is_none(
+    engine: ServerEngine, stand_in: StandIn, bundles: JsonObject, failure: Failure
 ) -> None:
     document = stand_in.document(GOLDEN[ASK], provenance={"version": "1.20.2", "bundles": bundles})
     stand_in.say(json.dumps(document).encode())
     raw = await ask(engine)
-    assert (raw.failure, raw.value) == (Failure.STALE_BUNDLE, UNDEFINED)
+    assert (raw.failure, raw.value) == (failure, UNDEFINED)
 
 
 async def test_a_redirect_is_not_followed(engine: ServerEngine, stand_in: StandIn) -> None:
@@ -200,6 +207,36 @@ async def test_a_slow_server_is_a_time_out_at_the_callers_deadline(engine: Serve
     stand_in.answer = never
     async with asyncio.timeout(SESSION_TIMEOUT_S / 2):  # the session's own limit must not be what ends it
         assert (await ask(engine, deadline_s=0.1)).failure is Failure.TIMEOUT
+
+
+async def test_a_server_that_hangs_is_given_up_at_the_engines_own_limit(
+    engine: ServerEngine, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    stand_in.answer = never
+    monkeypatch.setattr(server_engine, "EVALUATION_S", 0.1)
+    assert (await ask(engine, deadline_s=3600)).failure is Failure.TIMEOUT
+
+
+async def test_waiting_for_a_place_is_not_work_on_a_decision(
+    stand_in: StandIn, bundle: VerifiedBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six decisions, one at a time: together they take longer than any of them may."""
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.2)
+        return await stand_in.well(request)
+
+    async with engine_of(OpaServer(port=stand_in.port, connections=1), bundle) as engine:
+        monkeypatch.setattr(server_engine, "EVALUATION_S", 0.8)
+        stand_in.answer = slowly
+        answers = await asyncio.gather(*(ask(engine, deadline_s=60) for _ in range(6)))
+        impatient = await asyncio.gather(*(ask(engine, deadline_s=0.3) for _ in range(6)))
+    assert [raw.failure for raw in answers] == [None] * 6
+    assert Failure.TIMEOUT in {raw.failure for raw in impatient}
 
 
 async def test_a_connection_that_was_cut_is_tried_once_more(engine: ServerEngine, stand_in: StandIn) -> None:

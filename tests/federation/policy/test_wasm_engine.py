@@ -162,6 +162,22 @@ async def test_thousands_of_decisions_do_not_grow_the_sandbox(tight: WasmEngine)
     assert tight._serving._idle[0]._abi.memory_len() < 32 * 64 * 1024
 
 
+async def test_waiting_for_a_sandbox_is_not_work_on_a_decision(bundle: VerifiedBundle) -> None:
+    """Behind four that are interrupted at the limit, the fifth waits longer than it may itself take."""
+    engine = WasmEngine(sandboxes=1, limits=WasmLimits(memory_pages=256, evaluation_s=0.3))
+    try:
+        await engine.activate(bundle)
+        before = [asyncio.create_task(ask(engine, "take_time", 60)) for _ in range(4)]
+        await asyncio.sleep(0)
+        impatient = asyncio.create_task(ask(engine, deadline_s=0.2))
+        assert (await ask(engine, deadline_s=60)).failure is None
+        assert {raw.failure for raw in await asyncio.gather(*before)} == {Failure.TIMEOUT}
+        raw = await impatient
+        assert (raw.failure, raw.detail, raw.evaluation_us) == (Failure.TIMEOUT, "deadline passed while waiting", 0)
+    finally:
+        await engine.aclose()
+
+
 async def test_one_more_than_may_wait_is_refused_at_once(tight: WasmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wasm_engine, "MAX_WAITING", 3)
     waiting = [asyncio.create_task(ask(tight, "take_time", 30)) for _ in range(3)]

@@ -1,12 +1,22 @@
 import asyncio
+from typing import Any, cast
 
 import grpc
 import grpc.aio
 import pytest
 
-from federation.errors import CATALOGUE, ErrorCode, Status
+from federation.clock_difference import ClockDifference
+from federation.errors import CATALOGUE, ErrorCode, Status, WardgateError
 from federation.transport.backoff import Backoff
-from federation.transport.failures import ERROR_CODE_KEY, GRPC_STATUS, RemoteError, call_errors, from_rpc_error
+from federation.transport.failures import (
+    ERROR_CODE_KEY,
+    GRPC_STATUS,
+    TOLD_KEY,
+    RemoteError,
+    abort,
+    call_errors,
+    from_rpc_error,
+)
 from tests.support.pki import GATEWAY
 
 
@@ -51,6 +61,32 @@ def test_a_code_counts_only_with_its_own_status(code: ErrorCode) -> None:
 
     assert from_rpc_error(failed(status, "", (ERROR_CODE_KEY, code)), GATEWAY).code is code
     assert not any(from_rpc_error(failed(other, "", (ERROR_CODE_KEY, code)), GATEWAY).is_answer for other in others)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("The period begins on 2026-12-01.", "The period begins on 2026-12-01."),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200),
+        ("", "answered INVALID_ARGUMENT"),
+        ("\x1b[31mred", "answered INVALID_ARGUMENT"),
+        ("caf\xe9", "answered INVALID_ARGUMENT"),
+    ],
+)
+def test_what_the_other_side_tells_besides_is_taken_if_it_can_be_printed(told: str, expected: str) -> None:
+    status, code = grpc.StatusCode.INVALID_ARGUMENT, ErrorCode.PERIOD_INVALID
+
+    error = from_rpc_error(failed(status, "", (ERROR_CODE_KEY, code), (TOLD_KEY, told)), GATEWAY)
+
+    assert error.detail.endswith(expected)
+    assert len(error.detail) <= 200
+
+
+def test_without_a_code_of_ours_nothing_told_is_taken() -> None:
+    error = from_rpc_error(failed(grpc.StatusCode.UNAVAILABLE, "", (TOLD_KEY, "trust me")), GATEWAY)
+
+    assert "trust me" not in error.detail
 
 
 def test_a_code_that_the_catalogue_lacks_is_no_answer() -> None:
@@ -134,3 +170,24 @@ def test_success_starts_again_at_the_shortest() -> None:
 
     assert backoff.next_s() == 0.5
     assert backoff.attempt == 1
+
+
+class _Context:
+    """Remembers how a call was ended."""
+
+    async def abort(
+        self, status: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, str], ...]
+    ) -> None:
+        self.ended = failed(status, details, *trailing_metadata)
+
+
+@pytest.mark.parametrize(
+    "clock", [None, ClockDifference("wardgate://node/a", "wardgate://gateway/main", -300, "wardgate://node/a")]
+)
+async def test_clocks_that_differ_are_told_to_the_caller(clock: ClockDifference | None) -> None:
+    context = _Context()
+    error = WardgateError(ErrorCode.QUERY_EXPIRED, "not for others", clock=clock)
+    await abort(cast("Any", context), error, "correlation")
+    found = from_rpc_error(context.ended, GATEWAY)
+    assert (found.code, found.clock) == (ErrorCode.QUERY_EXPIRED, clock)
+    assert "not for others" not in str(context.ended.details())

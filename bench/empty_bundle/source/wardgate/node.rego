@@ -2,7 +2,7 @@ package wardgate.node
 
 import data.wardgate.everything
 
-decision := object.union(everything.query_permission, {"records": records, "existence": "visible"})
+decision := object.union(everything.query_permission, {"records": records, "existence": "visible", "older": false})
 
 records := [record |
 	some held in input.records

@@ -2,12 +2,12 @@ package wardgate.node
 
 import data.wardgate.fixture
 
-decision := object.union(fixture.query_permission, {"records": records, "existence": "visible"}) if {
+decision := object.union(fixture.query_permission, {"records": records, "existence": "visible", "older": false}) if {
 	fixture.ordinary
 	count(input.records) > 0
 }
 
-decision := object.union(fixture.query_permission, {"records": [], "existence": "hidden"}) if {
+decision := object.union(fixture.query_permission, {"records": [], "existence": "hidden", "older": false}) if {
 	fixture.ordinary
 	count(input.records) == 0
 }

@@ -1,0 +1,12 @@
+"""The calendar of England, by which every date here is meant. Pure."""
+
+from datetime import UTC, date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+ENGLAND: Final = ZoneInfo("Europe/London")
+
+
+def date_in_england(now: float) -> date:
+    """The calendar date at a moment, given in seconds since the epoch."""
+    return datetime.fromtimestamp(now, UTC).astimezone(ENGLAND).date()

@@ -1,0 +1,91 @@
+"""The points that key holders publish: whether a holder's secrets give them, and whether they stay as they were.
+
+A point says which key makes the pseudonyms of a scope in an epoch. It may never become another: new keys come with a
+new epoch. Who sees another point under a running epoch (`replaced`) cannot find children any more by the pseudonyms it
+has, and must say so instead of "nothing held".
+
+Gateway and trustee ask whether their own seeds give the published points when they start and before each act. With
+another key (a seed restored from the wrong backup) every child would look unknown, and nobody would notice. Keys are
+derived once and kept (`keys.holder`), so that a check costs a look-up and a comparison, and holds for the very point
+that the directory shows at that moment. No I/O.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, cast, get_args
+
+from federation.directory import Agency, TrustedDirectory
+from federation.errors import ErrorCode, WardgateError
+from keys.holder import HolderKey, HolderKeys, Role
+
+NAMED: Final = 100
+"""Most points that the alarm about replaced ones names; the rest it counts."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PointKey:
+    """Which point.
+
+    Attributes:
+        holder: `gateway` or `trustee`.
+    """
+
+    scope: str
+    epoch: int
+    holder: str
+
+    def __str__(self) -> str:
+        return f"{self.scope}/{self.epoch}/{self.holder}"
+
+
+def points_of(agency: Agency) -> dict[PointKey, bytes]:
+    """Every point that is published for one agency."""
+    roles = cast("tuple[Role, ...]", get_args(Role))
+    return {
+        PointKey(agency.descriptor.id, epoch, role): public
+        for role in roles
+        for epoch, public in agency.points(role).items()
+    }
+
+
+def replaced(before: Mapping[PointKey, bytes], agency: Agency) -> Iterator[PointKey]:
+    """Which of an agency's points are not what they were. A point that is published no more is not replaced."""
+    return (key for key, public in points_of(agency).items() if before.get(key, public) != public)
+
+
+def check_published(agency: Agency, epoch: int, keys: HolderKeys) -> HolderKey:
+    """The holder's key of one scope and epoch, after making sure that its point is the published one.
+
+    Args:
+        agency: The scope, as the directory shows it.
+        epoch: The epoch to act in.
+        keys: The holder's.
+
+    Raises:
+        WardgateError: `EPOCH_UNKNOWN`: the epoch is not published yet; `KEYRING_REJECTED`: it is, and the holder has no
+            seed of it or one that gives another point.
+    """
+    scope, published = agency.descriptor.id, agency.points(keys.role).get(epoch)
+    if published is None:
+        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{scope} epoch {epoch} is not published")
+    if epoch not in keys.epochs:
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, f"{scope}: there is no {keys.role} seed of epoch {epoch}")
+    key = keys.key(scope, epoch)
+    if key.public != published:
+        detail = f"{scope}: the {keys.role} seed of epoch {epoch} does not give the published point"
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, detail)
+    return key
+
+
+def check_all_published(directory: TrustedDirectory, keys: HolderKeys) -> None:
+    """Check every agency in every published epoch whose seed is there, and in its newest epoch in any case.
+
+    A seed of an older epoch may have been destroyed on purpose: nothing is done in that epoch any more.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED`, naming the first scope and epoch that do not fit.
+    """
+    for _, agency in sorted(directory.agencies.items()):
+        held = agency.points(keys.role).keys() & set(keys.epochs)
+        for epoch in sorted(held | {agency.epoch}):
+            check_published(agency, epoch, keys)
