@@ -1,6 +1,6 @@
 """Every rule of the bundle, flipped, is noticed by a Rego test or a golden decision.
 
-All faults take about a minute and a half: `make mutants`. Here a quarter of them is tried, another one every day;
+All faults take about a minute and a half: `make mutants`. Here an eighth of them is tried, another one every day;
 `WARDGATE_MUTANTS_SEED` names one.
 """
 
@@ -15,7 +15,7 @@ from tests.support.opa import opa_command
 from tools.mutate_policies import SURVIVORS, Sources, complain, try_mutants
 from tools.policy_mutants import Fault, UnknownForm, changed_source, find_mutants
 
-SHARES = 4
+SHARES = 8
 
 pytestmark = pytest.mark.opa
 
