@@ -18,16 +18,16 @@ export GRPC_VERBOSITY ?= NONE
 help: ## Show this help
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
-# Tests of whole regions wait more than they compute: they run beside everything else, and their report comes last. Those of
-# the policies compute, and begin once the checks are done.
+# Tests of whole regions wait more than they compute: they run beside the others, and their report comes last. So do those
+# of the policies.
 REGION_TESTS := tests/bench tests/system tests/test_quick_start.py tests/test_deploy.py
 POLICY_TESTS := tests/policies
 OTHER_TESTS := tests $(REGION_TESTS:%=--ignore=%) $(POLICY_TESTS:%=--ignore=%)
 PYTEST := $(PY) -m pytest -q -p no:cacheprovider
 
 test: ready ## Set up, check everything and run every test (what CI runs)
-	@mkdir -p build; $(PYTEST) $(REGION_TESTS) >build/region-tests.log 2>&1 & regions=$$!; \
-	$(MAKE) --no-print-directory checks; checked=$$?; \
+	@$(MAKE) --no-print-directory checks; checked=$$?; \
+	mkdir -p build; $(PYTEST) $(REGION_TESTS) >build/region-tests.log 2>&1 & regions=$$!; \
 	$(PYTEST) $(POLICY_TESTS) >build/policy-tests.log 2>&1 & policies=$$!; \
 	$(PYTEST) $(OTHER_TESTS); tested=$$?; \
 	wait $$policies; policies=$$?; cat build/policy-tests.log; \
