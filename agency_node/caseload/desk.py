@@ -133,15 +133,7 @@ class SourceDesk:
             raise WardgateError(ErrorCode.READING_NOT_COUNTED, f"{source_id}/{dataset}")
         now, said = int(self.clock()), self._said(user, reason)
         async with store_errors("rejected rows"), reading(self.engine).connect() as connection:
-            rejects = await readings.rejects(connection)
-        explained = [
-            item.reject_id
-            for item in rejects
-            if (item.source_id, item.dataset) == (source_id, dataset)
-            and item.seen_at == row.tried_at
-            and not item.dismissed_at
-            and not item.is_attributed
-        ]
+            explained = await readings.explained_by(connection, row)
         acceptance = self.vault.seal(Kind.ACCEPTANCE, f"{source_id}/{dataset}", said)
         dismissals = {name: self.vault.seal(Kind.DISMISSAL, name, said) for name in explained}
         body = {

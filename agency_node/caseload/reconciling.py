@@ -2,8 +2,10 @@
 
 * A dataset that is not believed keeps its last sound records; flags that its rows brought are added all the same.
 * Nobody leaves by being rejected: a child or record that is missing stays, as one of which no detail is given, while a
-  row that could not be read, first met when it went missing, may be its row. So does a child whose key rows still name.
-* A flag that disappears from a known child or record stays until a person confirms that it may go.
+  row that could not be read, met when it went missing or edited since, may be its row. So does a child whose key rows
+  still name.
+* A flag that disappears from a known child or record stays until a person confirms that it may go; of a record that is
+  gone its place stays with it.
 """
 
 from collections import defaultdict

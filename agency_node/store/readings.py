@@ -29,6 +29,13 @@ _DELETE_OTHER_STATES = delete(STATE).where(STATE.c.source_id.not_in(bindparam("s
 _DELETE_OTHER_REJECTS = delete(REJECT).where(REJECT.c.source_id.not_in(bindparam("source_ids", expanding=True)))
 
 _REJECTS = select(REJECT).order_by(REJECT.c.source_id, REJECT.c.dataset, REJECT.c.first_at, REJECT.c.reject_id)
+_EXPLAINED = select(REJECT.c.reject_id).where(
+    REJECT.c.source_id == bindparam("source_id"),
+    REJECT.c.dataset == bindparam("dataset"),
+    REJECT.c.seen_at == bindparam("tried_at"),
+    REJECT.c.is_attributed.is_(False),
+    REJECT.c.dismissed_at == 0,
+)
 _REJECT = select(REJECT).where(REJECT.c.reject_id == bindparam("reject_id"))
 _KNOWN_REJECTS = select(
     REJECT.c.reject_id, REJECT.c.dataset, REJECT.c.first_at, REJECT.c.seen_at, REJECT.c.dismissed_at
@@ -83,6 +90,12 @@ async def forget_other_readings(connection: AsyncConnection, source_ids: Sequenc
 async def rejects(connection: AsyncConnection) -> Rows:
     """Every row that could not be read, in order."""
     return (await connection.execute(_REJECTS)).all()
+
+
+async def explained_by(connection: AsyncConnection, row: DatasetRow) -> list[str]:
+    """Ids of open ones that may be anybody's, and that the last reading of a dataset met."""
+    by = {"source_id": row.source_id, "dataset": row.dataset, "tried_at": row.tried_at}
+    return list((await connection.execute(_EXPLAINED, by)).scalars())
 
 
 async def find_reject(connection: AsyncConnection, reject_id: str) -> Any:  # noqa: ANN401 - a row

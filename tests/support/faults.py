@@ -106,7 +106,7 @@ Fault = CellFault | RowFault | FileFault
 
 
 def chosen(count: int, share: str, at: float) -> list[int]:
-    """Which of so many rows."""
+    """Places of the rows of one share."""
     many = {"one": 1, "two": 2, "half": (count + 1) // 2, "all": count}[share]
     start = int(at * count)
     return sorted({(start + step) % count for step in range(min(many, count))})

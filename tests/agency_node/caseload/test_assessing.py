@@ -80,7 +80,7 @@ def test_a_dataset_that_was_not_there_when_it_was_accepted_is_partial_once_it_co
     assert states(assessed(before=come))["notes"] == (SOUND, "")
 
 
-def test_a_dataset_that_went_for_good_is_accepted_anew_when_it_comes_back() -> None:
+def test_a_dataset_that_went_for_good_is_accepted_again_when_it_comes_back() -> None:
     gone = with_read("notes", rows=0, is_absent=True)
     missed = assessed(gone, assessed())
     assert states(missed)["notes"] == (FAILING, DatasetFault.EMPTY)

@@ -526,7 +526,7 @@ async def test_what_two_rows_may_hide_stays_until_both_are_read(node: Field, fol
     assert await node.pointers(CHILDREN_AWAY[0]) == {"exclusion": {"UNREADABLE"}}
 
 
-async def test_a_row_that_says_what_another_said_before_a_failure_is_met_anew(node: Field, folder: Path) -> None:
+async def test_a_row_that_says_what_another_said_before_a_failure_is_met_again(node: Field, folder: Path) -> None:
     lost = term(KNOWN, key="LOST").replace("T3,", ",")
     (folder / "terms.csv").write_text(terms({5: lost}))
     await node.index()
