@@ -36,11 +36,31 @@ class ReasonRow(Row):
 
 
 class ObligationRow(Row):
-    """An obligation: what kind of thing carries it out, whether that must happen, and what people are told."""
+    """An obligation: what kind of thing carries it out, whether that must happen, and what people are told.
+
+    Attributes:
+        told: Whoever asked is told of it. What protects somebody from them, or watches them, is not.
+    """
 
     type: Code
     mandatory: bool
+    told: bool = False
     text: Sentence = ""
+
+
+class RightRow(Row):
+    """A role or a grant: whether whoever has it decides what is referred to a person of their agency."""
+
+    title: Sentence = ""
+    decides: bool = False
+
+
+class ReviewReasonRow(Row):
+    """A ground of a person's decision: which decisions it carries, and whether it stands against a duty to disclose."""
+
+    title: Sentence = ""
+    decisions: tuple[Code, ...]
+    under_compulsion: bool = False
 
 
 class Catalogue(Row):
@@ -48,6 +68,10 @@ class Catalogue(Row):
 
     reasons: Mapping[Code, ReasonRow]
     obligations: Mapping[Code, ObligationRow]
+    roles: Mapping[Code, RightRow] = Field(default_factory=dict)
+    grants: Mapping[Code, RightRow] = Field(default_factory=dict)
+    review_reasons: Mapping[Code, ReviewReasonRow] = Field(default_factory=dict)
+    flags: Mapping[Code, Mapping[str, Any]] = Field(default_factory=dict)
     purposes: Mapping[Code, Mapping[str, Any]]
     categories: Mapping[Code, Mapping[str, Any]]
     never_permitted: Mapping[Code, Mapping[str, Any]]

@@ -17,6 +17,7 @@ from federation.canonical import JsonObject, to_canonical
 from federation.policy.checks import Asked, Inadmissible, check_older, check_records, check_statements, check_targets
 from federation.policy.engine import UNDEFINED, EntryPoint, Failure, RawDecision
 from federation.policy.results import (
+    ANYBODY,
     MAX_NAME_CHARS,
     NOBODY,
     STRICT,
@@ -26,6 +27,7 @@ from federation.policy.results import (
     Existence,
     Lifetime,
     Obligation,
+    Person,
     Reason,
     RecordDecision,
     Severity,
@@ -119,11 +121,15 @@ class NodeDecision(QueryDecision):
         records: One decision for each record.
         existence: Hidden: the answer must look exactly like nothing held.
         older: Something that lies before the purpose's default period would be released were it inside.
+        person: Who decides what is referred, and whether a person answers whatever is held.
+        absence_confirmed: A person has answered, and nothing within the question is held: that may be said.
     """
 
     records: tuple[RecordDecision, ...]
     existence: Existence
     older: bool
+    person: Person = ANYBODY
+    absence_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -22,6 +22,10 @@ MAX_ENQUIRY_DELAY_S: Final = 3650 * 24 * 3600
 MAX_NAME_CHARS: Final = 200
 """References and field names."""
 
+MAX_DECIDERS: Final = 2
+"""More people than two never agree in the life of a query."""
+
+OptionalCode = Annotated[str, Field(max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]*$")]
 Text = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
 Lifetime = Annotated[int, Field(ge=0, le=MAX_EXPIRY_S)]
 
@@ -125,6 +129,7 @@ class RecordDecision:
         fields: Names of the fields that survive.
         grounds: For each of these fields, in their order, why it was sufficient to ask for.
         redactions: Names of the fields that were taken out, where that is to be said.
+        shown_as: The category under which what is released is shown; empty for the record's own.
         enquiry: Who may learn of the question as far as this record goes.
         reasons: Why.
         obligations: What must also be done.
@@ -139,3 +144,23 @@ class RecordDecision:
     enquiry: EnquiryOutcome
     reasons: tuple[Reason, ...]
     obligations: tuple[Obligation, ...]
+    shown_as: OptionalCode = ""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Person:
+    """Who of the responder's people decides, where something is put before them.
+
+    Attributes:
+        awaited: A person answers this question whatever is held, and nobody has yet.
+        people: How many different people must agree before anything leaves.
+        roles: Roles or grants of those who may see it and decide; empty for whoever decides here.
+    """
+
+    awaited: bool
+    people: Annotated[int, Field(ge=1, le=MAX_DECIDERS)]
+    roles: tuple[Code, ...]
+
+
+ANYBODY: Final = Person(awaited=False, people=1, roles=())
+"""One person, whoever decides here, where something is referred at all."""
