@@ -107,7 +107,7 @@ def test_a_recipient_is_a_role_or_a_grant_whole() -> None:
     assert not is_to(a_user(role="dpo_assistant"), "dpo")
 
 
-# -- each recipient's own -----------------------------------------------------------------------------------------------
+# -- each recipient's own ---------------------------------------------------------------------------------------------
 
 
 async def broken_glass(node: NodeHouse) -> Alerts:
@@ -177,11 +177,11 @@ def test_the_time_is_england_s_in_summer_too() -> None:
     assert time_in_england(1_782_896_400) == "2026-07-01T10:00:00+01:00"
 
 
-# -- the person concerned -----------------------------------------------------------------------------------------------
+# -- the person concerned ---------------------------------------------------------------------------------------------
 
 
 async def asked_too_often(node: NodeHouse) -> Alerts:
-    """Somebody who is their agency's auditor as well has put more questions than is usual: the auditor has to see it."""
+    """An agency's auditor has put more questions than is usual: the auditor has to see it."""
     busy = a_user("busy", role="team_manager", grants=("S47_ENQ", "auditor"), case_role="lead_practitioner")
     node.users += [busy, a_user("auditor", role="auditor")]
     pursuits = pursuits_of(node, AskedGateway(node.federation))
