@@ -17,7 +17,7 @@ from agency_node.answering.responder import Responder
 from agency_node.store import alerts as store
 from agency_node.users import User, Users
 from federation.canonical import JsonObject
-from federation.england import date_in_england, time_in_england
+from federation.england import date_in_england, iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.policy.catalogue import Catalogue
@@ -152,7 +152,7 @@ def _shown(row: Row[*tuple[Any, ...]], catalogue: Catalogue) -> JsonObject:
         "to": row.recipient,
         "obligation": row.obligation,
         "text": obligation.text if obligation is not None else "",
-        "opened": time_in_england(row.opened_at),
+        "opened": iso_in_england(row.opened_at),
         "opened_at": row.opened_at,
         "query_id": row.query_id,
         "decision_id": row.decision_id,

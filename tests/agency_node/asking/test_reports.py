@@ -1,11 +1,10 @@
 """Misuse refused at home reaches the scheme: stored with the refusal, sent until it is taken, nothing of the child."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,7 +16,6 @@ from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.misuse import MisuseNotice, verify_notice
 from federation.policy.evaluator import PolicyPoint
-from federation.policy.results import Obligation
 from keys.secret import Secret
 from tests.support.asking import MANAGER, QUESTION, AskedGateway, asking_of, pursuits_of
 from tests.support.gateway_world import CSC, SCHOOL, Secrets, a_world
@@ -29,24 +27,6 @@ from tests.support.waiting import until
 CHILD = number(1)
 CURIOUS = QUESTION.model_copy(update={"purpose": "STAFF_CURIOSITY", "attestations": []})
 """A purpose that is never permitted."""
-
-REPORT = Obligation(id="report_misuse", type="report", mandatory=True, params={"code": "PURPOSE_NEVER_PERMITTED"})
-
-
-class ReportingPolicy:
-    """A node's own policy that has whatever it refuses reported, as a bundle may lay down."""
-
-    def __init__(self, point: PolicyPoint) -> None:
-        self._point = point
-        self.catalogue = point.catalogue
-
-    async def decide(self, *args: Any, **keywords: Any) -> Any:
-        evaluated = await self._point.decide(*args, **keywords)
-        if evaluated.decision.permitted:
-            return evaluated
-        others = [item for item in evaluated.decision.obligations if item.type != REPORT.type]
-        decision = dataclasses.replace(evaluated.decision, obligations=(*others, REPORT))
-        return dataclasses.replace(evaluated, decision=decision)
 
 
 @dataclass
@@ -67,9 +47,7 @@ class Gateway:
 
 def asker(node: NodeHouse) -> Asking:
     node.users = [MANAGER]
-    asking = asking_of(node, pursuits_of(node, AskedGateway(node.federation)))
-    asking._policy = cast("Any", ReportingPolicy(asking._policy))
-    return asking
+    return asking_of(node, pursuits_of(node, AskedGateway(node.federation)))
 
 
 def reports_of(node: NodeHouse, gateway: Any) -> Reports:
@@ -144,7 +122,6 @@ async def test_what_is_permitted_or_refused_without_such_a_duty_is_not_reported(
     asking = asker(node)
     try:
         assert (await asking.put(QUESTION))["effect"] == "permit"
-        asking._policy = cast("Any", PolicyPoint(node.policy._engine, node.policy.bundle, node.clock))
         assert (await asking.put(QUESTION.model_copy(update={"attestations": []})))["effect"] == "deny"
     finally:
         await asking._pursuits.aclose()

@@ -7,11 +7,11 @@ from agency_node.answering.overlay import Overlay
 from agency_node.inbox.alerts import Alerts, is_to
 from agency_node.store.tables import TaskState
 from agency_node.users import Users
-from federation.england import time_in_england
+from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.store import writing
-from federation.vocabulary import Urgency
+from federation.vocabulary import Outcome, Urgency
 from tests.support.asking import QUESTION, AskedGateway, asking_of, pursuits_of
 from tests.support.node_house import NodeHouse, a_user, log_entry, number
 from tests.support.two_agencies import NOW, REQUESTER
@@ -100,6 +100,27 @@ async def test_an_obligation_is_alerted_to_once_for_a_query_however_often_it_is_
     assert [alert["obligation"] for alert in await alerts.unseen("guardian")] == ["alert_break_glass"]
 
 
+async def test_a_flag_of_a_child_without_records_alerts_too_and_nobody_outside_sees_it(node: NodeHouse) -> None:
+    node.sources[0].hold(CHILD, flags=frozenset({"WITNESS_PROT"}))
+    node.sources[0].hold(OTHER)
+    await node.caseload.update()
+    node.users.append(a_user("officer", grants=("designated_officer",)))
+    answers = []
+    for child in (CHILD, OTHER, number(3)):
+        put = node.federation.ask(child)
+        await node.accept(put.task)
+        reply = await node.answering.answer(put.task.task_id)
+        assert reply.answer is not None
+        answers.append(put.opened(reply.answer).model_copy(update={"query_id": ""}))
+    alerts = Alerts(node.responder, users=lambda: Users({user.id: user for user in node.users}))
+
+    (alert,) = await alerts.unseen("officer")
+
+    assert alert["obligation"] == "silent_alert"
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0].outcome is Outcome.NOTHING_HELD
+
+
 def test_a_recipient_is_a_role_or_a_grant_whole() -> None:
     assert is_to(a_user(role="dpo"), "dpo")
     assert is_to(a_user(grants=("dpo",)), "dpo")
@@ -174,7 +195,7 @@ async def test_an_alert_says_in_words_what_happened_and_when_and_nothing_of_the_
 
 
 def test_the_time_is_england_s_in_summer_too() -> None:
-    assert time_in_england(1_782_896_400) == "2026-07-01T10:00:00+01:00"
+    assert iso_in_england(1_782_896_400) == "2026-07-01T10:00:00+01:00"
 
 
 # -- the person concerned ---------------------------------------------------------------------------------------------
