@@ -112,7 +112,7 @@ async def test_nothing_of_the_child_or_the_question_stands_in_a_notice(node: Nod
         b"attendance",
         query_id,
         MANAGER.name.encode(),
-        MANAGER.id.encode() + b'"',
+        f'"{MANAGER.id}"'.encode(),
     ):
         assert secret not in content + signature
     assert MisuseNotice.parse(content).area == ""
