@@ -66,6 +66,7 @@ class Circumstances:
         counters: What the requester asked lately.
         reviews: Human decisions by record reference.
         now: Seconds since the epoch.
+        child_flags: Flags of the child as such, whether or not there are records.
     """
 
     responder: AgencyDescriptor
@@ -73,6 +74,7 @@ class Circumstances:
     counters: CounterView
     reviews: Mapping[str, HumanReview]
     now: float
+    child_flags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstan
         },
         "overlay": by.overlay.policy_input(),
         "records": [record.descriptor() for record in records],
+        "child_flags": sorted(by.child_flags),
         "review": [by.reviews[ref].policy_input(ref) for ref in sorted(by.reviews) if ref in refs],
     }
 

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation import limits
 from federation.answer import Contact
 from federation.policy.results import Obligation
 
-UNDERSTOOD: Final = frozenset({"alert", "handling", "notice"})
+ALERT: Final = "alert"
+"""Type of what one of this agency's people must see."""
+
+UNDERSTOOD: Final = frozenset({ALERT, "handling", "notice"})
 """Types of obligation that a responding node can carry out."""
 
 SHIELD: Final = "shield_existence"
@@ -45,11 +49,13 @@ class AlertDue:
         obligation: Id in the catalogue.
         recipients: Roles or grants.
         silent: Nobody else may know of it.
+        code: What it names as its cause; empty where it names none.
     """
 
     obligation: str
     recipients: tuple[str, ...]
     silent: bool
+    code: str = ""
 
 
 def each_once(lists: Iterable[Sequence[Obligation]]) -> list[Obligation]:
@@ -65,15 +71,16 @@ def told(obligations: Iterable[Obligation]) -> list[Obligation]:
 
 def alerts(obligations: Iterable[Obligation]) -> list[AlertDue]:
     """Those that one of this agency's people must see."""
-    return [_alert(item) for item in obligations if item.type == "alert"]
+    return [_alert(item) for item in obligations if item.type == ALERT]
 
 
 def _alert(obligation: Obligation) -> AlertDue:
-    to = obligation.params.get("to", [])
+    to, code = obligation.params.get("to", []), obligation.params.get("code", "")
     return AlertDue(
         obligation=obligation.id,
         recipients=tuple(to) if isinstance(to, list) else (str(to),),
         silent=obligation.params.get("silent") is True,
+        code=code if isinstance(code, str) and len(code) <= limits.MAX_CODE_CHARS else "",
     )
 
 
