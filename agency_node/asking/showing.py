@@ -101,7 +101,7 @@ def _notices(target: Mapping[str, Any]) -> Iterator[str]:
     ring = f" Ring {contact['name']}, {contact['phone']}." if contact else ""
     for obligation in answer.get("obligations", []):
         if obligation["type"] == "notice":
-            yield f"{target['name']}: {obligation['text'] or obligation['id']}{ring}"
+            yield f"{target['name']}: {obligation['text'] or obligation['id'] + '.'}{ring}"
 
 
 def _pointer(record: Mapping[str, Any]) -> str:
