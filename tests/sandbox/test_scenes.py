@@ -65,6 +65,7 @@ def query(region: Region, scene: Scene) -> dict[str, Any]:
         ],
         "family_informed": scene.family_informed.value,
         "break_glass": scene.break_glass,
+        "justified": (scene.justification or scene.title).strip() != "",
         "issued_at": int(NOW),
         "expires_at": int(NOW) + 3_600,
         "identifier_state": "present",
