@@ -11,7 +11,7 @@ Rules, in order:
    answer that would tell nothing becomes `error`, whatever is held;
 5. of a released record only the fields that policy names survive; at T0 a category becomes one pointer without fields,
    date or type, however many records stand behind it;
-6. reasons for auditors stay in the ledger; obligations that bind this node alone stay here;
+6. reasons for auditors, and obligations that are not told of, stay here (`federation.admission`);
 7. that there is something older is said as policy says it, where the question is answered at all.
 """
 
@@ -19,13 +19,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from agency_node.answering.duties import Contacts, contact_for, each_once, is_relayed, told
+from agency_node.answering.duties import Contacts, contact_for, each_once, is_relayed
 from agency_node.caseload.grounds import NO_DOUBT, Grounds
 from agency_node.caseload.records import HeldRecord
-from federation.admission import ObligationGiven, ReasonGiven
+from federation.admission import ReasonGiven, obligations_given, reasons_given
 from federation.answer import Answer, DisclosedRecord
+from federation.policy.catalogue import Catalogue
 from federation.policy.decision import NodeDecision
-from federation.policy.results import Audience, Existence, Obligation, Reason, RecordDecision
+from federation.policy.results import Existence, Obligation, Reason, RecordDecision
 from federation.query import QueryHeader
 from federation.vocabulary import Effect, Outcome, Tier
 
@@ -69,7 +70,12 @@ class _Reasoned(Protocol):
 
 
 def disclose(
-    records: Sequence[HeldRecord], decision: NodeDecision, *, occasion: Occasion, contacts: Contacts
+    records: Sequence[HeldRecord],
+    decision: NodeDecision,
+    *,
+    occasion: Occasion,
+    contacts: Contacts,
+    catalogue: Catalogue,
 ) -> Answer:
     """Build the answer.
 
@@ -78,6 +84,7 @@ def disclose(
         decision: What policy decided, in the order of `records`. A record still referred to a human is not released.
         occasion: The query and the moment.
         contacts: How to reach a person here; one is given only with records.
+        catalogue: The bundle's words: which obligations are told of.
 
     Raises:
         ValueError: The decision is not about these records.
@@ -92,7 +99,7 @@ def disclose(
         outcome=outcome,
         records=list(_disclosed(released)),
         reasons=_reasons(reasons),
-        obligations=[_given(item) for item in told(owed)],
+        obligations=obligations_given(owed, catalogue),
         processing=list(decision.processing),
         reading=list(occasion.grounds.reading),
         contact=contact_for(contacts, owed) if released else None,
@@ -196,16 +203,5 @@ def _pointer(category: str, items: Sequence[Released]) -> DisclosedRecord:
 
 def _reasons(parts: Iterable[_Reasoned]) -> list[ReasonGiven]:
     """Reasons that the requester may read, each once, in the order of their codes."""
-    found = {
-        reason.code: ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
-        for part in parts
-        for reason in part.reasons
-        if reason.audience is not Audience.AUDITOR
-    }
+    found = {reason.code: reason for reason in reasons_given(reason for part in parts for reason in part.reasons)}
     return [found[code] for code in sorted(found)]
-
-
-def _given(obligation: Obligation) -> ObligationGiven:
-    return ObligationGiven(
-        id=obligation.id, type=obligation.type, mandatory=obligation.mandatory, params=dict(obligation.params)
-    )
