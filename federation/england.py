@@ -10,3 +10,8 @@ ENGLAND: Final = ZoneInfo("Europe/London")
 def date_in_england(now: float) -> date:
     """The calendar date at a moment, given in seconds since the epoch."""
     return datetime.fromtimestamp(now, UTC).astimezone(ENGLAND).date()
+
+
+def time_in_england(now: float) -> str:
+    """A moment for people, such as `22 November 2026, 10:59`, given in seconds since the epoch."""
+    return f"{datetime.fromtimestamp(now, UTC).astimezone(ENGLAND):%-d %B %Y, %H:%M}"
