@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from federation.policy.authoring.rules import FLAG_REASONS, RuleNote, giving
+from federation.policy.authoring.rules import RuleNote, giving, of_a_row
 from tools.docs_reference import page, table
 from tools.policy_words import SOURCE, PolicyDocs, Row, bullets, further_part
 
@@ -55,9 +55,17 @@ def _givers(docs: PolicyDocs, code: str, row: Row) -> Iterator[str]:
     flags = [name for name, item in docs.data["flags"].items() if item["reason_code"] == code]
     for name in flags:
         yield f"The handling flag [`{name}`](../flags/{name}.md), through these rules:"
-    if flags:
-        yield from (_rule(note) for note in giving(docs.notes, FLAG_REASONS))
-    if row["origin"] == "policy" and not flags and not giving(docs.notes, code):
+    limbs = [
+        (purpose, category)
+        for purpose, item in docs.data["purposes"].items()
+        for category, cell in item["categories"].items()
+        if any(limb["reason_code"] == code for limb in cell["limbs"])
+    ]
+    for purpose, category in limbs:
+        yield f"A limb of [`{purpose}`](../purposes/{purpose}.md) that asks about `{category}`, through these rules:"
+    if of_a_row(code):
+        yield from (_rule(note) for note in giving(docs.notes, of_a_row(code)))
+    if row["origin"] == "policy" and not of_a_row(code) and not giving(docs.notes, code):
         yield "A rule that stands for a refusal as a whole and has no note of its own."
 
 

@@ -221,3 +221,27 @@ def _entitled(rows_of: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str]
                     key = (kind, legal_class, role)
                     found[key] = max(found.get(key, ""), str(tier))
     return found
+
+
+def limbs(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Found:
+    """Limbs of a statute, by their reason: each that is added reaches more; without any the period decides."""
+    if bool(old) != bool(new):
+        yield Direction.UNCLEAR, f"limbs: {shown(list(old))} is now {shown(list(new))}"
+        return
+    before, after = ({str(limb["reason_code"]): limb for limb in side} for side in (old, new))
+    yield from _LIMBS(before, after)
+
+
+_LIMBS: Final = rows(
+    (Direction.WIDENED, "limb {} is asked about now: {}"),
+    (Direction.NARROWED, "limb {} is no longer asked about"),
+    columns(
+        {
+            "provisions": members("depends on {} now", "depends on {} no longer", more_is_wider=False),
+            "types": alternatives("types it speaks of"),
+            "look_back_years": number("years looked back (0 is today alone)"),
+            "reason_code": words("reason"),
+        }
+    ),
+    "limb {}",
+)

@@ -10,6 +10,7 @@ from federation.policy.authoring.comparators import (
     approvals,
     columns,
     invokers,
+    limbs,
     members,
     number,
     pairs,
@@ -39,8 +40,8 @@ CELL: Final = columns(
         "default_tier": rank("tier by default", TIERS),
         "highest_tier": rank("tier at most", TIERS),
         "provisions": members("depends on {} now", "depends on {} no longer", more_is_wider=False),
-        "current_only": switch("only what is ongoing", "also what has ended", on_is_wider=False),
-        "look_back_years": rank("years looked back (0 is no limit)", [*range(1, 200), 0]),
+        "limbs": limbs,
+        "shown_as": unclear("the name under which it is shown"),
         "obligations": OBLIGATIONS,
     }
 )
@@ -89,6 +90,15 @@ PURPOSE: Final = columns(
             "a referral hides existence now", "a referral no longer hides existence", on_is_wider=False
         ),
         "default_period_years": unclear("years that a question covers by itself"),
+        "compelled": columns(
+            {
+                "applies": unclear("a person answers, whatever is held"),
+                "people": number("people who must agree", higher_is_wider=False),
+            },
+            "compelled: ",
+        ),
+        "justification": rank("a reason in words", ("always", "for_detail")),
+        "caution": words("the caution beside every picture"),
     }
 )
 
@@ -110,9 +120,15 @@ CATEGORY: Final = columns(
         "third_party": switch("is about adults now", "is no longer about adults", on_is_wider=False),
         "human_release": switch("a human releases it now", "no human need release it", on_is_wider=False),
         "shields": switch("its existence is shielded now", "its existence is no longer shielded", on_is_wider=False),
+        "open_purposes": members(
+            "its referral shows to purpose {} now", "its referral shows to purpose {} no longer", more_is_wider=True
+        ),
         "lasts": switch("lasts until it is ended now", "is an event of one day now", on_is_wider=True),
         "intelligence": switch("may hold intelligence now", "holds no intelligence now", on_is_wider=False),
-        "never_types": members("type {} is never shared now", "type {} may be shared now", more_is_wider=False),
+        "types": alternatives("types that need no person"),
+        "never_types": members(
+            "types with {} are never shared now", "types with {} may be shared now", more_is_wider=False
+        ),
         "fields": rows(
             (WIDENED, "field {} is given now: {}"), (NARROWED, "field {} is no longer given"), FIELD, "field {}"
         ),

@@ -41,6 +41,11 @@ FLAG: Final = columns(
                 ),
                 "responder_kinds": members("at {} now", "no longer at {}", more_is_wider=False),
                 "elsewhere": switch("elsewhere too now", "no longer elsewhere", on_is_wider=False),
+                "yields_to_compulsion": switch(
+                    "a person decides where an answer is compelled",
+                    "also where an answer is compelled",
+                    on_is_wider=True,
+                ),
             },
             "withholding: ",
         ),
@@ -49,14 +54,26 @@ FLAG: Final = columns(
                 "applies": switch("a human decides now", "no human decides any more", on_is_wider=False),
                 "except_purposes": EXCEPT,
                 "shields": switch("hides existence now", "no longer hides existence", on_is_wider=False),
+                "open_purposes": members(
+                    "shows to purpose {} now", "shows to purpose {} no longer", more_is_wider=True
+                ),
+                "lifted_by": unclear("what lifts it"),
             },
             "referral: ",
+        ),
+        "decided_by": columns(
+            {
+                "people": number("people who must agree", higher_is_wider=False),
+                "roles": alternatives("rights of those who decide"),
+            },
+            "decision: ",
         ),
         "cap": columns({"tier": rank("tier", TIERS), "except_purposes": EXCEPT}, "cap: "),
         "redact": columns(
             {
                 "tags": members("fields tagged {} now", "no longer fields tagged {}", more_is_wider=False),
                 "fields": members("field {} now", "no longer field {}", more_is_wider=False),
+                "shows": switch("may be told of now", "is not told of any more", on_is_wider=True),
             },
             "redaction: ",
         ),
@@ -69,8 +86,6 @@ FLAG: Final = columns(
             | {
                 name: switch(f"needs {what} now", f"no longer needs {what}", on_is_wider=False)
                 for name, what in (
-                    ("break_glass", "break-glass"),
-                    ("second_person", "a second person"),
                     ("handling_code", "a handling code"),
                     ("context", "the person's context"),
                 )
@@ -133,6 +148,7 @@ def enquiry(old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
 
 
 TEXTS: Final = columns(TITLES)
+DECIDES: Final = switch("decides on referrals now", "no longer decides on referrals", on_is_wider=True)
 UNDER_GRANT: Final = switch("asks under a case grant alone now", "needs no case grant", on_is_wider=False)
 REVIEWED: Final = columns({**TITLES, "review": unclear("review")})
 WINDOWS: Final = columns({**TITLES, "rows": in_force})
@@ -149,7 +165,14 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
         rows(
             (WIDENED, "is known now"),
             (NARROWED, "withholds as unknown"),
-            columns({**TITLES, "effect": rank("effect", ("withhold", "refer", "permit")), "obligations": OBLIGATIONS}),
+            columns(
+                {
+                    **TITLES,
+                    "effect": rank("effect", ("withhold", "refer", "permit")),
+                    "permit_kinds": members("permits to {} now", "no longer permits to {}", more_is_wider=True),
+                    "obligations": OBLIGATIONS,
+                }
+            ),
         ),
     ),
     "roles": (
@@ -164,15 +187,35 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
                     "supervised": switch("asks with a co-signature now", "needs no co-signature", on_is_wider=False),
                     "ends": switch("has an end date now", "needs no end date", on_is_wider=False),
                     "under_grant": UNDER_GRANT,
+                    "decides": DECIDES,
                 }
             ),
         ),
+    ),
+    "grants": (
+        "grant",
+        rows((OTHER, "is known now"), (OTHER, "is no longer known"), columns({**TITLES, "decides": DECIDES})),
+    ),
+    "shown_names": (
+        "shown name",
+        rows((OTHER, "is known now"), (OTHER, "is no longer known"), columns(TITLES)),
     ),
     "provisions": ("provision", rows((OTHER, "is known now"), (NARROWED, "is no longer known"), WINDOWS)),
     "agreements": ("agreement", rows((OTHER, "is known now"), (NARROWED, "is no longer known"), WINDOWS)),
     "attestations": (
         "attestation",
-        rows((OTHER, "can be given now"), (NARROWED, "can no longer be given"), columns(TITLES)),
+        rows(
+            (OTHER, "can be given now"),
+            (NARROWED, "can no longer be given"),
+            columns(
+                {
+                    **TITLES,
+                    "lifts_shield": switch(
+                        "needs a justification now", "needs no justification by itself", on_is_wider=False
+                    ),
+                }
+            ),
+        ),
     ),
     "break_glass": (
         "break-glass reason",
@@ -205,6 +248,8 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
                     "type": unclear("type"),
                     "params": unclear("parameters"),
                     "mandatory": switch("is mandatory now", "is no longer mandatory", on_is_wider=False),
+                    "told": switch("whoever asks is told now", "whoever asks is not told any more", on_is_wider=True),
+                    "when_withheld": unclear("whether it stands on what is withheld"),
                     "bearers": members("{} bears it now", "{} no longer bears it", more_is_wider=False),
                 }
             ),
@@ -250,7 +295,15 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
         rows(
             (OTHER, "can be given now"),
             (OTHER, "can no longer be given"),
-            columns({**TITLES, "decisions": members("for {} now", "no longer for {}", more_is_wider=True)}),
+            columns(
+                {
+                    **TITLES,
+                    "decisions": members("for {} now", "no longer for {}", more_is_wider=True),
+                    "under_compulsion": switch(
+                        "stands against compulsion now", "no longer stands against compulsion", on_is_wider=False
+                    ),
+                }
+            ),
         ),
     ),
     "agency_kinds": (

@@ -15,7 +15,7 @@ from federation.policy.authoring.explanation import (
     TierWhy,
 )
 from federation.policy.authoring.reading import places_naming
-from federation.policy.authoring.rules import FLAG_REASONS, RuleNote, giving
+from federation.policy.authoring.rules import RuleNote, giving, of_a_row
 from federation.policy.decision import Decision, GatewayDecision, NodeDecision
 from federation.policy.results import Obligation, Reason, RecordDecision
 from federation.vocabulary import Effect
@@ -167,9 +167,9 @@ class Explainer:
     def _rules(self, code: str, effect: Effect | None) -> tuple[RuleNote, ...]:
         package = self.entry_point.rpartition("/")[0].replace("/", ".")
         found = giving(self.notes, code, package)
-        if effect is not None and any(row["reason_code"] == code for row in self.reference["flags"].values()):
-            by_flag = giving(self.notes, FLAG_REASONS, package)
-            found += [note for note in by_flag if note.head in HEADS.get(effect, ())]
+        if effect is not None and of_a_row(code):
+            by_row = giving(self.notes, of_a_row(code), package)
+            found += [note for note in by_row if note.head in HEADS.get(effect, ())]
         return tuple(note for note in found if not note.entrypoint or effect is None)
 
     def _obligations(self, obligations: Iterable[Obligation]) -> tuple[ObligationWhy, ...]:

@@ -1,7 +1,7 @@
 """What a bundle's sources must be before they are built, each fault by itself: format, types, notes, twins, data."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -98,10 +98,16 @@ def _reasons(source: PolicySource) -> Iterator[str]:
     rules, reference = source.rego(tests=False), source.reference()
     given = reasons_given(rules)
     catalogued = {code for code, row in reference["reasons"].items() if row["origin"] == "policy"}
-    by_flags = {str(row["reason_code"]) for row in reference["flags"].values()}
-    yield from (f"{code}: given, but not in reference/reasons" for code in sorted((given | by_flags) - catalogued))
-    silent = (code for code in sorted(catalogued - given - by_flags) if not places_naming(rules, code))
+    by_rows = _reasons_of_rows(reference)
+    yield from (f"{code}: given, but not in reference/reasons" for code in sorted((given | by_rows) - catalogued))
+    silent = (code for code in sorted(catalogued - given - by_rows) if not places_naming(rules, code))
     yield from (f"{code}: in reference/reasons, but nothing gives it" for code in silent)
+
+
+def _reasons_of_rows(reference: Mapping[str, Json]) -> set[str]:
+    flags = {str(row["reason_code"]) for row in reference["flags"].values()}
+    cells = (cell for row in reference["purposes"].values() for cell in row["categories"].values())
+    return flags | {str(limb["reason_code"]) for cell in cells for limb in cell.get("limbs", ())}
 
 
 def _data(source: PolicySource) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
-from federation.policy.authoring.rules import FLAG_REASONS, NO_REASON, PACKAGE, notes_of, rule_notes
+from federation.policy.authoring.rules import NO_REASON, OF_A_ROW, PACKAGE, notes_of, rule_notes
 
 RULE: Final = re.compile(r"^(?:default )?([A-Za-z_]\w*)(?=[\s(\[:])", re.MULTILINE)
 NO_RULES: Final = frozenset({"package", "import"})
@@ -59,7 +59,7 @@ def faults_of_twins(files: Mapping[str, bytes]) -> Iterator[str]:
 
 def reasons_given(files: Mapping[str, bytes]) -> set[str]:
     """Reason codes that the notes of rules name."""
-    return {note.reason_code for note in rule_notes(files)} - {NO_REASON, FLAG_REASONS, ""}
+    return {note.reason_code for note in rule_notes(files)} - {NO_REASON, ""} - OF_A_ROW
 
 
 def places_naming(files: Mapping[str, bytes], code: str) -> list[str]:

@@ -3,7 +3,8 @@
 A folder of `policies/reference` is one document; its files hold the document's rows between them. Where a folder has a
 `defaults.json`, a row says only how it differs from it, and what many entries of a row have in common is written once:
 
-* purposes: `categories` is a list of groups, each `{"names": [...], "tiers": [default, highest], ...}`;
+* purposes: `categories` is a list of groups, each `{"names": [...], "tiers": [default, highest], ...}`, and each of its
+  `limbs` says only how it differs from the defaults' `limb`;
 * categories: `fields` is an object of tiers, each of field and title; `tags` and `protected` name fields.
 
 What is built spells out every column of every row: rules, schemas and auditors see no default.
@@ -81,17 +82,18 @@ def _plain(row: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[str, J
 
 def _purpose(row: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[str, Json]:
     whole = _over(defaults["row"], row)
-    cells = list(_cells(whole["categories"], defaults["cell"]))
+    cells = list(_cells(whole["categories"], defaults))
     _once(name for name, _ in cells)
     return {**whole, "categories": dict(cells)}
 
 
-def _cells(groups: list[Json], default: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+def _cells(groups: list[Json], defaults: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
     for group in groups:
-        columns = {key: value for key, value in group.items() if key not in {"names", "tiers"}}
+        columns = {key: value for key, value in group.items() if key not in {"names", "tiers", "limbs"}}
+        limbs = {"limbs": [{**defaults["limb"], **limb} for limb in group["limbs"]]} if "limbs" in group else {}
         lowest, highest = group["tiers"]
         for name in group["names"]:
-            yield name, {**default, "default_tier": lowest, "highest_tier": highest, **columns}
+            yield name, {**defaults["cell"], "default_tier": lowest, "highest_tier": highest, **columns, **limbs}
 
 
 def _category(row: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[str, Json]:

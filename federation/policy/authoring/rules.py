@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 NO_REASON: Final = "NONE"
-FLAG_REASONS: Final = "FLAG_*"
+OF_A_ROW: Final = frozenset({"FLAG_*", "LIMB_*"})
+"""Reasons that a row of reference data names: a handling flag's, or a limb's of a statute."""
 """Stands for the reason code of whichever handling flag acted."""
 
 MARKER: Final = "# METADATA"
@@ -33,7 +34,7 @@ class RuleNote:
         title: A few words.
         description: A sentence or more.
         legal_basis: The law it stands on.
-        reason_code: The reason it gives; `NONE` for none, `FLAG_*` for that of the flag concerned.
+        reason_code: The reason it gives; `NONE` for none, `FLAG_*` or `LIMB_*` for that of the row concerned.
         entrypoint: Whether programs ask for it.
     """
 
@@ -125,3 +126,8 @@ def _values(block: Sequence[str]) -> dict[str, str]:
 def _unquoted(value: str) -> str:
     quoted = re.fullmatch(r"\"(.*)\"|'(.*)'", value.strip())
     return (quoted[1] or quoted[2] or "") if quoted else value.strip()
+
+
+def of_a_row(code: str) -> str:
+    """How notes name a reason that a row of reference data gives, a flag's or a limb's; empty for any other."""
+    return next((pattern for pattern in sorted(OF_A_ROW) if code.startswith(pattern.removesuffix("*"))), "")

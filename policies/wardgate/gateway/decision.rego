@@ -10,6 +10,7 @@ import data.wardgate.lib.conditions
 import data.wardgate.lib.enquiry
 import data.wardgate.lib.obligations
 import data.wardgate.lib.processing
+import data.wardgate.lib.purpose
 import data.wardgate.lib.query
 import data.wardgate.lib.reasons
 import data.wardgate.lib.responder
@@ -149,14 +150,43 @@ target_denials[target.id] contains "TARGET_IS_REQUESTER" if {
 }
 
 # METADATA
-# title: Target holds no such category
-# description: Agencies of this kind keep none of the categories that may be asked for.
+# title: Cause wanted
+# description: >-
+#   Agencies of this kind keep something that was asked for and that the purpose reaches; it wants consent or cause first.
+# custom:
+#   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.11(3)
+#   reason_code: TARGET_NEEDS_CAUSE
+target_denials[target.id] contains "TARGET_NEEDS_CAUSE" if {
+	some target in input.targets
+	not _may_be_asked_something(target)
+	_wants_cause(target.kind)
+}
+
+# METADATA
+# title: Not reached by the purpose
+# description: What agencies of this kind keep, and what of it was asked for, the purpose does not reach.
+# custom:
+#   legal_basis: UK GDPR Art 5(1)(b) and (c)
+#   reason_code: TARGET_NOT_REACHED
+target_denials[target.id] contains "TARGET_NOT_REACHED" if {
+	some target in input.targets
+	not _may_be_asked_something(target)
+	not _wants_cause(target.kind)
+	not _keeps_none(target.kind)
+}
+
+# METADATA
+# title: Not kept by this kind
+# description: >-
+#   Agencies of this kind keep nothing of what was asked for, and the purpose reaches something else that they keep, or they
+#   keep nothing at all.
 # custom:
 #   legal_basis: UK GDPR Art 5(1)(c)
-#   reason_code: TARGET_HOLDS_NO_CATEGORY
-target_denials[target.id] contains "TARGET_HOLDS_NO_CATEGORY" if {
+#   reason_code: TARGET_KEEPS_NONE
+target_denials[target.id] contains "TARGET_KEEPS_NONE" if {
 	some target in input.targets
-	not _keeps_something(target)
+	not _may_be_asked_something(target)
+	_keeps_none(target.kind)
 }
 
 # One look-up table for all targets: a rule asked for by a bound key would be evaluated once for each.
@@ -172,7 +202,37 @@ _categories_by_kind := {kind: categories |
 	]
 }
 
-_keeps_something(target) if count(_categories_by_kind[target.kind]) > 0
+_may_be_asked_something(target) if count(_categories_by_kind[target.kind]) > 0
+
+_wants_cause(kind) if {
+	some name in scope.wanting_cause
+	_kept_by(kind, name)
+}
+
+_keeps_none(kind) if {
+	not _asked_for_something_kept(kind)
+	_reaches_something_kept(kind)
+}
+
+_keeps_none(kind) if not _keeps_anything(kind)
+
+_asked_for_something_kept(kind) if {
+	some asked in input.query.categories
+	_kept_by(kind, asked.name)
+}
+
+_reaches_something_kept(kind) if {
+	some name, cell in purpose.row.categories
+	_kept_by(kind, name)
+	purpose.cell_in_force(cell)
+}
+
+_keeps_anything(kind) if {
+	some name, _ in data.reference.categories
+	_kept_by(kind, name)
+}
+
+_kept_by(kind, name) if kind in data.reference.categories[name].agency_kinds
 
 _somebody_may_be_asked if {
 	some target in input.targets

@@ -21,7 +21,7 @@ test_each_target_is_asked_only_for_what_its_kind_keeps if {
 	decision.targets[0].categories == [{"name": "police_incident", "tier": "T2"}]
 	decision.targets[1].categories == [{"name": "s47", "tier": "T2"}]
 	decision.targets[2].categories == []
-	_codes(decision.targets[2]) == ["TARGET_HOLDS_NO_CATEGORY"]
+	_codes(decision.targets[2]) == ["TARGET_KEEPS_NONE"]
 }
 
 test_categories_keep_the_order_in_which_they_were_asked if {
@@ -107,7 +107,7 @@ test_nobody_to_ask_is_a_denial_with_each_targets_own_reason if {
 	decision.effect == "deny"
 	_codes(decision) == ["NO_TARGET_PERMITTED"]
 	_codes(decision.targets[0]) == ["TARGET_IS_REQUESTER"]
-	_codes(decision.targets[1]) == ["TARGET_HOLDS_NO_CATEGORY"]
+	_codes(decision.targets[1]) == ["TARGET_KEEPS_NONE"]
 	gateway.denials == set() with input as fixtures.gateway
 }
 
@@ -175,4 +175,37 @@ test_nothing_is_pushed_through_the_gateway if {
 	}
 	requested := gateway.decision with input as fixtures.changed(pushed, {"query": {"direction": "request"}})
 	requested.effect == "permit"
+}
+
+_front_door(categories) := fixtures.changed(fixtures.gateway, {
+	"query": {
+		"purpose": "FRONT_DOOR",
+		"categories": [{"name": name, "tier": "T0"} | some name in categories],
+		"attestations": ["threshold_decision_needed"],
+		"approvals": [],
+	},
+	"requester": {"agency": {"agreements": ["mash"]}, "user": {"role": "mash_manager"}},
+	"targets": [
+		fixtures.police,
+		fixtures.agency("probation", "probation", "S11_1"),
+		fixtures.agency("camhs", "mental_health_trust", "S11_1"),
+		fixtures.agency("inspectors", "inspectorate", "S11_1"),
+	],
+})
+
+_said(categories) := [codes |
+	decision := gateway.decision with input as _front_door(categories)
+	some target in decision.targets
+	codes := _codes(target)
+]
+
+test_three_truths_are_told_of_an_agency_that_is_not_asked if {
+	_said(["police_known", "camhs"]) == [[], ["TARGET_NOT_REACHED"], ["TARGET_NEEDS_CAUSE"], ["TARGET_KEEPS_NONE"]]
+	_said(["police_known"]) == [[], ["TARGET_NOT_REACHED"], ["TARGET_KEEPS_NONE"], ["TARGET_KEEPS_NONE"]]
+	_said(["police_known", "adult_mental_health"]) == [
+		[],
+		["TARGET_NOT_REACHED"],
+		["TARGET_NOT_REACHED"],
+		["TARGET_KEEPS_NONE"],
+	]
 }

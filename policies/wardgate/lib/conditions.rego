@@ -80,7 +80,7 @@ family_position(requirement) if _query.family_informed in requirement.family_inf
 
 # METADATA
 # title: Second person
-# description: Somebody other than the user approved as a second person.
+# description: Somebody other than the user, who decides on referrals in their own agency, approved as a second person.
 # custom:
 #   legal_basis: Design rule for records about staff and public figures
 #   reason_code: NONE
@@ -88,6 +88,7 @@ second_person if {
 	some approval in _query.approvals
 	approval.kind == "second_person"
 	approval.user_ref != input.requester.user.ref
+	data.reference.roles[approval.role].decides
 }
 
 # METADATA

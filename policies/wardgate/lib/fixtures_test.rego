@@ -53,6 +53,7 @@ question := {
 		"approvals": [approval("manager", "team_manager")],
 		"family_informed": "yes",
 		"break_glass": "",
+		"justified": true,
 		"issued_at": now - 5,
 		"expires_at": now + 3600,
 		"identifier_state": "present",
@@ -104,7 +105,7 @@ overlay := {
 record(ref, category, fields) := {
 	"ref": ref,
 	"category": category,
-	"type": category,
+	"type": object.get({"police_incident": "concern_for_child"}, category, category),
 	"date": day(2026, 5, 1),
 	"started_on": null,
 	"ended_on": null,
@@ -135,6 +136,7 @@ node := object.union(question, {
 	"gateway": {"categories": [{"name": "s47", "tier": "T2"}], "obligations": []},
 	"overlay": overlay,
 	"records": [record("r1", "s47", s47_fields)],
+	"child_flags": [],
 	"review": [],
 })
 

@@ -48,6 +48,45 @@ provisions_in_force(provisions) if {
 }
 
 # METADATA
+# title: Category in force
+# description: >-
+#   The law under which the purpose reaches a category is in force, and where the statute is written in limbs, one of them
+#   is.
+# custom:
+#   legal_basis: Children's Wellbeing and Schools Act 2026 s.78
+#   reason_code: NONE
+cell_in_force(cell) if {
+	provisions_in_force(cell.provisions)
+	count(cell.limbs) == 0
+}
+
+cell_in_force(cell) if {
+	provisions_in_force(cell.provisions)
+	count(limbs_in_force(cell)) > 0
+}
+
+# METADATA
+# title: Limbs in force
+# description: Of a category's limbs those that are law here and today, in their order.
+# custom:
+#   legal_basis: Children's Wellbeing and Schools Act 2026 s.78
+#   reason_code: NONE
+limbs_in_force(cell) := [limb |
+	some limb in cell.limbs
+	provisions_in_force(limb.provisions)
+]
+
+# METADATA
+# title: Compelled
+# description: >-
+#   Disclosure is compelled - by a court's order, by a request that must be complied with, or by somebody's right of access.
+#   A person answers, whatever is held.
+# custom:
+#   legal_basis: Children Act 1989 s.48; Children Act 2004 s.16H; UK GDPR Art 15
+#   reason_code: NONE
+compelled if row.compelled.applies
+
+# METADATA
 # title: Purpose never permitted
 # description: Immigration enforcement, benefit or fraud matching, curiosity, commerce, research or scoring, bulk listing.
 # custom:

@@ -9,6 +9,7 @@ package wardgate.lib.query
 import data.wardgate.lib.case_grant
 import data.wardgate.lib.conditions
 import data.wardgate.lib.entitlement
+import data.wardgate.lib.justification
 import data.wardgate.lib.purpose
 import data.wardgate.lib.scope
 import data.wardgate.lib.supervision
@@ -26,6 +27,7 @@ denials := union({
 	scope.denials,
 	supervision.denials,
 	case_grant.denials,
+	justification.denials,
 })
 
 # METADATA
@@ -106,10 +108,13 @@ obligations contains ["alert_volume", {}] if not conditions.volume_usual
 
 # METADATA
 # title: Refusals that are reported
-# description: An attempt at a never-permitted purpose, or beyond every bearable volume, is reported at once.
+# description: >-
+#   An attempt at a never-permitted purpose, or beyond every bearable volume, is reported at once - to the agency's own
+#   people, and by its node to those who run the scheme.
 # custom:
 #   legal_basis: Data Protection Act 2018 s.170; UK GDPR Art 33
 #   reason_code: NONE
-refusal_obligations contains ["alert_misuse", {"code": code}] if {
+refusal_obligations contains [obligation, {"code": code}] if {
 	some code in (denials & {"PURPOSE_NEVER_PERMITTED", "VOLUME_REFUSED"})
+	some obligation in ["alert_misuse", "report_misuse"]
 }

@@ -97,9 +97,11 @@ test_unusual_volume_is_reported if {
 }
 
 test_never_permitted_purposes_and_refused_volume_are_reported if {
-	query.refusal_obligations == {["alert_misuse", {"code": "PURPOSE_NEVER_PERMITTED"}]} with input as _query({"purpose": "COMMERCIAL"})
+	never := {"code": "PURPOSE_NEVER_PERMITTED"}
+	query.refusal_obligations == {["alert_misuse", never], ["report_misuse", never]} with input as _query({"purpose": "COMMERCIAL"})
 	flood := fixtures.changed(fixtures.question, {"counters": {"user_queries_day": 500}})
-	query.refusal_obligations == {["alert_misuse", {"code": "VOLUME_REFUSED"}]} with input as flood
+	refused := {"code": "VOLUME_REFUSED"}
+	query.refusal_obligations == {["alert_misuse", refused], ["report_misuse", refused]} with input as flood
 }
 
 test_ordinary_refusals_are_not_reported if {

@@ -16,8 +16,20 @@ _categories := data.reference.categories
 _open := {asked.name: cell |
 	some asked in input.query.categories
 	cell := purpose.row.categories[asked.name]
-	purpose.provisions_in_force(cell.provisions)
+	purpose.cell_in_force(cell)
 	_cause_shown(asked)
+}
+
+# METADATA
+# title: Reached but for cause
+# description: Categories asked for that the purpose reaches here and today, and that want consent or cause first.
+# custom:
+#   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.11(3)
+#   reason_code: NONE
+wanting_cause contains asked.name if {
+	some asked in input.query.categories
+	_reached(asked)
+	not _cause_shown(asked)
 }
 
 # METADATA
@@ -129,7 +141,7 @@ _categories_known if {
 	}
 }
 
-_reached(asked) if purpose.provisions_in_force(purpose.row.categories[asked.name].provisions)
+_reached(asked) if purpose.cell_in_force(purpose.row.categories[asked.name])
 
 _cause_shown(asked) if conditions.cause_shown(_categories[asked.name].needs_any_attestation)
 

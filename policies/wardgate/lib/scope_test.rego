@@ -112,15 +112,44 @@ test_a_sensitive_service_needs_cause_or_consent if {
 	count(scope.notes) == 0 with input as agreed
 }
 
-test_the_look_back_waits_for_its_own_commencement if {
+_lapsed := [{"areas": ["testshire"], "effective_from": "2026-11-23", "effective_to": null}]
+
+test_a_category_is_asked_for_while_one_of_its_limbs_is_law if {
+	scope.granted == {"s47": 0, "cp_plan": 0} with input as _consent
+	count(scope.notes) == 0 with input as _consent
+	cell := data.reference.purposes.EHE_CONSENT_434A.categories.cp_plan
+	look_back := object.union(cell, {"limbs": [limb | some limb in cell.limbs; limb.look_back_years > 0]})
 	scope.granted == {"s47": 0} with input as _consent
-	scope.notes == {"CATEGORY_NOT_FOR_PURPOSE"} with input as _consent
+		with data.reference.purposes.EHE_CONSENT_434A.categories.cp_plan as look_back
 	commenced := [{"areas": ["testshire"], "effective_from": "2026-11-22", "effective_to": null}]
 	scope.granted == {"s47": 0, "cp_plan": 0} with input as _consent
+		with data.reference.purposes.EHE_CONSENT_434A.categories.cp_plan as look_back
 		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as commenced
-	tomorrow := [{"areas": ["testshire"], "effective_from": "2026-11-23", "effective_to": null}]
 	scope.granted == {"s47": 0} with input as _consent
-		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as tomorrow
+		with data.reference.purposes.EHE_CONSENT_434A.categories.cp_plan as look_back
+		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _lapsed
+}
+
+test_a_category_waits_for_its_own_provisions_too if {
+	cell := object.union(data.reference.purposes.EHE_CONSENT_434A.categories.s47, {"provisions": ["EA1996_S434A_LOOK_BACK"]})
+	scope.granted == {"cp_plan": 0} with input as _consent
+		with data.reference.purposes.EHE_CONSENT_434A.categories.s47 as cell
+	plain := object.union(cell, {"limbs": []})
+	scope.granted == {"cp_plan": 0} with input as _consent
+		with data.reference.purposes.EHE_CONSENT_434A.categories.s47 as plain
+	scope.notes == {"CATEGORY_NOT_FOR_PURPOSE"} with input as _consent
+		with data.reference.purposes.EHE_CONSENT_434A.categories.s47 as plain
+}
+
+test_what_wants_cause_is_what_the_purpose_reaches_and_nobody_has_shown_cause_for if {
+	question := fixtures.changed(_family_help, {"query": {"categories": [
+		{"name": "camhs", "tier": "T0"},
+		{"name": "cin", "tier": "T0"},
+		{"name": "adult_mental_health", "tier": "T0"},
+	]}})
+	scope.wanting_cause == {"camhs"} with input as question
+	agreed := fixtures.changed(question, {"query": {"attestations": ["needs_beyond_universal", "sensitive_consent"]}})
+	scope.wanting_cause == set() with input as agreed
 }
 
 test_an_unusable_purpose_is_left_to_its_own_reason if {

@@ -219,8 +219,18 @@ records if {
 }
 
 # METADATA
+# title: Flags of the child
+# description: Handling flags of the child as such, whether or not there is a record.
+# custom:
+#   legal_basis: Design rule, unknown is deny
+#   reason_code: NONE
+child_flags if strings(input.child_flags)
+
+# METADATA
 # title: Review
-# description: What people of the responder have decided of records that were referred to them.
+# description: >-
+#   What people of the responder have decided of records that were referred to them, and - with an empty reference - of the
+#   question as a whole.
 # custom:
 #   legal_basis: Design rule, unknown is deny
 #   reason_code: NONE
@@ -278,6 +288,7 @@ _query if {
 	_approvals(query.approvals)
 	query.family_informed in _family_positions
 	is_string(query.break_glass)
+	is_boolean(query.justified)
 	_count(query.issued_at)
 	_count(query.expires_at)
 	query.identifier_state in _identifier_states

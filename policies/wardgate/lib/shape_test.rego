@@ -26,6 +26,7 @@ _complete if {
 	shape.permission
 	shape.overlay
 	shape.records
+	shape.child_flags
 	shape.review
 	shape.look
 	shape.order

@@ -22,46 +22,74 @@ withheld[record.ref] contains "OUTSIDE_PERIOD" if {
 }
 
 # METADATA
-# title: Not current
+# title: No limb of the statute met
 # description: >-
-#   The purpose asks only whether something is going on now, and the last day of this is past. The day on which something
-#   ends belongs to it, as the law takes no account of parts of a day; an end that is planned is still to come.
+#   The statute asks in limbs, and the record meets none that is in force - it is of another kind, has ended or not begun, or
+#   ended before the look-back.
 # custom:
-#   legal_basis: Education Act 1996 s.434A (enquiries being conducted, action being taken)
-#   reason_code: NOT_CURRENT
-withheld[record.ref] contains "NOT_CURRENT" if {
+#   legal_basis: Education Act 1996 s.434A (conditions A and B)
+#   reason_code: LIMB_NOT_MET
+withheld[record.ref] contains "LIMB_NOT_MET" if {
 	some record in input.records
-	purpose.row.categories[record.category].current_only
-	not _open_today(record)
+	_asked_in_limbs(record)
+	not _some_limb_met(record)
 }
 
 # METADATA
-# title: Before the look-back
+# title: Limbs met
 # description: >-
-#   The purpose looks back a number of years, and the record ended before that. An end that could not be read cannot be said
-#   to be before it, so that the record counts.
+#   The reason of each limb that is in force and that the record meets. What could not be read of it does not keep it from
+#   being met. The day on which something ends belongs to it, as the law takes no account of parts of a day; an end that is
+#   planned is still to come.
 # custom:
-#   legal_basis: Education Act 1996 s.434A (look-back as tabled in January 2026)
-#   reason_code: BEFORE_LOOK_BACK
-withheld[record.ref] contains "BEFORE_LOOK_BACK" if {
+#   legal_basis: Education Act 1996 s.434A (conditions A and B)
+#   reason_code: LIMB_*
+limbs_met[record.ref] contains limb.reason_code if {
 	some record in input.records
-	not _within_look_back(record)
+	some limb in _limbs[record.category]
+	_of_limb(record, limb)
+	_begun_by(record, calendar.today)
+	_last_day(record) >= _first_day_of(limb)
 }
+
+# METADATA
+# title: On which limb it rests
+# description: Told to auditors alone - whoever asks learns that there is a hold, and not why.
+# custom:
+#   legal_basis: Education Act 1996 s.434A (conditions A and B)
+#   reason_code: LIMB_*
+noted[ref] contains code if {
+	some ref, codes in limbs_met
+	some code in codes
+}
+
+# Where a statute says when, what the asker typed does not.
+_in_period(record) if _asked_in_limbs(record)
 
 _in_period(record) if {
 	_begun_by(record, calendar.key(input.query.period.to))
 	_last_day(record) >= calendar.key(input.query.period.from)
 }
 
-_open_today(record) if _last_day(record) >= calendar.today
-
-_within_look_back(record) if purpose.row.categories[record.category].look_back_years == 0
-
-_within_look_back(record) if {
-	years := purpose.row.categories[record.category].look_back_years
-	_begun_by(record, calendar.today)
-	_last_day(record) >= calendar.years_ago(years)
+_limbs := {name: purpose.limbs_in_force(cell) |
+	some name in {record.category | some record in input.records}
+	cell := purpose.row.categories[name]
+	count(cell.limbs) > 0
 }
+
+_asked_in_limbs(record) if _limbs[record.category]
+
+_some_limb_met(record) if count(limbs_met[record.ref]) > 0
+
+_of_limb(_, limb) if count(limb.types) == 0
+
+_of_limb(record, limb) if record.type in limb.types
+
+_of_limb(record, _) if _unreadable(record, "type")
+
+_first_day_of(limb) := calendar.today if limb.look_back_years == 0
+
+_first_day_of(limb) := calendar.years_ago(limb.look_back_years) if limb.look_back_years > 0
 
 _begun_by(record, day) if _first_day(record) <= day
 

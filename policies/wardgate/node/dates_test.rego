@@ -99,7 +99,7 @@ test_what_ended_nobody_knows_when_goes_on if {
 
 test_what_ends_today_goes_on_today if {
 	_effect_of(_consent, {"ended_on": _today}) == "permit"
-	_codes_of(_consent, {"ended_on": fixtures.day(2026, 11, 21)}) == ["NOT_CURRENT"]
+	_codes_of(_consent, {"ended_on": fixtures.day(2026, 11, 21)}) == ["LIMB_NOT_MET"]
 }
 
 test_what_is_to_end_later_goes_on if _effect_of(_consent, {"ended_on": fixtures.day(2027, 3, 31)}) == "permit"
@@ -132,12 +132,12 @@ _looked_back(change) := decision.records[0] if {
 test_the_look_back_reaches_its_years_and_no_further if {
 	_looked_back({"ended_on": fixtures.day(2021, 11, 22)}).effect == "permit"
 	before := _looked_back({"ended_on": fixtures.day(2021, 11, 21)})
-	[reason.code | some reason in before.reasons] == ["BEFORE_LOOK_BACK"]
+	[reason.code | some reason in before.reasons] == ["LIMB_NOT_MET"]
 }
 
 test_a_look_back_that_is_not_law_reaches_nothing if {
 	uncommenced := node.decision with input as _plan({"ended_on": fixtures.day(2021, 11, 22)})
-	[reason.code | some reason in uncommenced.records[0].reasons] == ["CATEGORY_NOT_PERMITTED"]
+	[reason.code | some reason in uncommenced.records[0].reasons] == ["LIMB_NOT_MET"]
 }
 
 test_the_look_back_does_not_miss_what_goes_on if _looked_back({}).effect == "permit"
@@ -156,5 +156,60 @@ test_a_look_back_sees_nothing_to_come if {
 	)
 	decision := node.decision with input as later
 		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as _look_back
-	[reason.code | some reason in decision.records[0].reasons] == ["BEFORE_LOOK_BACK"]
+	[reason.code | some reason in decision.records[0].reasons] == ["LIMB_NOT_MET"]
+}
+
+_hold(record) := decision if {
+	decision := node.decision with input as fixtures.with_record(_consent, record)
+}
+
+_reasons(decision) := [reason.code | some reason in decision.records[0].reasons]
+
+test_a_plan_that_is_open_is_a_hold_although_the_enquiry_ended if {
+	plan := _hold({"category": "cp_plan", "date": fixtures.day(2026, 9, 1), "fields": []})
+	_reasons(plan) == ["LIMB_434A_B_B"]
+	plan.records[0].effect == "permit"
+	plan.records[0].shown_as == "roll_hold"
+	enquiry := _hold({"date": fixtures.day(2026, 6, 1), "ended_on": fixtures.day(2026, 9, 1)})
+	_reasons(enquiry) == ["LIMB_NOT_MET"]
+	enquiry.records[0].shown_as == ""
+}
+
+test_an_enquiry_that_is_open_is_a_hold if _reasons(_hold({})) == ["LIMB_434A_B_A"]
+
+test_the_period_that_was_typed_does_not_decide_what_the_statute_decides if {
+	short := fixtures.changed(_consent, {"query": {"period": {"from": fixtures.day(2025, 1, 1), "to": fixtures.day(2025, 1, 2)}}})
+	decision := node.decision with input as short
+	decision.records[0].effect == "permit"
+}
+
+test_a_place_at_a_special_school_is_a_hold_and_another_kind_of_place_is_for_a_person if {
+	place := {"category": "special_school_placement", "type": "special_school", "date": fixtures.day(2024, 9, 1), "fields": []}
+	_reasons(_hold(place)) == ["LIMB_434A_A"]
+	_reasons(_hold(object.union(place, {"type": "independent_sen_school"}))) == ["LIMB_434A_A"]
+	_reasons(_hold(object.union(place, {"type": "mainstream"}))) == ["LIMB_NOT_MET"]
+	_reasons(_hold(object.union(place, {"ended_on": fixtures.day(2026, 7, 20)}))) == ["LIMB_NOT_MET"]
+}
+
+test_a_place_of_a_kind_that_could_not_be_read_is_a_hold if {
+	lost := {"category": "special_school_placement", "type": "", "unreadable": ["type"], "fields": []}
+	decision := _hold(lost)
+	decision.records[0].effect == "permit"
+	"LIMB_434A_A" in _reasons(decision)
+}
+
+test_what_is_to_begin_later_meets_no_limb if {
+	_reasons(_hold({"date": fixtures.day(2026, 11, 23)})) == ["LIMB_NOT_MET"]
+	_reasons(_hold({"date": fixtures.day(2026, 11, 22)})) == ["LIMB_434A_B_A"]
+}
+
+test_a_limb_is_told_to_auditors_alone if {
+	every reason in _hold({}).records[0].reasons {
+		reason.audience == "auditor"
+	}
+}
+
+test_a_hold_demands_that_the_child_stays_on_the_roll_and_what_is_none_does_not if {
+	[obligation.id | some obligation in _hold({}).records[0].obligations] == ["do_not_remove_from_roll"]
+	[obligation.id | some obligation in _hold({"ended_on": fixtures.day(2026, 9, 1)}).records[0].obligations] == []
 }

@@ -40,18 +40,22 @@ default decision := {
 	"records": [],
 	"existence": "hidden",
 	"older": false,
+	"person": {"awaited": false, "people": 1, "roles": []},
+	"absence_confirmed": false,
 }
 
 decision := {
 	"effect": "permit",
 	"reasons": reasons.list(query.notes),
-	"obligations": obligations.list(query.obligations, "responder"),
+	"obligations": obligations.list(query.obligations | owed_for_child, "responder"),
 	"expires_in_s": query.expires_in_s,
 	"processing": processing.relied_on(input.responder),
 	"enquiry": _enquiry,
 	"records": _results,
 	"existence": _existence,
 	"older": older,
+	"person": person,
+	"absence_confirmed": absence_confirmed,
 } if {
 	well_formed
 	count(denials) == 0
@@ -68,6 +72,8 @@ decision := {
 	"records": [_refused_result(record.ref) | some record in input.records],
 	"existence": "hidden",
 	"older": false,
+	"person": {"awaited": false, "people": 1, "roles": []},
+	"absence_confirmed": false,
 } if {
 	well_formed
 	count(denials) > 0
@@ -87,6 +93,7 @@ well_formed if {
 	shape.permission
 	shape.overlay
 	shape.records
+	shape.child_flags
 	shape.review
 }
 
@@ -227,16 +234,16 @@ _result(record) := {
 	"tier": tiers.name[tier_rank[record.ref]],
 	"fields": fields,
 	"grounds": [{"field": field, "column": reasons_for[field]} | some field in fields],
-	"redactions": [field | some field in within; field in taken],
+	"redactions": [field | some field in within; field in _taken_openly(record, within)],
 	"enquiry": _outcome(record),
 	"reasons": reasons.list(_referred_codes(record.ref) | _noted_codes(record.ref)),
 	"obligations": obligations.list(object.get(_owed, record.ref, set()), "responder"),
+	"shown_as": purpose.row.categories[record.category].shown_as,
 } if {
 	effect_on(record.ref) != "withhold"
 	reasons_for := _admitted_of(record)
 	within := [field | some field in record.fields; reasons_for[field]]
-	taken := _taken(record, within)
-	kept := {field | some field in within} - taken
+	kept := {field | some field in within} - _taken(record, within)
 	fields := [field | some field in within; field in kept]
 }
 
@@ -253,7 +260,14 @@ _withheld_result(ref, codes, outcome) := {
 	"redactions": [],
 	"enquiry": outcome,
 	"reasons": reasons.list(codes),
-	"obligations": obligations.list(object.get(_owed, ref, set()), "responder"),
+	"obligations": obligations.list(_standing_though_withheld(ref), "responder"),
+	"shown_as": "",
+}
+
+# Whoever reads that something must be done for a record that nobody was given would believe that it was given.
+_standing_though_withheld(ref) := {pair |
+	some pair in object.get(_owed, ref, set())
+	data.reference.obligations[pair[0]].when_withheld
 }
 
 # METADATA

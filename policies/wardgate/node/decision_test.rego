@@ -28,6 +28,7 @@ test_a_record_within_all_limits_is_released if {
 		"enquiry": "delay",
 		"reasons": [],
 		"obligations": [],
+		"shown_as": "",
 	}]
 }
 
@@ -145,6 +146,7 @@ test_a_referral_shows_existence_unless_its_rule_shields_it if {
 	_effects(shown) == ["refer"]
 	shown.existence == "visible"
 	shielded := node.decision with input as fixtures.with_record(fixtures.node, {"flags": ["COMPETENT_CONFIDENCE"]})
+		with data.reference.flags.COMPETENT_CONFIDENCE.refer.open_purposes as []
 	_effects(shielded) == ["refer"]
 	shielded.existence == "hidden"
 }

@@ -73,8 +73,12 @@ _fields_within(record) := [field |
 ]
 
 # Of the fields within the tier, those that a flag, the purpose or the agency's overlay takes out.
-_taken(record, within) := by_name | by_tag if {
-	flags := flags_of[record.ref] & redacting_flags
+_taken(record, within) := _taken_by(record, within, flags_of[record.ref] & redacting_flags)
+
+# Those of which it may be told.
+_taken_openly(record, within) := _taken_by(record, within, flags_of[record.ref] & openly_redacting_flags)
+
+_taken_by(record, within, flags) := by_name | by_tag if {
 	names := _names_never | {name | some flag in flags; some name in _names_redacted[flag]}
 	tags := _purpose_tags | {tag | some flag in flags; some tag in _tags_redacted[flag]}
 	by_name := {field | some field in within} & names

@@ -6,11 +6,12 @@ import data.wardgate.lib.agency
 import data.wardgate.lib.calendar
 import data.wardgate.lib.conditions
 import data.wardgate.lib.enquiry
+import data.wardgate.lib.purpose
 import data.wardgate.lib.tiers
 
 _rows := data.reference.flags
 
-_present := {flag | some record in input.records; some flag in record.flags}
+_present := {flag | some record in input.records; some flag in record.flags} | {flag | some flag in input.child_flags}
 
 _known := {flag |
 	some flag in _present
@@ -32,7 +33,7 @@ _of_its_record(flag) if _rows[flag].reach == "record"
 #   reason_code: NONE
 flags_of := {record.ref: flags |
 	some record in input.records
-	flags := {flag | some flag in record.flags} | _child_wide
+	flags := ({flag | some flag in record.flags} | {flag | some flag in input.child_flags}) | _child_wide
 }
 
 # METADATA
@@ -50,19 +51,8 @@ withholding_flags contains flag if {
 
 withholding_flags contains flag if {
 	some flag in _known
-	_rows[flag].needs.break_glass
-	not _glass_broken
-}
-
-withholding_flags contains flag if {
-	some flag in _known
-	_rows[flag].needs.second_person
-	not conditions.second_person
-}
-
-withholding_flags contains flag if {
-	some flag in _known
 	not _cause_shown(flag)
+	not _yields(flag)
 }
 
 withholding_flags contains flag if {
@@ -80,17 +70,21 @@ referring_flags contains flag if {
 	some flag in _known
 	_rows[flag].refer.applies
 	not _referral_spares(flag)
+	not _referral_lifted(flag)
 }
 
 # METADATA
 # title: Flags that shield
-# description: Known flags that hide existence for as long as the record is not released.
+# description: >-
+#   Known flags that hide existence for as long as the record is not released. Not from a purpose that must know that
+#   somebody here knows the child - there the referral shows, and a person decides while the query lives.
 # custom:
 #   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
 #   reason_code: NONE
 shielding_flags contains flag if {
 	some flag in referring_flags
 	_rows[flag].refer.shields
+	not _shown_all_the_same(flag)
 }
 
 # METADATA
@@ -113,6 +107,19 @@ capping_flags[flag] := tiers.rank[_rows[flag].cap.tier] if {
 redacting_flags contains flag if {
 	some flag in _known
 	count(_rows[flag].redact.tags) + count(_rows[flag].redact.fields) > 0
+}
+
+# METADATA
+# title: Flags whose redaction may show
+# description: >-
+#   Redacting flags of which it may be told that fields were taken out. Where the mark would tell what it hides, the fields
+#   were never there.
+# custom:
+#   legal_basis: Gender Recognition Act 2004 s.22; each flag's own law, in reference/flags
+#   reason_code: NONE
+openly_redacting_flags contains flag if {
+	some flag in redacting_flags
+	_rows[flag].redact.shows
 }
 
 # METADATA
@@ -164,6 +171,7 @@ withheld[record.ref] contains _rows[flag].reason_code if {
 	flag in flags_of[record.ref]
 	count(record.permitted_users) > 0
 	not _user_permitted(record)
+	not _shown_all_the_same(flag)
 }
 
 # METADATA
@@ -230,12 +238,26 @@ owed[record.ref] contains [obligation, {}] if {
 }
 
 # METADATA
+# title: Obligations of the child's flags
+# description: Alerts that flags of the child as such demand, also where there is no record to hang them on.
+# custom:
+#   legal_basis: Each flag's own law, in reference/flags
+#   reason_code: NONE
+owed_for_child contains [obligation, {}] if {
+	some flag in input.child_flags
+	flag in _known
+	some obligation in _rows[flag].obligations
+	data.reference.obligations[obligation].type == "alert"
+}
+
+# METADATA
 # title: Existence shielded
 # description: Until a person releases the record, the answer shows nothing of it.
 # custom:
 #   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
 #   reason_code: NONE
 shielded contains record.ref if {
+	not purpose.compelled
 	some record in input.records
 	not _released(record)
 	some flag in (flags_of[record.ref] & shielding_flags)
@@ -291,7 +313,7 @@ _settled(_, flag) if flag in (_barring_flags - _unnamed_flags)
 
 _settled(record, flag) if {
 	flag in _permitting_flags
-	count(record.permitted_users) > 0
+	_user_permitted(record)
 }
 
 _cause_shown(flag) if conditions.cause_shown(_rows[flag].needs.attestations_any)
@@ -299,10 +321,31 @@ _cause_shown(flag) if conditions.cause_shown(_rows[flag].needs.attestations_any)
 # What spares is asked of the flag, not of its row: under `not`, a column that is missing must not undo the flag.
 _withholding_spares(flag) if input.query.purpose in _rows[flag].withhold.except_purposes
 
+_withholding_spares(flag) if _yields(flag)
+
 _withholding_spares(flag) if {
 	count(_rows[flag].withhold.except_agreements) > 0
 	agency.agreement_held(input.requester.agency, _rows[flag].withhold.except_agreements)
 }
+
+# Where an answer is compelled, a person decides instead.
+_yields(flag) if {
+	purpose.compelled
+	_rows[flag].withhold.yields_to_compulsion
+}
+
+_shown_all_the_same(flag) if input.query.purpose in _rows[flag].refer.open_purposes
+
+_referral_lifted(flag) if {
+	count(_rows[flag].refer.lifted_by) > 0
+	every what in _rows[flag].refer.lifted_by {
+		_done(what)
+	}
+}
+
+_done("break_glass") if _glass_broken
+
+_done("second_person") if conditions.second_person
 
 _referral_spares(flag) if input.query.purpose in _rows[flag].refer.except_purposes
 

@@ -7,13 +7,19 @@ import data.wardgate.node
 _inert := {
 	"reason_code": "FLAG_STALE",
 	"reach": "record",
-	"withhold": {"applies": false, "except_purposes": [], "except_agreements": [], "responder_kinds": ["*"], "elsewhere": false},
-	"refer": {"applies": false, "except_purposes": [], "shields": false},
+	"withhold": {
+		"applies": false,
+		"except_purposes": [],
+		"except_agreements": [],
+		"responder_kinds": ["*"],
+		"elsewhere": false,
+		"yields_to_compulsion": false,
+	},
+	"refer": {"applies": false, "except_purposes": [], "shields": false, "open_purposes": [], "lifted_by": []},
+	"decided_by": {"people": 1, "roles": []},
 	"cap": {"tier": "T2", "except_purposes": []},
-	"redact": {"tags": [], "fields": []},
+	"redact": {"tags": [], "fields": [], "shows": true},
 	"needs": {
-		"break_glass": false,
-		"second_person": false,
 		"handling_code": false,
 		"context": false,
 		"attestations_any": [],
@@ -98,21 +104,118 @@ test_a_withholding_flag_may_mean_some_kinds_of_responder if {
 	_first(_flagged, _flags({"withhold": {"applies": true, "responder_kinds": ["refuge"]}})).effect == "permit"
 }
 
-test_a_flag_may_need_break_glass if {
-	flags := _flags({"needs": {"break_glass": true}})
-	_first(_flagged, flags).effect == "withhold"
-	broken := fixtures.changed(_flagged, {"query": {"break_glass": "shielded_person"}})
-	_first(broken, flags).effect == "permit"
+_seconded(role, user) := {"approvals": [
+	fixtures.approval("manager", "team_manager"),
+	{"role": role, "kind": "second_person", "user_ref": user},
+]}
+
+test_a_referral_may_be_lifted_by_what_its_flag_says_and_by_all_of_it_only if {
+	flags := _flags({"refer": {"applies": true, "lifted_by": ["break_glass", "second_person"]}})
+	glass := {"break_glass": "shielded_person"}
+	_first(_flagged, flags).effect == "refer"
+	_first(fixtures.changed(_flagged, {"query": glass}), flags).effect == "refer"
+	_first(fixtures.changed(_flagged, {"query": _seconded("lcpp", "second")}), flags).effect == "refer"
+	both := fixtures.changed(_flagged, {"query": object.union(glass, _seconded("lcpp", "second"))})
+	_first(both, flags).effect == "permit"
+	themselves := fixtures.changed(_flagged, {"query": object.union(glass, _seconded("lcpp", "user"))})
+	_first(themselves, flags).effect == "refer"
+	nobody_who_decides := fixtures.changed(_flagged, {"query": object.union(glass, _seconded("social_worker", "second"))})
+	_first(nobody_who_decides, flags).effect == "refer"
 }
 
-test_a_flag_may_need_a_second_person if {
-	flags := _flags({"needs": {"second_person": true}})
-	_first(_flagged, flags).effect == "withhold"
-	seconded := fixtures.changed(_flagged, {"query": {"approvals": [
-		fixtures.approval("manager", "team_manager"),
-		fixtures.approval("second_person", "lcpp"),
-	]}})
-	_first(seconded, flags).effect == "permit"
+test_a_referral_that_nothing_lifts_is_not_lifted_by_break_glass if {
+	flags := _flags({"refer": {"applies": true}})
+	both := fixtures.changed(_flagged, {"query": object.union({"break_glass": "shielded_person"}, _seconded("lcpp", "second"))})
+	_first(both, flags).effect == "refer"
+}
+
+test_a_shield_may_be_open_to_a_purpose_and_the_referral_shows_there if {
+	flags := _flags({"refer": {"applies": true, "shields": true, "open_purposes": ["S47_ENQ"]}})
+	open := node.decision with input as _flagged with data.reference.flags as flags
+	open.existence == "visible"
+	open.records[0].effect == "refer"
+	other := _flags({"refer": {"applies": true, "shields": true, "open_purposes": ["S47_EMERG"]}})
+	hidden := node.decision with input as _flagged with data.reference.flags as other
+	hidden.existence == "hidden"
+}
+
+test_where_two_people_decide_one_does_not_release if {
+	flags := _flags({"refer": {"applies": true}, "decided_by": {"people": 2}})
+	asked := node.decision with input as _flagged with data.reference.flags as flags
+	asked.person == {"awaited": false, "people": 2, "roles": []}
+	one := fixtures.changed(_flagged, {"review": [fixtures.review("r1", "release")]})
+	_first(one, flags).effect == "refer"
+	twice := fixtures.changed(one, {"review": [fixtures.review("r1", "release"), fixtures.review("r1", "release")]})
+	_first(twice, flags).effect == "refer"
+	other := object.union(fixtures.review("r1", "release"), {"reviewer": "another"})
+	both := fixtures.changed(_flagged, {"review": [fixtures.review("r1", "release"), other]})
+	_first(both, flags).effect == "permit"
+	asker := object.union(other, {"reviewer": "user"})
+	_first(fixtures.changed(_flagged, {"review": [fixtures.review("r1", "release"), asker]}), flags).effect == "refer"
+	held := object.union(fixtures.review("r1", "withhold"), {"reviewer": "another"})
+	_first(fixtures.changed(_flagged, {"review": [fixtures.review("r1", "release"), held]}), flags).effect == "withhold"
+}
+
+test_a_flag_that_does_not_refer_asks_for_no_second_person if {
+	decision := node.decision with input as _flagged with data.reference.flags as _flags({"decided_by": {"people": 2}})
+	decision.person.people == 1
+}
+
+test_the_weightiest_flag_says_who_decides if {
+	flags := {
+		"ONE": object.union(_inert, {"precedence": 2, "refer": {"applies": true}, "decided_by": {"roles": ["dpo"]}}),
+		"TWO": object.union(_inert, {"precedence": 1, "refer": {"applies": true}, "decided_by": {"roles": ["designated_officer"]}}),
+		"THREE": object.union(_inert, {"precedence": 0, "refer": {"applies": true}}),
+		"FOUR": object.union(_inert, {"precedence": 0, "decided_by": {"roles": ["auditor"]}}),
+	}
+	decision := node.decision with input as fixtures.with_record(fixtures.node, {"flags": ["ONE", "TWO", "THREE", "FOUR"]})
+		with data.reference.flags as flags
+	decision.person.roles == ["designated_officer"]
+}
+
+test_a_redaction_that_would_tell_what_it_hides_is_not_told_of if {
+	silent := _first(_flagged, _flags({"redact": {"fields": ["s47e_s47_end_date"], "shows": false}}))
+	silent.redactions == []
+	not "s47e_s47_end_date" in silent.fields
+	told := _first(_flagged, _flags({"redact": {"fields": ["s47e_s47_end_date"]}}))
+	told.redactions == ["s47e_s47_end_date"]
+	told.fields == silent.fields
+}
+
+test_what_another_rule_takes_out_as_well_is_told_of if {
+	overlay := fixtures.changed(_flagged, {"overlay": {"fields_never": ["s47e_s47_end_date"]}})
+	record := _first(overlay, _flags({"redact": {"fields": ["s47e_s47_end_date"], "shows": false}}))
+	record.redactions == ["s47e_s47_end_date"]
+}
+
+test_a_flag_of_the_child_reaches_records_that_do_not_carry_it if {
+	document := fixtures.changed(fixtures.node, {"child_flags": ["INVENTED"]})
+	_first(document, _flags({"withhold": {"applies": true}})).effect == "withhold"
+}
+
+test_a_flag_of_a_child_without_records_alerts_and_shows_nothing if {
+	none := fixtures.changed(fixtures.node, {"records": []})
+	flagged := fixtures.changed(none, {"child_flags": ["WITNESS_PROT", "SENSITIVE_ADDRESS"]})
+	decision := node.decision with input as flagged
+	decision.existence == "hidden"
+	[obligation.id | some obligation in decision.obligations; obligation.type == "alert"] == ["silent_alert"]
+	nothing := node.decision with input as none
+	[obligation | some obligation in decision.obligations; obligation.type != "alert"] == nothing.obligations
+}
+
+test_a_flag_of_a_child_that_is_not_in_force_alerts_nobody if {
+	flagged := fixtures.changed(fixtures.node, {"records": [], "child_flags": ["INVENTED"]})
+	ended := _flags({"obligations": ["silent_alert"], "effective_to": "2020-01-01"})
+	decision := node.decision with input as flagged with data.reference.flags as ended
+	[obligation.id | some obligation in decision.obligations; obligation.type == "alert"] == []
+}
+
+test_what_is_owed_on_a_withheld_record_is_alerts_shields_and_holds if {
+	owing := {"obligations": ["no_onward_share", "alert_shielded_person"], "withhold": {"applies": true}}
+	withheld := _first(_flagged, _flags(owing))
+	[obligation.id | some obligation in withheld.obligations] == ["alert_shielded_person"]
+	released := _first(_flagged, _flags(object.union(owing, {"withhold": {"applies": false}})))
+	[obligation.id | some obligation in released.obligations] == ["alert_shielded_person", "no_onward_share"]
 }
 
 test_a_flag_may_need_a_handling_code if {
@@ -295,15 +398,16 @@ test_a_protected_address_leaks_no_location if {
 	_first(unflagged, data.reference.flags).fields == ["lega_legal_status", "clap_cla_placement_postcode"]
 }
 
-test_staff_need_break_glass_and_a_second_person if {
+test_staff_are_put_before_two_people_unless_break_glass_and_a_second_person_were_given if {
 	staff := fixtures.with_record(fixtures.node, {"flags": ["STAFF_SUBJECT"]})
-	_first(staff, data.reference.flags).effect == "withhold"
+	asked := node.decision with input as staff
+	asked.existence == "visible"
+	asked.records[0].effect == "refer"
+	asked.person.people == 2
+	"alert_shielded_person" in {obligation.id | some obligation in asked.records[0].obligations}
 	broken := fixtures.changed(staff, {"query": {"break_glass": "shielded_person"}})
-	_first(broken, data.reference.flags).effect == "withhold"
-	seconded := fixtures.changed(broken, {"query": {"approvals": [
-		fixtures.approval("manager", "team_manager"),
-		fixtures.approval("second_person", "lcpp"),
-	]}})
+	_first(broken, data.reference.flags).effect == "refer"
+	seconded := fixtures.changed(broken, {"query": _seconded("lcpp", "second")})
 	record := _first(seconded, data.reference.flags)
 	record.effect == "permit"
 	[obligation.id | some obligation in record.obligations] == ["alert_shielded_person"]

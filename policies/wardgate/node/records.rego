@@ -55,13 +55,14 @@ withheld[record.ref] contains "RELATION_NOT_COVERED" if {
 
 # METADATA
 # title: Type never shared
-# description: Output of national police systems and the like is never federated, whatever the purpose.
+# description: Output of national police systems and the like is never federated, whatever the purpose, however it is spelt.
 # custom:
 #   legal_basis: Code of Practice on the Police National Database (2010)
 #   reason_code: TYPE_NEVER_SHARED
 withheld[record.ref] contains "TYPE_NEVER_SHARED" if {
 	some record in input.records
-	record.type in _categories[record.category].never_types
+	some word in _categories[record.category].never_types
+	contains(lower(record.type), word)
 }
 
 # METADATA
@@ -75,6 +76,19 @@ withheld[record.ref] contains "TYPE_NEVER_SHARED" if {
 	_unreadable(record, "type")
 	_categories[record.category].intelligence
 	count(_categories[record.category].never_types) > 0
+}
+
+# METADATA
+# title: Type not on the list
+# description: >-
+#   The category's types are a closed list, and the record's is none of them; a person finds out what it is.
+# custom:
+#   legal_basis: Design rule, unknown is never released by policy alone; Code of Practice on the Police National Database
+#   reason_code: TYPE_NOT_LISTED
+referred[record.ref] contains "TYPE_NOT_LISTED" if {
+	some record in input.records
+	not _released(record)
+	not _type_listed(record)
 }
 
 # METADATA
@@ -139,14 +153,16 @@ referred[record.ref] contains "LOCAL_RULE_REFERS" if {
 
 # METADATA
 # title: Handling code asks for a human decision
-# description: The intelligence handling code allows sharing under conditions that a person must set.
+# description: >-
+#   The intelligence handling code allows sharing under conditions that a person must set, or to other authorities than the
+#   one that asks.
 # custom:
 #   legal_basis: College of Policing APP, intelligence report 3x5x2 (handling code C)
 #   reason_code: HANDLING_CODE_CONDITIONS
 referred[record.ref] contains "HANDLING_CODE_CONDITIONS" if {
 	some record in input.records
 	not _released(record)
-	_handling[record.handling_code].effect == "refer"
+	not _permitted_by_code(record)
 }
 
 # METADATA
@@ -179,13 +195,17 @@ referred[record.ref] contains "THIRD_PARTY_WITHOUT_CONTEXT" if {
 
 # METADATA
 # title: Existence shielded by category
-# description: Until a person releases a record of this category, the answer shows nothing of it.
+# description: >-
+#   Until a person releases a record of this category, the answer shows nothing of it, unless to a purpose that must know
+#   that somebody here knows the child.
 # custom:
 #   legal_basis: The pattern of the Children Act 2004 Information Database (England) Regulations 2007 reg.6(5)
 #   reason_code: NONE
 shielded contains record.ref if {
+	not purpose.compelled
 	some record in input.records
 	_categories[record.category].shields
+	not _category_shown_all_the_same(record)
 	not _released(record)
 }
 
@@ -247,6 +267,25 @@ tier_rank := {record.ref: rank |
 		_relation_rank(record),
 	})
 }
+
+_type_listed(record) if count(_categories[record.category].types) == 0
+
+_type_listed(record) if record.type in _categories[record.category].types
+
+# What could not be read is told of as a pointer at most, whatever it is.
+_type_listed(record) if _unreadable(record, "type")
+
+_permitted_by_code(record) if {
+	row := _handling[record.handling_code]
+	row.effect == "permit"
+	_to_kind(row.permit_kinds)
+}
+
+_to_kind(kinds) if "*" in kinds
+
+_to_kind(kinds) if input.requester.agency.kind in kinds
+
+_category_shown_all_the_same(record) if input.query.purpose in _categories[record.category].open_purposes
 
 _never_locally(name) if name in input.overlay.categories_never
 

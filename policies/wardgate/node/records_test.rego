@@ -18,15 +18,17 @@ _about(responder, category, fields) := _node({
 	"records": [fixtures.record("r1", category, fields)],
 })
 
+_asked_in_limbs_only := [{"name": name, "tier": "T0"} | some name in ["s47", "cp_plan", "special_school_placement"]]
+
 _consent := _node({
 	"query": {
 		"purpose": "EHE_CONSENT_434A",
 		"urgency": "routine",
-		"categories": [{"name": "s47", "tier": "T0"}, {"name": "cp_plan", "tier": "T0"}],
+		"categories": _asked_in_limbs_only,
 		"attestations": ["withdrawal_notice_received"],
 	},
 	"requester": {"agency": fixtures.school, "user": {"role": "dsl"}},
-	"gateway": {"categories": [{"name": "s47", "tier": "T0"}, {"name": "cp_plan", "tier": "T0"}]},
+	"gateway": {"categories": _asked_in_limbs_only},
 	"records": [fixtures.record("r1", "s47", ["s47e_s47_start_date"])],
 })
 
@@ -102,38 +104,71 @@ test_records_about_others_follow_the_purpose if {
 }
 
 test_output_of_national_systems_is_never_shared if {
-	_codes(_record_decision(fixtures.with_record(fixtures.police_node, {"type": "pnd"}))) == ["TYPE_NEVER_SHARED"]
-	_record_decision(fixtures.with_record(fixtures.police_node, {"type": "ppn"})).effect == "permit"
+	every type in ["pnd", "PND", "pnc_print", "from_Pnc"] {
+		_codes(_record_decision(fixtures.with_record(fixtures.police_node, {"type": type}))) == ["TYPE_NEVER_SHARED"]
+	}
+	_record_decision(fixtures.with_record(fixtures.police_node, {"type": "assault"})).effect == "permit"
 }
 
 test_the_overlay_withholds_by_type if {
-	barred := fixtures.changed(fixtures.police_node, {"overlay": {"types_never": ["police_incident"]}})
+	barred := fixtures.changed(fixtures.police_node, {"overlay": {"types_never": ["concern_for_child"]}})
 	_codes(_record_decision(barred)) == ["LOCAL_RULE_WITHHOLDS"]
 	other := fixtures.changed(fixtures.police_node, {"overlay": {"types_never": ["ppn"]}})
 	_record_decision(other).effect == "permit"
 }
 
 test_handling_codes_permit_refer_and_withhold if {
-	every code in ["", "P", "1", "2"] {
+	every code in ["", "P"] {
 		_record_decision(fixtures.with_record(fixtures.police_node, {"handling_code": code})).effect == "permit"
 	}
-	every code in ["C", "3"] {
+	every code in ["C", "3", "4", "5"] {
 		record := _record_decision(fixtures.with_record(fixtures.police_node, {"handling_code": code}))
 		record.effect == "refer"
 		_codes(record) == ["HANDLING_CODE_CONDITIONS"]
 		[obligation.id | some obligation in record.obligations] == ["no_onward_share", "originator_consult"]
 	}
-	every code in ["4", "5", "Z"] {
+	every code in ["Z", "6"] {
 		record := _record_decision(fixtures.with_record(fixtures.police_node, {"handling_code": code}))
 		record.effect == "withhold"
 		_codes(record) == ["HANDLING_CODE_WITHHOLDS"]
 	}
 }
 
+test_legacy_codes_for_authorities_permit_to_them_alone if {
+	every code in ["1", "2"] {
+		coded := fixtures.with_record(fixtures.police_node, {"handling_code": code})
+		record := _record_decision(coded)
+		record.effect == "refer"
+		_codes(record) == ["HANDLING_CODE_CONDITIONS"]
+		force := fixtures.agency("other-police", "police", "S11_1")
+		asked := fixtures.changed(coded, {
+			"requester": {"agency": force, "user": {"role": "police_supervisor"}},
+			"responder": fixtures.agency("testshire-police", "police", "S11_1"),
+		})
+		_record_decision(asked).effect == "permit"
+	}
+}
+
+test_a_type_that_is_on_no_list_is_for_a_person if {
+	odd := fixtures.with_record(fixtures.police_node, {"type": "print"})
+	_record_decision(odd).effect == "refer"
+	_codes(_record_decision(odd)) == ["TYPE_NOT_LISTED"]
+	_record_decision(fixtures.changed(odd, {"review": [fixtures.review("r1", "release")]})).effect == "permit"
+	_record_decision(fixtures.with_record(fixtures.node, {"type": "print"})).effect == "permit"
+}
+
+test_a_category_that_shields_shows_its_referral_to_an_enquiry if {
+	clinic := fixtures.agency("testshire-clinic", "sexual_health_service", "S11_1")
+	decision := node.decision with input as _about(clinic, "sexual_health", [])
+	_codes(decision.records[0]) == ["HUMAN_RELEASE"]
+	decision.existence == "visible"
+	decision.records[0].obligations == []
+}
+
 test_sensitive_services_are_released_by_a_person if {
 	clinic := fixtures.agency("testshire-clinic", "sexual_health_service", "S11_1")
 	held := _about(clinic, "sexual_health", [])
-	decision := node.decision with input as held
+	decision := node.decision with input as held with data.reference.categories.sexual_health.open_purposes as []
 	_codes(decision.records[0]) == ["HUMAN_RELEASE"]
 	decision.existence == "hidden"
 	[obligation.id | some obligation in decision.records[0].obligations] == ["shield_existence"]
@@ -200,6 +235,7 @@ test_a_person_who_withholds_does_not_lift_the_shield if {
 	clinic := fixtures.agency("testshire-clinic", "sexual_health_service", "S11_1")
 	held := _about(clinic, "sexual_health", [])
 	decision := node.decision with input as fixtures.changed(held, {"review": [fixtures.review("r1", "withhold")]})
+		with data.reference.categories.sexual_health.open_purposes as []
 	"DETRIMENT_WITHHELD" in _codes(decision.records[0])
 	"shield_existence" in [obligation.id | some obligation in decision.records[0].obligations]
 }

@@ -8,14 +8,19 @@ import data.wardgate.lib.scope
 import data.wardgate.lib.tiers
 
 # METADATA
-# title: Released by a person
+# title: Released by people
 # description: >-
-#   Somebody at the responder, and not the user who asks, considered the record and released it for a known reason; the
-#   decision has not ended.
+#   As many people at the responder as must agree, none of them the user who asks, considered the record and released it for
+#   a known reason, and their decisions have not ended. An empty reference is the question as a whole.
 # custom:
 #   legal_basis: Children Act 2004 s.16LA (the holder considers)
 #   reason_code: NONE
-released := {entry.ref |
+released := {ref |
+	some ref, reviewers in _releasing
+	count(reviewers) >= _people
+}
+
+_releasing[entry.ref] contains entry.reviewer if {
 	some entry in input.review
 	entry.decision == "release"
 	"release" in data.reference.review_reasons[entry.reason].decisions
@@ -106,6 +111,7 @@ referred[record.ref] contains "HUMAN_DECISION" if {
 #   reason_code: NONE
 shielded contains record.ref if {
 	purpose.row.human_decision_shields
+	not purpose.compelled
 	some record in input.records
 	not _released(record)
 }
@@ -118,7 +124,16 @@ _holds := [entry |
 	some entry in input.review
 	entry.decision == "withhold"
 	_stands(entry)
+	not _beaten(entry)
 ]
+
+# A ground that does not stand against an order or a duty to comply withholds nothing; the record still waits for a person.
+_beaten(entry) if {
+	purpose.compelled
+	not _stands_under_compulsion(entry)
+}
+
+_stands_under_compulsion(entry) if data.reference.review_reasons[entry.reason].under_compulsion
 
 _detrimental(entry) if entry.reason == "more_detrimental"
 

@@ -68,7 +68,7 @@ test_whom_it_is_about_is_for_a_person_to_find_out if {
 	every document in [fixtures.node, _consent] {
 		record := _decided(document, lost)
 		record.effect == "refer"
-		[reason.code | some reason in record.reasons] == ["THIRD_PARTY_WITHOUT_CONTEXT"]
+		"THIRD_PARTY_WITHOUT_CONTEXT" in [reason.code | some reason in record.reasons]
 	}
 	_decided(fixtures.node, {"unreadable": ["relation"]}).effect == "refer"
 	_decided(fixtures.node, {"relation": "parent", "contact_level": "regular"}).effect == "permit"

@@ -35,7 +35,7 @@ default decision := {
 
 decision := {
 	"effect": "permit",
-	"reasons": reasons.list(query.notes),
+	"reasons": reasons.list(query.notes | _beforehand),
 	"obligations": obligations.list(query.obligations, "requester"),
 	"expires_in_s": query.expires_in_s,
 	"processing": processing.relied_on(input.requester.agency),
@@ -167,6 +167,15 @@ _remedies contains ["obtain_approval", {"kind": needed.kind, "roles": needed.rol
 }
 
 _remedies contains ["obtain_approval", {"kind": "co_signature", "roles": []}] if "COSIGNATURE_MISSING" in denials
+
+# METADATA
+# title: A second person may be wanted
+# description: >-
+#   Said of every question that names no second person, whoever it is about, so that it tells nothing of anybody.
+# custom:
+#   legal_basis: Design rule for records about staff and public figures
+#   reason_code: SECOND_PERSON_MAY_BE_WANTED
+_beforehand contains "SECOND_PERSON_MAY_BE_WANTED" if not conditions.second_person
 
 _granted if input.query.purpose in input.user.grants
 

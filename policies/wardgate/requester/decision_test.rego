@@ -15,7 +15,7 @@ _obligation(decision, id) := obligation if {
 test_a_valid_question_may_be_put if {
 	decision := requester.decision with input as fixtures.requester
 	decision.effect == "permit"
-	decision.reasons == []
+	_codes(decision) == ["SECOND_PERSON_MAY_BE_WANTED"]
 	decision.expires_in_s == 3600
 	[obligation.id | some obligation in decision.obligations] == ["record_outcome", "rejustify_after", "statutory_clock"]
 }
@@ -27,7 +27,7 @@ test_what_will_be_trimmed_is_said if {
 	})
 	decision := requester.decision with input as worker
 	decision.effect == "permit"
-	_codes(decision) == ["TIER_ABOVE_ROLE"]
+	_codes(decision) == ["TIER_ABOVE_ROLE", "SECOND_PERSON_MAY_BE_WANTED"]
 }
 
 test_an_incomplete_question_is_malformed if {
@@ -167,4 +167,12 @@ test_no_approval_is_to_be_obtained_under_law_that_is_not_in_force if {
 		with data.reference.purposes.S47_ENQ.provisions as ["UNHEARD_OF"]
 	_codes(decision) == ["PURPOSE_NOT_IN_FORCE"]
 	decision.obligations == []
+}
+
+test_a_second_person_may_be_wanted_unless_there_is_one if {
+	second := {"role": "team_manager", "kind": "second_person", "user_ref": "second"}
+	named := fixtures.changed(fixtures.requester, {"query": {"approvals": array.concat(fixtures.requester.query.approvals, [second])}})
+	decision := requester.decision with input as named
+	decision.effect == "permit"
+	_codes(decision) == []
 }
