@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from sqlalchemy import select
@@ -19,6 +19,7 @@ from agency_node.asking.desk import Asking
 from agency_node.asking.own_policy import CaseGrants
 from agency_node.asking.own_pseudonyms import OwnPseudonyms
 from agency_node.asking.pursuit import Pursuits
+from agency_node.asking.reports import Reports
 from agency_node.caseload.desk import SourceDesk
 from agency_node.caseload.indexer import CaseloadRuns
 from agency_node.caseload.lookup import Lookup
@@ -28,18 +29,20 @@ from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.caseload.update import Caseload
 from agency_node.checking import open_sources, read_overlay
 from agency_node.foundation import Foundation, lay_foundation
-from agency_node.gateway_client import GrpcEvaluator, GrpcQueryGateway
+from agency_node.gateway_client import GrpcEvaluator, GrpcNotices, GrpcQueryGateway
 from agency_node.inbox.alerts import Alerts
 from agency_node.inbox.decisions import Decisions
 from agency_node.inbox.view import JsonInbox
 from agency_node.link.clock import GatewayClock
 from agency_node.link.holding import GrpcLinkGateway, Link
+from agency_node.recipients import Unheld, unheld
 from agency_node.routines import (
     erase_overdue,
     follow_directory,
     hold_link,
     renew_certificate,
     renew_local_certificate,
+    send_reports,
     take_up_queries,
     until_enrolled,
 )
@@ -49,11 +52,17 @@ from agency_node.store.asked import asked_since
 from agency_node.store.tasks import recent_tasks
 from agency_node.teams.gateway import GrpcTeams, VerifiedTeams
 from agency_node.teams.leading import Leading
+from agency_node.users import Users
 from federation.answer import Contact
 from federation.canonical import JsonObject
 from federation.counters import DAY_S, Counters
+from federation.england import date_in_england
+from federation.errors import WardgateError
+from federation.events import Event
+from federation.policy.catalogue import Catalogue
 from federation.store import reading, store_errors
 from federation.supervision import OnCrash, Supervisor
+from federation.telemetry import EventLog
 from federation.transport.certificates import HeldCertificates
 from federation.transport.denylist import NoDenyList
 from federation.transport.health import Check, Health
@@ -67,6 +76,9 @@ CASELOAD_BATCH: Final = 1_024
 """A quarter of what one evaluation may hold: a batch is also one transaction, and answers wait behind it."""
 
 
+_log = EventLog(__name__)
+
+
 @dataclass(slots=True)
 class Node:
     """A running node's parts."""
@@ -74,6 +86,7 @@ class Node:
     foundation: Foundation
     asking: Asking
     pursuits: Pursuits
+    reports: Reports
     decisions: Decisions
     worker: Worker
     audit: TranslationAudit
@@ -81,6 +94,7 @@ class Node:
     gateway_clock: GatewayClock
     runs: CaseloadRuns
     desk: SourceDesk
+    unheld: Callable[[], Unheld]
     health: Health
     server: TransportServer
     local_certificates: HeldCertificates
@@ -134,7 +148,14 @@ async def compose(base: Foundation) -> Node:
         key=lambda: base.standing.directory().anchors.gateway_key,
         clock=clock,
     )
-    asking, pursuits = await _asking(base, pseudonyms, teams.given, gateway_clock)
+    reports = Reports(
+        agency=settings.agency,
+        engine=reading(base.engine),
+        journal=base.journal,
+        gateway=GrpcNotices(base.channel),
+        clock=clock,
+    )
+    asking, pursuits = await _asking(base, pseudonyms, teams.given, gateway_clock, reports.announce)
     health = Health(_components(base, link, responder.lookup, gateway_clock))
     desk = SourceDesk(users=base.users.current, vault=base.vault, engine=base.engine, journal=base.journal, clock=clock)
     local_certificates = HeldCertificates(
@@ -151,6 +172,7 @@ async def compose(base: Foundation) -> Node:
         foundation=base,
         asking=asking,
         pursuits=pursuits,
+        reports=reports,
         decisions=decisions,
         worker=worker,
         audit=audit,
@@ -158,6 +180,7 @@ async def compose(base: Foundation) -> Node:
         gateway_clock=gateway_clock,
         runs=runs,
         desk=desk,
+        unheld=lambda: unheld_at(base, responder.policy.catalogue),
         health=health,
         server=server,
         local_certificates=local_certificates,
@@ -253,7 +276,11 @@ def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
 
 
 async def _asking(
-    base: Foundation, pseudonyms: Pseudonyms, case_grants: CaseGrants, gateway_clock: GatewayClock
+    base: Foundation,
+    pseudonyms: Pseudonyms,
+    case_grants: CaseGrants,
+    gateway_clock: GatewayClock,
+    on_reported: Callable[[], None],
 ) -> tuple[Asking, Pursuits]:
     settings = base.settings
     store = reading(base.engine)
@@ -288,6 +315,7 @@ async def _asking(
         clock_difference=gateway_clock.difference,
         clock=base.clock,
         test_numbers=settings.test_numbers,
+        on_reported=on_reported,
     )
     return asking, pursuits
 
@@ -334,14 +362,33 @@ async def status_of(node: Node) -> JsonObject:
         "sources": await node.desk.states(),
         "clock": str(node.gateway_clock.difference() or ""),
         "caseload": {"indexed": bool(node.runs.last), "last_run": node.runs.last},
+        "unheld": asdict(node.unheld()),
+        "reports": {"waiting": await node.reports.waiting()},
         "bundle": {"revision": base.policy.bundle.id.revision, "digest": base.policy.bundle.id.digest},
     }
+
+
+def unheld_at(base: Foundation, catalogue: Catalogue) -> Unheld:
+    """What nobody of this node holds today; everything, where the users file cannot be read."""
+    try:
+        users = base.users.current()
+    except WardgateError:
+        users = Users({})
+    return unheld(catalogue, users, date_in_england(base.clock()))
+
+
+def say_unheld(found: Unheld) -> None:
+    """Log what nobody holds: what policy sends there reaches nobody."""
+    for kind, codes in (("alert", found.alerts), ("decides", found.deciders)):
+        for code in codes:
+            _log.event(Event.RECIPIENT_MISSING, kind=kind, role=code)
 
 
 async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:
     """Run a node until it is asked to stop."""
     async with lay_foundation(settings) as base:
         node = await compose(base)
+        say_unheld(node.unheld())
         await node.server.start()
         _start_work(node, supervisor)
         try:
@@ -358,6 +405,7 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
     base = node.foundation
     for name, work in {
         "directory": lambda: follow_directory(base),
+        "reports": lambda: send_reports(base, node.reports),
         "queries": lambda: take_up_queries(base, node.pursuits),
         "local-certificate": lambda: renew_local_certificate(base, node.local_certificates),
         "certificate": lambda: renew_certificate(base),

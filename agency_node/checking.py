@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 from agency_node.answering.overlay import Overlay
+from agency_node.recipients import unheld
 from agency_node.settings import NodeSettings
 from agency_node.sources.mapped_source import MappedSource
 from agency_node.sources.opening import open_source
@@ -17,7 +18,7 @@ from federation.policy.catalogue import Catalogue
 
 
 def check_node(settings: NodeSettings) -> Iterator[str]:
-    """Check part after part; yields a line for each that is right.
+    """Check part after part; yields a line for each that is right, and a warning for what works and reaches nobody.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`, `BUNDLE_REJECTED`, `MAPPING_INVALID`, `SOURCE_UNREADABLE`.
@@ -27,8 +28,11 @@ def check_node(settings: NodeSettings) -> Iterator[str]:
     yield f"users: {len(users.by_id)}"
     bundle = VerifiedBundle.load(settings.policy.bundle_dir, read_verify_key(settings.policy.bundle_key_file))
     yield f"policy bundle: revision {bundle.id.revision}"
-    read_overlay(settings).verify_words(Catalogue.read(bundle))
+    catalogue = Catalogue.read(bundle)
+    read_overlay(settings).verify_words(catalogue)
     yield "overlay: narrows only"
+    for sentence in unheld(catalogue, users, today()).sentences():
+        yield f"warning: {sentence}"
     for source in open_sources(settings):
         source.check()
         yield f"source {source.name}: readable"

@@ -10,6 +10,8 @@ from federation.wire.v1 import (
     directory_pb2_grpc,
     ledger_pb2,
     ledger_pb2_grpc,
+    notice_pb2,
+    notice_pb2_grpc,
     pseudonym_pb2,
     pseudonym_pb2_grpc,
     query_pb2_grpc,
@@ -75,6 +77,19 @@ class GrpcQueryGateway:
             return response.receipt
 
         return await self._receipts(query_id, fetch)
+
+
+class GrpcNotices:
+    """`agency_node.asking.reports.NoticeGateway` over gRPC."""
+
+    def __init__(self, channel: RotatingChannel) -> None:
+        self._channel = channel
+        self._stub = notice_pb2_grpc.NoticeServiceStub(channel)
+
+    async def report(self, notice: bytes, signature: bytes) -> None:
+        """See `NoticeGateway`."""
+        async with call_errors(self._channel.server):
+            await self._stub.ReportMisuse(notice_pb2.ReportMisuseRequest(notice=notice, signature=signature))
 
 
 class GrpcEvaluator:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from agency_node.asking.pursuit import Pursuits
+from agency_node.asking.reports import Reports
 from agency_node.enrolment import keep_certificate
 from agency_node.foundation import Foundation
 from agency_node.link.holding import Link
@@ -35,6 +36,12 @@ async def take_up_queries(base: Foundation, pursuits: Pursuits) -> None:
     """Go on with every query that is open and that nobody follows, after a start and from then on."""
     await until_enrolled(base)
     await pursuits.watch()
+
+
+async def send_reports(base: Foundation, reports: Reports) -> None:
+    """Send notices of misuse that was refused here until the gateway has them."""
+    await until_enrolled(base)
+    await reports.run()
 
 
 async def hold_link(base: Foundation, link: Link) -> None:

@@ -69,6 +69,7 @@ class ErrorCode(StrEnum):
     REFERRAL_ENDED = "REFERRAL_ENDED"
     GROUND_UNKNOWN = "GROUND_UNKNOWN"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    REPORTS_EXCEEDED = "REPORTS_EXCEEDED"
     REPLAYED = "REPLAYED"
     ENROLMENT_REFUSED = "ENROLMENT_REFUSED"
     TASK_UNKNOWN = "TASK_UNKNOWN"
@@ -252,6 +253,12 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.RESOURCE_EXHAUSTED,
         "This agency has used up its quota of identifier evaluations.",
         "Wait for the next hour; a larger caseload needs its quota raised by two approvals.",
+    ),
+    ErrorCode.REPORTS_EXCEEDED: ErrorSpec(
+        _C,
+        _S.RESOURCE_EXHAUSTED,
+        "This agency has reported as much refused misuse as is taken in an hour.",
+        "Nothing: the node keeps its notices and sends them again. Look at who is refused so often there.",
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,

@@ -62,6 +62,9 @@ class Event(StrEnum):
     ANSWER_CONFLICT = "ANSWER_CONFLICT"
     ANSWER_REJECTED = "ANSWER_REJECTED"
     PURSUIT_BROKEN = "PURSUIT_BROKEN"
+    RECIPIENT_MISSING = "RECIPIENT_MISSING"
+    MISUSE_REPORTED = "MISUSE_REPORTED"
+    NOTICE_REFUSED = "NOTICE_REFUSED"
     CASELOAD_FAILED = "CASELOAD_FAILED"
     GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
     POINTS_REPLACED = "POINTS_REPLACED"
@@ -148,6 +151,18 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.PURSUIT_BROKEN: EventSpec(
         Level.ERROR, "Following a query ended by a defect; it is taken up again within a minute."
+    ),
+    Event.RECIPIENT_MISSING: EventSpec(
+        Level.ERROR,
+        "Nobody who works here, and has no interest of their own, holds a role or grant that policy sends alerts to "
+        "(`alert`), or any that decides referrals (`decides`): what goes there reaches nobody.",
+    ),
+    Event.MISUSE_REPORTED: EventSpec(
+        Level.ALARM,
+        "A question of this agency was refused as misuse, by its own node or by the gateway; the ledger has the entry.",
+    ),
+    Event.NOTICE_REFUSED: EventSpec(
+        Level.ERROR, "The gateway refused a notice of misuse for what it is; it is kept and sent again."
     ),
     Event.QUERY_RECONCILED: EventSpec(
         Level.WARNING,

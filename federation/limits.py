@@ -55,3 +55,9 @@ MAX_CLOCK_SKEW_S: Final = 30
 
 MAX_QUERY_LIFE_S: Final = 24 * 3600 + MAX_CLOCK_SKEW_S
 """The longest expiry of any urgency."""
+
+MAX_NOTICE_AGE_S: Final = 90 * 24 * 3600
+"""A notice of refused misuse waits at a node that is off: three times as long as one may be, unless set otherwise."""
+
+MAX_NOTICES_PER_HOUR: Final = 100
+"""Notices of one agency taken in an hour: more than all its people misuse it by hand, and no flood of the ledger."""

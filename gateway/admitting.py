@@ -25,6 +25,7 @@ from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
 from gateway.admission import Admitted, admit, gateway_input
 from gateway.live import LiveQuery, LiveTask
+from gateway.misuse import refused_here
 from gateway.store import exchange as store
 from gateway.teams.register import TeamRegister
 from gateway.translation import Translator
@@ -197,8 +198,16 @@ class Admitting:
             ),
             admitted_at=int(now),
         )
-        writes = [*held, *store.query_inserted(live, submission)]
-        recorded = await self._journal.record([entry], writes)
+        misused = refused_here(live.header, evaluated, self._directory(), now=int(now), correlation_id=correlation_id)
+        writes = [*held, *store.query_inserted(live, submission), *(item.write for item in misused)]
+
+        def raise_alarms() -> None:
+            for item in misused:
+                item.raise_alarm()
+
+        with if_unknown(raise_alarms):
+            recorded = await self._journal.record([entry, *(item.entry for item in misused)], writes)
+        raise_alarms()
         live.entry_index = recorded.indexes[0]
 
 

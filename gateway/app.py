@@ -35,6 +35,7 @@ from federation.wire.v1 import (
     enrolment_pb2_grpc,
     ledger_pb2_grpc,
     link_pb2_grpc,
+    notice_pb2_grpc,
     pseudonym_pb2_grpc,
     query_pb2_grpc,
     team_pb2_grpc,
@@ -50,10 +51,12 @@ from gateway.exchange import Exchange
 from gateway.following import Following
 from gateway.keychain import GatewayKeychain, load_keychain
 from gateway.live import OPEN
+from gateway.misuse import MisuseDesk
 from gateway.queries import Queries
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
 from gateway.servicers.link import LinkServicer
+from gateway.servicers.notice import NoticeServicer
 from gateway.servicers.pseudonym import PseudonymServicer
 from gateway.servicers.query import QueryServicer
 from gateway.servicers.team import TeamServicer
@@ -104,6 +107,7 @@ class Gateway:
     withdrawal: Withdrawal
     following: Following
     teams: TeamDesk
+    misuse: MisuseDesk
     health: Health
     main: TransportServer
     enrolment: TransportServer
@@ -232,6 +236,7 @@ async def compose(base: Foundation) -> Gateway:
         withdrawal=withdrawal,
         following=Following(queries, [directory, register]),
         teams=_team_desk(base, register, withdrawal),
+        misuse=MisuseDesk(engine=base.engine, journal=base.journal, directory=directory.current, clock=clock),
         health=Health(_components(base, clocks)),
         main=_server(base, ServerRole.GATEWAY, base.settings.listen.port),
         enrolment=_server(base, ServerRole.ENROLMENT, base.settings.listen.enrolment_port),
@@ -328,11 +333,12 @@ def _register(gateway: Gateway) -> None:
     base, server = gateway.foundation, gateway.main.grpc
     roots = base.keychain.authority.pem
     link = LinkServicer(links=gateway.links, answers=gateway.answers, clocks=gateway.clocks)
-    admin = AdminServicer(gateway.desk, gateway.links, base.settings.operators)
+    admin = AdminServicer(gateway.desk, gateway.links, gateway.misuse, base.settings.operators)
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
     link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)
     team_pb2_grpc.add_TeamServiceServicer_to_server(TeamServicer(gateway.teams), server)
+    notice_pb2_grpc.add_NoticeServiceServicer_to_server(NoticeServicer(gateway.misuse), server)
     pseudonym_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymServicer(gateway.evaluation), server)
     directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryServicer(base.directory), server)
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server)

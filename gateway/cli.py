@@ -168,7 +168,7 @@ def revoke(
 @gateway_app.command()
 @fail_with_code
 def links(config: Config, operator: Operator, as_json: Json = False) -> None:
-    """Which agencies are attached now."""
+    """Which agencies are attached now, and how much of their people's misuse was refused in the last seven days."""
 
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.GetLinksResponse:
         return await stub.GetLinks(admin_pb2.GetLinksRequest())
@@ -179,6 +179,7 @@ def links(config: Config, operator: Operator, as_json: Json = False) -> None:
             "attached": row.attached,
             "in_flight": row.in_flight,
             "absent_until": row.absent_until,
+            "misuse_week": row.misuse_week,
         }
         for row in _as_operator(config, operator, call).links
     ]

@@ -59,6 +59,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.REVIEW_RECORDED: "A use of exceptional powers was reviewed.",
     EntryKind.OBLIGATION_OPENED: "Something must still be done for a decision to stand.",
     EntryKind.OBLIGATION_MET: "It was done.",
+    EntryKind.MISUSE_REPORTED: "Misuse was refused, by an agency's own node (which said so, signed) or by the gateway.",
     EntryKind.TEAM_ORDERED: "A lead of this agency ordered a change of a team or a case grant; it leaves only now.",
     EntryKind.TEAM_CHANGED: "A team or a case grant was opened, changed or closed; the hash of the signed order.",
     EntryKind.TEAM_ORDER_REFUSED: "Policy refused a lead's order, at the lead's node or at the gateway.",

@@ -68,6 +68,7 @@ class Circumstances:
         counters: What the requester asked lately.
         reviews: Human decisions by record reference, of each person one; under "" those about the question as a whole.
         now: Seconds since the epoch.
+        child_flags: Flags of the child as such, whether or not there are records.
     """
 
     responder: AgencyDescriptor
@@ -75,6 +76,7 @@ class Circumstances:
     counters: CounterView
     reviews: Mapping[str, Sequence[HumanReview]]
     now: float
+    child_flags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstan
         },
         "overlay": by.overlay.policy_input(),
         "records": [record.descriptor() for record in records],
+        "child_flags": sorted(by.child_flags),
         "review": [review.policy_input(ref) for ref in sorted(by.reviews) if ref in refs for review in by.reviews[ref]],
     }
 

@@ -26,11 +26,12 @@ from agency_node.answering.duties import AlertDue, alerts, each_once
 from agency_node.answering.intake import Arrival, Intake, is_passing
 from agency_node.answering.responder import Responder
 from agency_node.answering.weighing import Weighed, Weighing
-from agency_node.inbox.alerts import new_alerts
+from agency_node.inbox.alerts import Act, new_alerts
 from agency_node.inbox.referral import Referred, content_of, referred_by
 from agency_node.locks import KeyedLock
 from agency_node.store import referrals as referral_store
 from agency_node.store import tasks as store
+from agency_node.store.alerts import alerts_opened
 from agency_node.store.referrals import NewReferral
 from agency_node.store.tables import ReferralState, TaskState
 from agency_node.vault import Kind
@@ -306,9 +307,16 @@ class Answering:
     def _kept(self, weighed: Weighed, due: list[AlertDue]) -> list[Write]:
         """The decisions, for replay, and the alerts they demand."""
         kept = evidence.kept_decisions(weighed.considered, self._responder.vault)
-        decision_id, query_id = weighed.considered.decision_id, weighed.task.header.query_id
-        rows = new_alerts(due, query_id=query_id, decision_id=decision_id, at=weighed.now)
-        return [*store.decisions_kept(kept), *store.alerts_opened(rows)]
+        header = weighed.task.header
+        act = Act(
+            query_id=header.query_id,
+            decision_id=weighed.considered.decision_id,
+            agency=header.requester,
+            user_ref=header.user_ref,
+            role=header.role,
+            purpose=header.purpose,
+        )
+        return [*store.decisions_kept(kept), *alerts_opened(new_alerts(due, act, at=weighed.now))]
 
     async def _commit(self, job: _Job, entries: Sequence[Entry], writes: Sequence[Write]) -> None:
         """Make durable, unless somebody else ended the task, or stored it, or its query, before.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation import limits
 from federation.answer import Contact
 from federation.policy.results import Obligation
 
@@ -45,11 +46,13 @@ class AlertDue:
         obligation: Id in the catalogue.
         recipients: Roles or grants.
         silent: Nobody else may know of it.
+        code: What it names as its cause; empty where it names none.
     """
 
     obligation: str
     recipients: tuple[str, ...]
     silent: bool
+    code: str = ""
 
 
 def each_once(lists: Iterable[Sequence[Obligation]]) -> list[Obligation]:
@@ -69,11 +72,12 @@ def alerts(obligations: Iterable[Obligation]) -> list[AlertDue]:
 
 
 def _alert(obligation: Obligation) -> AlertDue:
-    to = obligation.params.get("to", [])
+    to, code = obligation.params.get("to", []), obligation.params.get("code", "")
     return AlertDue(
         obligation=obligation.id,
         recipients=tuple(to) if isinstance(to, list) else (str(to),),
         silent=obligation.params.get("silent") is True,
+        code=code if isinstance(code, str) and len(code) <= limits.MAX_CODE_CHARS else "",
     )
 
 

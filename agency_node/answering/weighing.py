@@ -69,6 +69,7 @@ class Weighing:
             counters=self._counters(task.header, is_second=is_second),
             reviews=await self._reviews(task.header, found, int(now), is_second=is_second),
             now=now,
+            child_flags=found.flags,
         )
         considered = await consider(parts.policy, task, found.records, circumstances, patience)
         return Weighed(task, question, found, grounds, considered, int(now))

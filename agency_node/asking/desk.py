@@ -4,7 +4,7 @@ This node's own policy speaks first. What it refuses is recorded here and goes n
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -17,11 +17,12 @@ from agency_node.asking.deciding import decide_in_time
 from agency_node.asking.own_policy import CaseGrants, requester_input
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.asking.question import CheckedQuestion, QuestionDocument, Times, check_question
+from agency_node.asking.reports import notices_due
 from agency_node.asking.viewing import Viewing
-from agency_node.inbox.alerts import new_alerts
+from agency_node.inbox.alerts import Act, new_alerts
 from agency_node.store import asked as store
+from agency_node.store.alerts import alerts_opened
 from agency_node.store.asked import AskedState
-from agency_node.store.tasks import alerts_opened
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
 from federation.admission import ObligationGiven, ReasonGiven
@@ -34,6 +35,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.writes import Write
 from federation.policy.decision import RequesterDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
@@ -78,6 +80,8 @@ class _Asked:
     row: dict[str, Any]
     targets: list[dict[str, Any]]
     evaluated: Evaluated[RequesterDecision]
+    act: Act
+    reports: Sequence[Write] = ()
 
 
 class Asking:
@@ -103,6 +107,7 @@ class Asking:
         clock: Callable[[], float],
         test_numbers: bool,
         clock_difference: Callable[[], ClockDifference | None] = lambda: None,
+        on_reported: Callable[[], None] = lambda: None,
     ) -> None:
         self._agency = agency
         self._users = users
@@ -121,6 +126,7 @@ class Asking:
         self._clock = clock
         self._test_numbers = test_numbers
         self._clock_difference = clock_difference
+        self._on_reported = on_reported
         self._viewing = Viewing(
             vault=vault,
             directory=directory,
@@ -162,18 +168,18 @@ class Asking:
         with correlated(query_id):
             evaluated = await self._decide(question, user, own, query_id)
             if not evaluated.decision.permitted:
-                await self._refuse(question, query_id, evaluated)
+                await self._refuse(question, user, query_id=query_id, evaluated=evaluated)
                 return await self._picture(query_id, user.id)
             targets = self._targets(question.area)
             if not targets:
-                await self._refuse(question, query_id, evaluated)
+                await self._refuse(question, user, query_id=query_id, evaluated=evaluated)
                 return await self._picture(query_id, user.id)
             pseudonym = await self._pseudonyms.pseudonym_of(question.child)
             composed = self._compose(
                 question, user, query_id=query_id, evaluated=evaluated, pseudonym=pseudonym, targets=targets
             )
             # Whoever hangs up after this leaves a query that is followed to its end, not one that waits for a restart.
-            asked = self._asked(question, composed, evaluated)
+            asked = self._asked(question, user, composed, evaluated)
             pursuit = await to_the_end(self._begin(asked, composed))
             if pursuit is None:
                 return self._viewing.unread(asked.row, asked.targets, NOT_KNOWN_YET)
@@ -301,7 +307,7 @@ class Asking:
         )
 
     def _asked(
-        self, question: CheckedQuestion, composed: Composed, evaluated: Evaluated[RequesterDecision]
+        self, question: CheckedQuestion, user: User, composed: Composed, evaluated: Evaluated[RequesterDecision]
     ) -> "_Asked":
         header = composed.header
         row = self._row(question, header.query_id, evaluated, AskedState.OPEN) | {
@@ -331,12 +337,40 @@ class Asking:
             "targets": sorted(header.targets),
             "decision": evaluated.record.body(),
         }
-        return _Asked(EntryKind.QUERY_ASKED, body, row, targets, evaluated)
+        act = self._act(question, user, header.query_id, evaluated)
+        return _Asked(EntryKind.QUERY_ASKED, body, row, targets, evaluated, act)
 
-    async def _refuse(self, question: CheckedQuestion, query_id: str, evaluated: Evaluated[RequesterDecision]) -> None:
+    async def _refuse(
+        self, question: CheckedQuestion, user: User, *, query_id: str, evaluated: Evaluated[RequesterDecision]
+    ) -> None:
         row = self._row(question, query_id, evaluated, AskedState.REFUSED)
         body = {"purpose": question.purpose, "decision": evaluated.record.body()}
-        await self._record(_Asked(EntryKind.QUERY_REFUSED, body, row, [], evaluated))
+        act = self._act(question, user, query_id, evaluated)
+        reports = notices_due(
+            evaluated,
+            act,
+            area=question.area,
+            directory=self._directory(),
+            key=self._key,
+            now=int(self._clock()),
+        )
+        try:
+            await self._record(_Asked(EntryKind.QUERY_REFUSED, body, row, [], evaluated, act, reports))
+        finally:
+            if reports:
+                self._on_reported()  # also where it is not known whether it was stored: whoever sends them looks
+
+    def _act(
+        self, question: CheckedQuestion, user: User, query_id: str, evaluated: Evaluated[RequesterDecision]
+    ) -> Act:
+        return Act(
+            query_id=query_id,
+            decision_id=evaluated.record.id,
+            agency=self._agency,
+            user_ref=self._vault.user_ref(user.id),
+            role=user.role,
+            purpose=question.purpose,
+        )
 
     async def _record(self, asked: "_Asked") -> None:
         now, query_id, evaluated = int(self._clock()), str(asked.row["query_id"]), asked.evaluated
@@ -356,10 +390,8 @@ class Asking:
             "result": b"",  # it stands in the entry, in whole
         }
         opened = self._opened(evaluated, query_id, now)
-        due = new_alerts(
-            alerts(evaluated.decision.obligations), query_id=query_id, decision_id=evaluated.record.id, at=now
-        )
-        writes = [*store.asked(asked.row, asked.targets, decision_input), *alerts_opened(due)]
+        due = new_alerts(alerts(evaluated.decision.obligations), asked.act, at=now)
+        writes = [*store.asked(asked.row, asked.targets, decision_input), *alerts_opened(due), *asked.reports]
         await self._journal.record([entry, *opened], writes)
 
     def _opened(self, evaluated: Evaluated[RequesterDecision], query_id: str, now: int) -> list[Entry]:

@@ -32,10 +32,12 @@ class Found:
     Attributes:
         number: The child's number; None when the child is not on the caseload.
         records: Newest first.
+        flags: Of the child as such, from every source: there may be some where there is no record.
     """
 
     number: NhsNumber | None
     records: tuple[HeldRecord, ...]
+    flags: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return "Found(**)"
@@ -96,7 +98,7 @@ class Lookup:
         flags = frozenset[str]().union(*(self._flags(row) for row in {row.source_id: row for row in rows}.values()))
         records = [self._record(row, flags) for row in rows if row.ref is not None]
         number = self._vault.open(Kind.IDENTIFIER, child_key, rows[0].identifier).decode()
-        return Found(NhsNumber(number), in_order(records))
+        return Found(NhsNumber(number), in_order(records), flags)
 
     def _flags(self, row: Row[*tuple[object, ...]]) -> frozenset[str]:
         return decode_flags(self._vault.open(Kind.FLAGS, f"{row.child_key}/{row.source_id}", row.flags))

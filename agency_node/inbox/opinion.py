@@ -9,7 +9,7 @@ from agency_node.inbox.referral import ReferralContent
 from agency_node.inbox.shown import ReferralView
 from agency_node.store.tables import ReferralState
 from agency_node.users import User
-from federation.england import time_in_england
+from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.limits import MAX_JUSTIFICATION_CHARS
@@ -86,10 +86,10 @@ def check_open(view: ReferralView, opinion: Opinion) -> None:
     if referral.state in STATES.values():
         raise WardgateError(ErrorCode.REFERRAL_DECIDED, referral.referral_id)
     if referral.state is ReferralState.CANCELLED:
-        when = time_in_england(referral.decided_at or referral.expires_at)
+        when = iso_in_england(referral.decided_at or referral.expires_at)
         raise WardgateError(ErrorCode.REFERRAL_ENDED, told=f"the question was withdrawn at {when}")
     if referral.state is ReferralState.EXPIRED or opinion.at >= referral.expires_at:
-        when = time_in_england(referral.decided_at or referral.expires_at)
+        when = iso_in_england(referral.decided_at or referral.expires_at)
         without = "a decision" if given is None else "a second person's decision"
         raise WardgateError(ErrorCode.REFERRAL_ENDED, told=f"the time for it ended at {when} without {without}")
     if given is not None and given.reviewer == opinion.reviewer and opinion.decision == "release":

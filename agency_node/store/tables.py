@@ -312,23 +312,55 @@ class Review(NodeTable, table=True):
 class Alert(NodeTable, table=True):
     """Something policy obliges this agency to report to one of its own people, until that person has seen it.
 
+    One row for each recipient: what one has seen is not closed for another. Nothing here is personal: whose act it is
+    stands as that agency's keyed reference, and what the question was about not at all.
+
     Attributes:
         obligation: Id in the bundle's catalogue.
-        recipients: Roles or grants, separated by spaces.
-        silent: Shown to the recipients alone; mentioned in no log.
+        recipient: A role or a grant.
+        silent: Shown to the recipient alone; mentioned in no log.
+        agency: Whose user's act it is about; empty where that was not kept.
+        user_ref: That user's opaque reference, as their agency makes it; empty where that was not kept.
+        role: That user's role then; empty where that was not kept.
+        purpose: Of the question; empty where that was not kept.
+        code: What the obligation names as its cause; empty where it names none.
     """
 
-    __table_args__ = (Index(None, "seen_at"),)
+    __table_args__ = (Index(None, "seen_at"), Index(None, "query_id"))
 
     alert_id: str = Field(sa_column=Column(String(36), primary_key=True))
     query_id: str = Field(sa_column=Column(String(36), nullable=False))
     decision_id: str = Field(sa_column=Column(String(36), nullable=False))
     obligation: str = Field(sa_column=Column(String(64), nullable=False))
-    recipients: str = Field(sa_column=Column(String(400), nullable=False))
+    recipient: str = Field(sa_column=Column(String(64), nullable=False))
     silent: bool
+    agency: str = Field(sa_column=Column(String(63), nullable=False))
+    user_ref: str = Field(sa_column=Column(String(64), nullable=False))
+    role: str = Field(sa_column=Column(String(64), nullable=False))
+    purpose: str = Field(sa_column=Column(String(64), nullable=False))
+    code: str = Field(sa_column=Column(String(64), nullable=False))
     opened_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     seen_at: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     seen_by: str | None = Field(default=None, sa_column=Column(String(64), nullable=True))
+
+
+class MisuseReport(NodeTable, table=True):
+    """A signed notice of misuse that was refused here, until the gateway has acknowledged it; then it is gone.
+
+    Attributes:
+        obligation: Id in the bundle's catalogue of what demanded it.
+        query_id: The refused question, which nobody but this node knows.
+        content: A canonical `federation.misuse.MisuseNotice`.
+    """
+
+    __table_args__ = (Index(None, "stored_at"),)
+
+    notice_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    obligation: str = Field(sa_column=Column(String(64), nullable=False))
+    query_id: str = Field(sa_column=Column(String(36), nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
+    stored_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class DecisionInput(NodeTable, table=True):

@@ -1,17 +1,17 @@
-"""Reads of tasks, decisions and alerts, and the writes that the journal makes durable: prebuilt Core statements."""
+"""Reads of tasks and decisions, and the writes that the journal makes durable: prebuilt Core statements."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
-from agency_node.store.tables import Alert, DecisionInput, Referral, ReferralState, Task, TaskState
+from agency_node.store.tables import DecisionInput, Referral, ReferralState, Task, TaskState
 from federation.ledger.writes import Write
 
-TASK, DECISION, ALERT, REFERRAL = (core_table(model) for model in (Task, DecisionInput, Alert, Referral))
+TASK, DECISION, REFERRAL = (core_table(model) for model in (Task, DecisionInput, Referral))
 
 
 def _is_in(*states: TaskState) -> ColumnElement[bool]:
@@ -73,21 +73,6 @@ _RECENT = select(TASK.c.requester, TASK.c.user_ref, TASK.c.break_glass, TASK.c.a
     TASK.c.state != TaskState.ACCEPTED.value,
 )
 _INSERT_DECISION = insert(DECISION)
-_NEW_ALERT = {column.name: bindparam(f"b_{column.name}", type_=column.type) for column in ALERT.c}
-_INSERT_ALERT = insert(ALERT).from_select(
-    list(_NEW_ALERT),
-    select(*_NEW_ALERT.values()).where(
-        ~exists().where(ALERT.c.query_id == _NEW_ALERT["query_id"], ALERT.c.obligation == _NEW_ALERT["obligation"])
-    ),
-)
-"""An obligation is alerted to once for each query."""
-_OPEN_ALERTS = select(ALERT).where(ALERT.c.seen_at.is_(None)).order_by(ALERT.c.opened_at)
-_ALERT = select(ALERT).where(ALERT.c.alert_id == bindparam("alert_id"))
-_SEE_ALERT = (
-    update(ALERT)
-    .where(ALERT.c.alert_id == bindparam("b_alert_id"), ALERT.c.seen_at.is_(None))
-    .values(seen_at=bindparam("b_seen_at"), seen_by=bindparam("b_seen_by"))
-)
 _FORGET_INPUTS = delete(DECISION).where(DECISION.c.decided_at < bindparam("b_before"))
 _FORGET_TASKS = (
     update(TASK)
@@ -176,19 +161,6 @@ class Unfinished:
     task_id: str
     state: TaskState
     referral_state: ReferralState | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewAlert:
-    """An alert as it is first stored; see `agency_node.store.tables.Alert`."""
-
-    alert_id: str
-    query_id: str
-    decision_id: str
-    obligation: str
-    recipients: str
-    silent: bool
-    opened_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,28 +282,6 @@ async def recent_tasks(connection: AsyncConnection, since: int) -> list[tuple[st
 def decisions_kept(decisions: Sequence[KeptDecision]) -> list[Write]:
     """Inputs and results, for replay."""
     return [Write(_INSERT_DECISION, [asdict(decision) for decision in decisions])] if decisions else []
-
-
-def alerts_opened(alerts: Sequence[NewAlert]) -> list[Write]:
-    """Alerts that wait for their recipients; an obligation is alerted to once for each query."""
-    rows = [{f"b_{name}": value for name, value in asdict(alert).items()} for alert in alerts]
-    return [Write(_INSERT_ALERT, [{**row, "b_seen_at": None, "b_seen_by": None} for row in rows])] if rows else []
-
-
-async def unseen_alerts(connection: AsyncConnection) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Alerts that nobody has seen, oldest first."""
-    return (await connection.execute(_OPEN_ALERTS)).all()
-
-
-async def find_alert(connection: AsyncConnection, alert_id: str) -> Row[*tuple[Any, ...]] | None:
-    """One alert."""
-    return (await connection.execute(_ALERT, {"alert_id": alert_id})).one_or_none()
-
-
-async def see_alert(connection: AsyncConnection, alert_id: str, *, seen_at: int, seen_by: str) -> bool:
-    """A recipient has seen it; False when somebody had already."""
-    values = {"b_alert_id": alert_id, "b_seen_at": seen_at, "b_seen_by": seen_by}
-    return (await connection.execute(_SEE_ALERT, values)).rowcount == 1
 
 
 async def forget_inputs(connection: AsyncConnection, before: int) -> int:

@@ -56,6 +56,7 @@ class EntryKind(StrEnum):
     REVIEW_RECORDED = "review_recorded"
     OBLIGATION_OPENED = "obligation_opened"
     OBLIGATION_MET = "obligation_met"
+    MISUSE_REPORTED = "misuse_reported"
     USERS_CHANGED = "users_changed"
     TEAM_ORDERED = "team_ordered"
     TEAM_CHANGED = "team_changed"

@@ -46,6 +46,7 @@ class ObligationRow(Row):
     mandatory: bool
     told: bool = False
     text: Sentence = ""
+    params: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class RightRow(Row):

@@ -35,6 +35,7 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.QueryService", _NODE): ("Ask", "Resume", "Acknowledge", "Cancel"),
     (f"{WIRE}.LinkService", _NODE): ("Attach", "Claim", "Submit"),
     (f"{WIRE}.TeamService", _NODE): ("Order", "Show"),
+    (f"{WIRE}.NoticeService", _NODE): ("ReportMisuse",),
     (f"{WIRE}.PseudonymService", _NODE): ("Evaluate", "ProveTranslation"),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList"),

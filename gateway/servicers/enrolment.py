@@ -14,6 +14,7 @@ from federation.transport.identity import current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
 from gateway.dispatch import Links
 from gateway.enrolment import EnrolmentDesk, Progress, fingerprint_of
+from gateway.misuse import MisuseDesk
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_REQUEST_BYTES: Final = 16 * 1024
@@ -92,9 +93,10 @@ class CertificateServicer(enrolment_pb2_grpc.CertificateServiceServicer):
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """The operator's side."""
 
-    def __init__(self, desk: EnrolmentDesk, links: Links, operators: Sequence[str]) -> None:
+    def __init__(self, desk: EnrolmentDesk, links: Links, misuse: MisuseDesk, operators: Sequence[str]) -> None:
         self._desk = desk
         self._links = links
+        self._misuse = misuse
         self._operators = frozenset(operators)
 
     def _operator(self) -> str:
@@ -162,6 +164,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     async def GetLinks(self, request: admin_pb2.GetLinksRequest, context: Context) -> admin_pb2.GetLinksResponse:
         """Which agencies are attached now."""
         self._operator()
+        misuse = await self._misuse.recent()
         return admin_pb2.GetLinksResponse(
             links=[
                 admin_pb2.LinkSummary(
@@ -169,6 +172,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                     attached=self._links.is_connected(row.agency),
                     in_flight=len(session.held) if (session := self._links.session(row.agency)) else 0,
                     absent_until=self._links.absent_until(row.agency),
+                    misuse_week=misuse.get(row.agency, 0),
                 )
                 for row in await self._desk.enrolments()
                 if row.progress == Progress.APPROVED and self._desk.is_listed(row.agency)

@@ -149,6 +149,25 @@ class TeamOrderRow(GatewayTable, table=True):
     carried_out_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class MisuseRow(GatewayTable, table=True):
+    """Misuse that was refused: one row for each notice, kept so that none counts twice.
+
+    Attributes:
+        refused_by: `node` or `gateway`.
+        reported_at: When it was recorded here, seconds since the epoch.
+        content: The canonical notice as the agency signed it; empty where the gateway refused.
+    """
+
+    notice_id: str = Field(sa_column=Column(String(36), primary_key=True))
+    agency: str = Field(sa_column=Column(String(63), nullable=False))
+    refused_by: str = Field(sa_column=Column(String(16), nullable=False))
+    reported_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+    __table_args__ = (Index("ix_misuse_recent", "agency", "reported_at"),)
+
+
 class EvaluationCount(GatewayTable, table=True):
     """Evaluations and translations per agency and hour, to reconcile with the trustee's."""
 

@@ -21,6 +21,7 @@ from federation.team import TeamAction
 from federation.vocabulary import TargetState
 from tests.support.gateway_world import CSC, FARAWAY, HEALTH, POLICE, SCHOOL, Secrets, Stream, World, a_world, tasks_in
 from tests.support.losing_proxy import REFUSED_S, LosingProxy, assert_whole, losing_proxy
+from tests.support.misuse import signed
 from tests.support.teams import MEMBERS, Team
 from tests.support.two_agencies import Clock
 
@@ -335,6 +336,20 @@ class DirectoryPublished(Case):
         assert published == version + 1
 
 
+class MisuseReported(Case):
+    marker = "misuse_reported"
+    kind: EntryKind | None = EntryKind.MISUSE_REPORTED
+
+    async def prepare(self, scene: Scene) -> None:
+        scene.things["notice"] = signed(scene.world.secrets.parties[CSC].signing, CSC)
+
+    async def act(self, scene: Scene) -> None:
+        await scene.world.misuse.report(CSC, *scene.things["notice"], "test-c")
+
+    async def check(self, scene: Scene) -> None:
+        assert await scene.world.count("misuse") == 1
+
+
 async def _opened(stream: Stream) -> None:
     await stream.opening()
     await stream.aclose()
@@ -357,9 +372,10 @@ CASES: dict[str, type[Case]] = {
         Withdrawn,
         AgencyRevoked,
         DirectoryPublished,
+        MisuseReported,
     )
 }
-ALSO_BY_DAY = ("QueryAdmitted", "AnswerReceived")
+ALSO_BY_DAY = ("QueryAdmitted", "AnswerReceived", "MisuseReported")
 """The kinds that were seen to hang; the other orders of the others run at night."""
 
 

@@ -15,7 +15,15 @@ AGENCY = {"agency": "testshire-csc", "entry": b"e"}
 TEAM = {"team_id": "t" * 36, "version": 1, "content": b"c", "signature": b"s" * 64}
 GRANT = {"grant_id": "g" * 36, "team_id": "t" * 36, "version": 1, "content": b"c", "signature": b"s" * 64}
 ORDER = {"order_sha256": b"o" * 32, "team_id": "t" * 36, "content": b"c", "signature": b"s" * 64, "carried_out_at": 1}
-NEW = {"team", "case_grant", "team_order"}
+MISUSE = {
+    "notice_id": "n" * 36,
+    "agency": "testshire-csc",
+    "refused_by": "node",
+    "reported_at": 1,
+    "content": b"c",
+    "signature": b"s" * 64,
+}
+NEW = {"team", "case_grant", "team_order", "misuse"}
 
 
 def differences(connection: Connection) -> Sequence[Any]:
@@ -42,7 +50,7 @@ async def test_down_and_up_again_with_data_in_place(store_url: str) -> None:
             await connection.execute(insert(metadata.tables["agency"]), AGENCY)
         await migrate(store_url, PACKAGE)
         async with writing(engine).begin() as connection:
-            for name, row in (("team", TEAM), ("case_grant", GRANT), ("team_order", ORDER)):
+            for name, row in (("team", TEAM), ("case_grant", GRANT), ("team_order", ORDER), ("misuse", MISUSE)):
                 await connection.execute(insert(metadata.tables[name]), row)
         await migrate(store_url, PACKAGE)
         async with engine.connect() as connection:

@@ -54,6 +54,7 @@ from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
 from gateway.following import Following
 from gateway.live import OPEN
+from gateway.misuse import MisuseDesk
 from gateway.queries import Queries
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
@@ -232,6 +233,7 @@ class World:
     teams: TeamDesk
     answers: Answers
     evaluation: Evaluation
+    misuse: MisuseDesk
 
     # -- agencies -----------------------------------------------------------------------------------------------
 
@@ -642,6 +644,7 @@ async def _compose(
         teams=teams,
         answers=answers,
         evaluation=evaluation,
+        misuse=MisuseDesk(engine=reader, journal=journal, directory=directory.current, clock=clock),
     )
 
 

@@ -288,10 +288,13 @@ class LinkSummary(_message.Message):
     ATTACHED_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_FIELD_NUMBER: _builtins.int
     ABSENT_UNTIL_FIELD_NUMBER: _builtins.int
+    MISUSE_WEEK_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     attached: _builtins.bool
     in_flight: _builtins.int
     absent_until: _builtins.int
+    misuse_week: _builtins.int
+    """Misuse of this agency's people that was refused in the last seven days, by its own node or by the gateway."""
     def __init__(
         self,
         *,
@@ -299,10 +302,11 @@ class LinkSummary(_message.Message):
         attached: _builtins.bool = ...,
         in_flight: _builtins.int = ...,
         absent_until: _builtins.int = ...,
+        misuse_week: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "agency", b"agency", "attached", b"attached", "in_flight", b"in_flight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "agency", b"agency", "attached", b"attached", "in_flight", b"in_flight", "misuse_week", b"misuse_week"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -569,7 +569,7 @@ async def test_at_the_last_moment_the_answer_goes_without_the_human(node: NodeHo
     with pytest.raises(WardgateError) as caught:
         await node.decisions.decide("dsl", await _only_referral(node), decision="release", reason="Too late.")
     assert caught.value.code is ErrorCode.REFERRAL_ENDED
-    assert caught.value.told == "the time for it ended at 22 November 2026, 10:59 without a decision"
+    assert caught.value.told == "the time for it ended at 2026-11-22T10:59:00+00:00 without a decision"
 
 
 async def _only_referral(node: NodeHouse) -> str:
@@ -603,7 +603,7 @@ async def test_a_referral_of_a_cancelled_query_leaves_the_inbox(node: NodeHouse)
     with pytest.raises(WardgateError) as caught:
         await node.decisions.decide("dsl", await _only_referral(node), decision="release", reason="Too late.")
     assert caught.value.code is ErrorCode.REFERRAL_ENDED
-    assert caught.value.told == "the question was withdrawn at 22 November 2026, 10:00"
+    assert caught.value.told == "the question was withdrawn at 2026-11-22T10:00:00+00:00"
 
 
 # -- silent referrals -----------------------------------------------------------------------------------------------

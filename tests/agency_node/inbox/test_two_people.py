@@ -184,7 +184,7 @@ async def test_one_of_two_in_time_is_undecided_and_the_second_reads_that_it_is_t
     with pytest.raises(WardgateError) as caught:
         await say(house, referral_id, "head")
     assert caught.value.code is ErrorCode.REFERRAL_ENDED
-    assert caught.value.told == "the time for it ended at 22 November 2026, 10:59 without a second person's decision"
+    assert caught.value.told == "the time for it ended at 2026-11-22T10:59:00+00:00 without a second person's decision"
 
 
 async def test_the_second_person_in_the_very_moment_of_expiry_is_heard_or_told(

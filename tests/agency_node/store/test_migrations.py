@@ -78,6 +78,61 @@ async def test_records_of_the_old_form_are_read_again_and_children_stay(store_ur
         await engine.dispose()
 
 
+OLD_ALERT = (
+    "INSERT INTO alert VALUES (:alert_id, :query_id, :decision_id, 'alert_break_glass', 'caldicott_guardian auditor',"
+    " :silent, 7, :seen_at, :seen_by)"
+)
+
+
+def old_alert(alert_id: str, query_id: str, **seen: Any) -> dict[str, Any]:
+    return {
+        "alert_id": alert_id * 36,
+        "query_id": query_id * 36,
+        "decision_id": "d" * 36,
+        "silent": False,
+        "seen_at": None,
+        "seen_by": None,
+        **seen,
+    }
+
+
+async def test_alerts_are_split_by_recipient_and_say_whose_act_they_are_about(store_url: str) -> None:
+    await migrate(store_url, PACKAGE, "0003")
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            for alert in (old_alert("1", "q"), old_alert("2", "a"), old_alert("3", "x", seen_at=9, seen_by="u" * 32)):
+                await connection.execute(text(OLD_ALERT), alert)
+            await connection.execute(insert(metadata.tables["task"]), TASK)
+            await connection.execute(insert(metadata.tables["asked_query"]), ASKED)
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0004")
+        async with engine.connect() as connection:
+            rows = (await connection.execute(select(metadata.tables["alert"]))).all()
+        assert sorted((row.query_id[0], row.recipient) for row in rows) == [
+            (query_id, recipient) for query_id in "aqx" for recipient in ("auditor", "caldicott_guardian")
+        ]
+        assert len({row.alert_id for row in rows}) == 6
+        assert {"1" * 36, "2" * 36, "3" * 36} < {row.alert_id for row in rows}
+        assert {row.query_id[0]: (row.agency, row.user_ref, row.purpose) for row in rows} == {
+            "q": ("testshire-csc", "r" * 32, ""),
+            "a": ("", "", "S47_ENQ"),
+            "x": ("", "", ""),
+        }
+        assert {row.query_id[0]: (row.seen_at, row.seen_by) for row in rows} == {
+            "q": (None, None),
+            "a": (None, None),
+            "x": (9, "u" * 32),
+        }
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0003")
+        async with engine.connect() as connection:
+            recipients = (await connection.execute(text("SELECT recipients FROM alert"))).scalars().all()
+        assert sorted(recipients) == ["auditor"] * 3 + ["caldicott_guardian"] * 3
+    finally:
+        await engine.dispose()
+
+
 async def test_a_child_takes_holdings_and_records_along(store_url: str) -> None:
     await migrate(store_url, PACKAGE)
     engine = open_engine(store_url)
@@ -109,4 +164,31 @@ RECORD = {
     "digest": "d" * 32,
     "absent_since": 0,
     "payload": b"x",
+}
+TASK = {
+    "task_id": "t" * 36,
+    "query_id": "q" * 36,
+    "requester": "testshire-csc",
+    "user_ref": "r" * 32,
+    "break_glass": True,
+    "content_sha256": b"c" * 32,
+    "state": "answered",
+    "arrived_at": 5,
+    "expires_at": 9,
+    "task": b"t",
+    "answer": None,
+    "decision_id": "e" * 36,
+}
+ASKED = {
+    "query_id": "a" * 36,
+    "user_id": "busy",
+    "purpose": "S47_ENQ",
+    "state": "closed",
+    "effect": "permit",
+    "broke_glass": False,
+    "asked_at": 5,
+    "deadline_at": 6,
+    "expires_at": 9,
+    "question": b"q",
+    "error": "",
 }

@@ -1,0 +1,53 @@
+"""What policy sends to nobody here: recipients of alerts, and deciders, that no person of this node is. Pure.
+
+A recipient is a role or a grant. Whoever has left holds none any more, and whoever has declared an interest is shown
+nothing, so that neither counts.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from agency_node.users import Users
+from federation.policy.catalogue import Catalogue
+
+ALERT: Final = "alert"
+"""Type of obligation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """What nobody holds, in order.
+
+    Attributes:
+        alerts: Roles and grants that an alert may go to: each is a recipient of its own.
+        deciders: Roles and grants whose holders decide referrals, where nobody holds any of them; one holder is enough.
+    """
+
+    alerts: tuple[str, ...] = ()
+    deciders: tuple[str, ...] = ()
+
+    def sentences(self) -> Iterator[str]:
+        """The same in words, for whoever looks after the users file."""
+        if self.alerts:
+            yield f"nobody holds {', '.join(self.alerts)}: alerts to them reach nobody"
+        if self.deciders:
+            yield f"nobody decides referrals: one of {', '.join(self.deciders)} must be held"
+
+
+def unheld(catalogue: Catalogue, users: Users, today: date) -> Unheld:
+    """What nobody holds who works here on a day and has declared no interest."""
+    present = [user for user in users.by_id.values() if user.is_employed(today) and not user.conflicted]
+    held = {right for user in present for right in (user.role, *user.grants)}
+    alerted = {recipient for row in catalogue.obligations.values() for recipient in _recipients(row.type, row.params)}
+    deciders = {code for rows in (catalogue.roles, catalogue.grants) for code, row in rows.items() if row.decides}
+    return Unheld(
+        alerts=tuple(sorted(alerted - held)),
+        deciders=() if deciders & held else tuple(sorted(deciders)),
+    )
+
+
+def _recipients(kind: str, params: Mapping[str, Any]) -> list[str]:
+    to = params.get("to", [])
+    return [str(recipient) for recipient in to] if kind == ALERT and isinstance(to, list) else []

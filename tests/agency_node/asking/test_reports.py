@@ -1,0 +1,282 @@
+"""Misuse refused at home reaches the scheme: stored with the refusal, sent until it is taken, nothing of the child."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agency_node.asking import reports as module
+from agency_node.asking.desk import Asking
+from agency_node.asking.question import QuestionDocument
+from agency_node.asking.reports import Reports
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import EntryKind
+from federation.misuse import MisuseNotice, verify_notice
+from federation.policy.evaluator import PolicyPoint
+from keys.secret import Secret
+from tests.support.asking import MANAGER, QUESTION, AskedGateway, asking_of, pursuits_of
+from tests.support.gateway_world import CSC, SCHOOL, Secrets, a_world
+from tests.support.losing_proxy import REFUSED_S, assert_whole, losing_proxy
+from tests.support.node_house import NodeHouse, a_node, number, url_of
+from tests.support.two_agencies import NOW, REQUESTER, RESPONDER, Federation
+from tests.support.waiting import until
+
+CHILD = number(1)
+CURIOUS = QUESTION.model_copy(update={"purpose": "STAFF_CURIOSITY", "attestations": []})
+"""A purpose that is never permitted."""
+
+
+@dataclass
+class Gateway:
+    """Takes notices, unless it is away or refuses one."""
+
+    taken: list[tuple[bytes, bytes]] = field(default_factory=list)
+    fault: ErrorCode | None = None
+    refuses: set[bytes] = field(default_factory=set)
+
+    async def report(self, notice: bytes, signature: bytes) -> None:
+        if self.fault is not None:
+            raise WardgateError(self.fault, "test")
+        if notice in self.refuses:
+            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "test")
+        self.taken.append((notice, signature))
+
+
+def asker(node: NodeHouse) -> Asking:
+    node.users = [MANAGER]
+    return asking_of(node, pursuits_of(node, AskedGateway(node.federation)))
+
+
+def reports_of(node: NodeHouse, gateway: Any) -> Reports:
+    return Reports(agency=REQUESTER, engine=node.engine, journal=node.journal, gateway=gateway, clock=node.clock)
+
+
+@pytest.fixture
+async def stored_node(store_url: str, policy: PolicyPoint) -> AsyncIterator[NodeHouse]:
+    """A node on either kind of store."""
+    async with a_node(store_url, policy) as house:
+        yield house
+
+
+async def test_a_refused_misuse_is_reported_and_the_obligation_met(stored_node: NodeHouse) -> None:
+    node, gateway = stored_node, Gateway()
+    picture = await asker(node).put(CURIOUS)
+    reports = reports_of(node, gateway)
+    assert await reports.waiting() == 1
+
+    assert await reports.deliver()
+
+    ((content, signature),) = gateway.taken
+    key = node.federation.parties[REQUESTER].signing.verify_key
+    notice = verify_notice(content, signature, key=key, now=NOW)
+    (refusal,) = await node.entries(EntryKind.QUERY_REFUSED)
+    assert notice.model_dump(exclude={"v", "notice_id", "bundle_digest"}) == {
+        "agency": REQUESTER,
+        "key_version": 1,
+        "user_ref": node.vault.user_ref("manager"),
+        "role": "team_manager",
+        "purpose": "STAFF_CURIOSITY",
+        "area": "testshire",
+        "reason": "PURPOSE_NEVER_PERMITTED",
+        "decision_id": refusal["decision"]["decision_id"],
+        "at": NOW,
+    }
+    assert picture["effect"] == "deny"
+    assert await node.entries(EntryKind.OBLIGATION_MET) == [
+        {"obligation": "report_misuse", "decision_id": notice.decision_id, "notice_id": notice.notice_id}
+    ]
+    assert await reports.waiting() == 0
+    assert await reports.deliver()
+    assert len(gateway.taken) == 1
+
+
+async def test_nothing_of_the_child_or_the_question_stands_in_a_notice(node: NodeHouse) -> None:
+    gateway = Gateway()
+    await asker(node).put(CURIOUS.model_copy(update={"area": CHILD.canonical(), "categories": ["attendance:T2"]}))
+    await reports_of(node, gateway).deliver()
+
+    ((content, signature),) = gateway.taken
+    pseudonym = node.federation.pseudonym(REQUESTER, CHILD).reveal()
+    (refused,) = [entry for entry in await node.journal.entries(0, 100) if b"query_refused" in entry.content]
+    query_id = refused.content.split(b'"query_id":"')[1][:36]
+    for secret in (
+        CHILD.canonical().encode(),
+        pseudonym,
+        pseudonym.hex().encode(),
+        node.vault.child_key(CHILD).encode(),
+        node.vault.lookup_key(node.federation.pseudonym(REQUESTER, CHILD)).hex().encode(),
+        CURIOUS.justification.encode(),
+        b"attendance",
+        query_id,
+        MANAGER.name.encode(),
+        MANAGER.id.encode() + b'"',
+    ):
+        assert secret not in content + signature
+    assert MisuseNotice.parse(content).area == ""
+
+
+async def test_what_is_permitted_or_refused_without_such_a_duty_is_not_reported(node: NodeHouse) -> None:
+    asking = asker(node)
+    try:
+        assert (await asking.put(QUESTION))["effect"] == "permit"
+        assert (await asking.put(QUESTION.model_copy(update={"attestations": []})))["effect"] == "deny"
+    finally:
+        await asking._pursuits.aclose()
+    assert await reports_of(node, Gateway()).waiting() == 0
+
+
+async def test_a_gateway_that_is_away_is_told_after_a_restart(tmp_path: Path, policy: PolicyPoint) -> None:
+    federation, data_key = Federation(), Secret.random()
+    again: dict[str, Any] = {"federation": federation, "data_key": data_key}
+    async with a_node(url_of(tmp_path), policy, **again) as node:
+        await asker(node).put(CURIOUS)
+        assert not await reports_of(node, Gateway(fault=ErrorCode.PEER_UNAVAILABLE)).deliver()
+        assert await node.entries(EntryKind.OBLIGATION_MET) == []
+    gateway = Gateway()
+    async with a_node(url_of(tmp_path), policy, **again) as node:
+        assert await reports_of(node, gateway).deliver()
+        assert len(gateway.taken) == len(await node.entries(EntryKind.OBLIGATION_MET)) == 1
+
+
+async def test_a_gateway_that_takes_no_more_for_now_is_asked_again(node: NodeHouse) -> None:
+    gateway = Gateway(fault=ErrorCode.REPORTS_EXCEEDED)
+    await asker(node).put(CURIOUS)
+    reports = reports_of(node, gateway)
+
+    assert not await reports.deliver()
+    gateway.fault = None
+
+    assert await reports.deliver()
+    assert len(gateway.taken) == 1
+
+
+async def test_a_notice_that_is_refused_holds_up_no_other_and_is_said_once(
+    node: NodeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+    asking, gateway = asker(node), Gateway()
+    for _ in range(3):
+        await asking.put(CURIOUS)
+        node.clock.now += 1
+    first = (await reports_of(node, gateway)._following(None))[0]
+    gateway.refuses.add(first.content)
+    reports = reports_of(node, gateway)
+
+    assert await reports.deliver()
+    assert await reports.deliver()
+
+    assert len(gateway.taken) == 2
+    assert await reports.waiting() == 1
+    assert caplog.text.count("NOTICE_REFUSED") == 1
+    gateway.refuses.clear()
+    assert await reports.deliver()
+    assert await reports.waiting() == 0
+
+
+async def test_what_is_refused_while_it_runs_is_sent_at_once(node: NodeHouse) -> None:
+    gateway, asking = Gateway(), asker(node)
+    reports = reports_of(node, gateway)
+    asking._on_reported = reports.announce
+    running = asyncio.create_task(reports.run())
+    try:
+        await asking.put(CURIOUS)
+        await until(lambda: len(gateway.taken) == 1)
+    finally:
+        running.cancel()
+
+
+async def test_without_a_ledger_nothing_is_refused_and_nothing_reported(node: NodeHouse) -> None:
+    asking = asker(node)
+    await node.journal.aclose()
+
+    with pytest.raises(WardgateError) as caught:
+        await asking.put(CURIOUS)
+
+    assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
+    assert await reports_of(node, Gateway()).waiting() == 0
+
+
+async def test_the_real_gateway_takes_a_node_s_notice_once(tmp_path: Path, policy: PolicyPoint) -> None:
+    secrets = Secrets()
+    parties = {REQUESTER: secrets.parties[CSC], RESPONDER: secrets.parties[SCHOOL]}
+    async with (
+        a_world(url_of(tmp_path), policy, secrets=secrets) as world,
+        a_node(f"sqlite+aiosqlite:///{tmp_path}/asking.db", policy, federation=Federation(parties=parties)) as node,
+    ):
+
+        class Called:
+            """The gateway's desk, called as this agency; the reply to the first call is lost."""
+
+            def __init__(self) -> None:
+                self.calls = 0
+
+            async def report(self, notice: bytes, signature: bytes) -> None:
+                self.calls += 1
+                await world.misuse.report(CSC, notice, signature, "test-c")
+                if self.calls == 1:
+                    raise WardgateError(ErrorCode.DEADLINE_EXCEEDED, "test")
+
+        await asker(node).put(CURIOUS)
+        called = Called()
+        reports = reports_of(node, called)
+        assert not await reports.deliver()
+        assert await reports.deliver()
+
+        (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
+        assert (entry.actor, entry.body["user_ref"]) == (CSC, node.vault.user_ref("manager"))
+        assert called.calls == 2
+
+
+# -- lost commits -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("gives_up")
+async def test_a_notice_is_sent_although_the_reply_to_its_commit_was_lost(
+    postgres_url: str, policy: PolicyPoint, socket_folder: Path
+) -> None:
+    async with losing_proxy(postgres_url, socket_folder) as proxy, a_node(proxy.url(postgres_url), policy) as node:
+        gateway, announced = Gateway(), list[bool]()
+        asking = asker(node)
+        asking._on_reported = lambda: announced.append(True)
+        proxy.arm("query_refused", refuse_s=REFUSED_S)
+        await _unknown(lambda: asking.put(CURIOUS))
+        await proxy.until_lost()
+
+        assert announced == [True]
+        assert await reports_of(node, gateway).deliver()
+        assert len(gateway.taken) == 1
+        await assert_whole(node.journal)
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("gives_up")
+async def test_a_notice_that_was_taken_is_met_once_although_the_reply_to_that_commit_was_lost(
+    postgres_url: str, policy: PolicyPoint, socket_folder: Path
+) -> None:
+    async with losing_proxy(postgres_url, socket_folder) as proxy, a_node(proxy.url(postgres_url), policy) as node:
+        gateway = Gateway()
+        await asker(node).put(CURIOUS)
+        reports = reports_of(node, gateway)
+        proxy.arm("obligation_met", refuse_s=REFUSED_S)
+        assert not await reports.deliver()
+        await proxy.until_lost()
+
+        assert await reports.deliver()
+        assert await reports.waiting() == 0
+        assert len(await node.entries(EntryKind.OBLIGATION_MET)) == 1
+        await assert_whole(node.journal)
+
+
+async def _unknown(act: Callable[[], Awaitable[Any]]) -> None:
+    with pytest.raises(WardgateError) as caught:
+        await act()
+    assert caught.value.code is ErrorCode.OUTCOME_UNKNOWN
+
+
+def test_a_question_is_what_a_notice_is_not() -> None:
+    """The two have no field in common but the purpose, the area and nothing else."""
+    assert set(QuestionDocument.model_fields) & set(MisuseNotice.model_fields) == {"purpose", "area"}

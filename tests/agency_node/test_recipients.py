@@ -1,0 +1,97 @@
+"""Whom policy sends alerts and referrals to here, and whether anybody is that."""
+
+import datetime as dt
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from agency_node.app import say_unheld, unheld_at
+from agency_node.recipients import Unheld, unheld
+from agency_node.users import User, Users
+from federation.errors import ErrorCode, WardgateError
+from federation.policy.catalogue import Catalogue
+from federation.policy.evaluator import PolicyPoint
+from tests.support.node_house import a_user
+from tests.support.two_agencies import NOW
+
+TODAY = dt.date(2026, 11, 22)
+CATALOGUE = Catalogue.model_validate(
+    {
+        "reasons": {},
+        "purposes": {},
+        "categories": {},
+        "never_permitted": {},
+        "obligations": {
+            "tell": {"type": "alert", "mandatory": True, "params": {"to": ["dpo", "auditor"]}},
+            "tell_quietly": {"type": "alert", "mandatory": True, "params": {"to": ["officer"], "silent": True}},
+            "keep": {"type": "record", "mandatory": True, "params": {"to": ["nobody"]}},
+        },
+        "roles": {"dsl": {"title": "Lead", "decides": True}, "teacher": {"title": "Teacher"}},
+        "grants": {"decide": {"title": "Decides", "decides": True}, "officer": {"title": "Officer"}},
+    }
+)
+NEEDED = Unheld(alerts=("auditor", "dpo", "officer"), deciders=("decide", "dsl"))
+
+
+def found(*users: User) -> Unheld:
+    return unheld(CATALOGUE, Users({user.id: user for user in users}), TODAY)
+
+
+def test_without_people_everything_is_unheld_each_once_and_in_order() -> None:
+    assert found() == NEEDED
+
+
+def test_a_role_or_a_grant_holds() -> None:
+    assert found(a_user("a", role="dpo", grants=("officer", "decide")), a_user("b", role="auditor")) == Unheld()
+
+
+def test_one_who_decides_is_enough_and_each_recipient_of_alerts_is_one_of_its_own() -> None:
+    assert found(a_user("a", role="dsl")) == Unheld(alerts=NEEDED.alerts)
+    assert found(a_user("a", role="dpo")) == Unheld(alerts=("auditor", "officer"), deciders=NEEDED.deciders)
+
+
+def test_whoever_has_left_holds_nothing() -> None:
+    yesterday = TODAY - dt.timedelta(days=1)
+
+    assert "dpo" not in found(a_user("a", role="dpo", employment_ends=TODAY)).alerts
+    assert "dpo" in found(a_user("a", role="dpo", employment_ends=yesterday)).alerts
+
+
+def test_whoever_has_an_interest_holds_nothing() -> None:
+    assert found(a_user("a", role="dsl", grants=("dpo",), conflicted=True)) == NEEDED
+
+
+def test_it_is_said_in_words() -> None:
+    assert list(NEEDED.sentences()) == [
+        "nobody holds auditor, dpo, officer: alerts to them reach nobody",
+        "nobody decides referrals: one of decide, dsl must be held",
+    ]
+    assert list(Unheld().sentences()) == []
+
+
+def test_the_shipped_bundle_sends_alerts_to_somebody(policy: PolicyPoint) -> None:
+    assert {"auditor", "caldicott_guardian", "dpo"} <= set(unheld(policy.catalogue, Users({}), TODAY).alerts)
+
+
+def test_a_start_says_once_what_nobody_holds(caplog: pytest.LogCaptureFixture) -> None:
+    say_unheld(NEEDED)
+
+    assert caplog.text.count("RECIPIENT_MISSING") == 5
+
+
+def test_where_the_users_file_cannot_be_read_nobody_holds_anything() -> None:
+    def broken() -> Users:
+        raise WardgateError(ErrorCode.SETTINGS_INVALID, "users.toml")
+
+    assert unheld_at(_base(broken), CATALOGUE) == NEEDED
+    assert unheld_at(_base(lambda: _users([a_user("a", role="dsl")])), CATALOGUE) == Unheld(alerts=NEEDED.alerts)
+
+
+def _users(users: Iterable[User]) -> Users:
+    return Users({user.id: user for user in users})
+
+
+def _base(current: Any) -> Any:
+    return cast("Any", SimpleNamespace(users=SimpleNamespace(current=current), clock=lambda: NOW))

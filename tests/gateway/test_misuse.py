@@ -1,0 +1,202 @@
+"""Misuse at the gateway: what nodes refused and say, and what the gateway refused itself."""
+
+from typing import Any
+
+import pytest
+
+from federation import limits
+from federation.counters import HOUR_S
+from federation.errors import ErrorCode, WardgateError
+from federation.ledger.entry import EntryKind
+from gateway.misuse import WEEK_S
+from tests.support.gateway_world import CSC, POLICE, SCHOOL, World
+from tests.support.misuse import a_notice, signed
+from tests.support.two_agencies import NOW
+
+NEVER = "STAFF_CURIOSITY"
+"""A purpose that is never permitted."""
+
+
+def notice(world: World, agency: str = CSC, **changes: Any) -> tuple[bytes, bytes]:
+    return signed(world.secrets.parties[agency].signing, agency, **changes)
+
+
+async def refused(world: World, content: bytes, signature: bytes, *, agency: str = CSC) -> ErrorCode:
+    with pytest.raises(WardgateError) as caught:
+        await world.misuse.report(agency, content, signature, "test-c")
+    assert await world.entries(EntryKind.MISUSE_REPORTED) == []
+    assert await world.count("misuse") == 0
+    return caught.value.code
+
+
+# -- notices ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_notice_becomes_an_entry_and_an_alarm(stored_world: World, caplog: pytest.LogCaptureFixture) -> None:
+    content, signature = notice(stored_world)
+
+    await stored_world.misuse.report(CSC, content, signature, "test-c")
+
+    (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
+    assert (entry.actor, entry.query_id) == (CSC, None)
+    assert {name: entry.body[name] for name in ("refused_by", "refused_at", "user_ref", "role", "purpose")} == {
+        "refused_by": "node",
+        "refused_at": NOW,
+        "user_ref": "a" * 32,
+        "role": "team_manager",
+        "purpose": NEVER,
+    }
+    assert (entry.body["area"], entry.body["reason"]) == ("testshire", "PURPOSE_NEVER_PERMITTED")
+    assert caplog.text.count("MISUSE_REPORTED") == 1
+    assert await stored_world.misuse.recent() == {CSC: 1}
+
+
+async def test_a_notice_that_comes_again_is_taken_once(stored_world: World, caplog: pytest.LogCaptureFixture) -> None:
+    content, signature = notice(stored_world)
+
+    for _ in range(3):
+        await stored_world.misuse.report(CSC, content, signature, "test-c")
+
+    assert len(await stored_world.entries(EntryKind.MISUSE_REPORTED)) == await stored_world.count("misuse") == 1
+    assert caplog.text.count("MISUSE_REPORTED") == 1
+
+
+async def test_another_notice_under_the_same_id_is_refused(world: World) -> None:
+    first = a_notice()
+    await world.misuse.report(CSC, *notice(world, notice_id=first.notice_id), "test-c")
+
+    with pytest.raises(WardgateError) as caught:
+        await world.misuse.report(CSC, *notice(world, notice_id=first.notice_id, role="dsl"), "test-c")
+
+    assert caught.value.code is ErrorCode.REPLAYED
+    assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 1
+
+
+async def test_an_agency_speaks_of_itself_alone(world: World) -> None:
+    others = notice(world, SCHOOL)
+
+    assert await refused(world, *others, agency=CSC) is ErrorCode.NOT_AUTHORISED
+
+
+async def test_the_signature_of_another_agency_is_refused(world: World) -> None:
+    content, _ = notice(world)
+    _, signature = signed(world.secrets.parties[SCHOOL].signing, CSC)
+
+    assert await refused(world, content, signature) is ErrorCode.SIGNATURE_REJECTED
+
+
+async def test_a_key_of_another_version_is_refused(world: World) -> None:
+    assert await refused(world, *notice(world, key_version=2)) is ErrorCode.SIGNATURE_REJECTED
+
+
+async def test_what_is_too_old_or_of_the_future_is_refused(world: World) -> None:
+    for at in (NOW - limits.MAX_NOTICE_AGE_S - 1, NOW + limits.MAX_CLOCK_SKEW_S + 1):
+        assert await refused(world, *notice(world, at=at)) is ErrorCode.QUERY_EXPIRED
+
+
+async def test_an_area_that_nobody_works_in_does_not_reach_the_ledger(world: World) -> None:
+    await world.misuse.report(CSC, *notice(world, area="9990000018"), "test-c")
+
+    (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
+    assert entry.body["area"] == ""
+
+
+async def test_a_node_cannot_flood_the_ledger_and_loses_nothing_by_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_NOTICES_PER_HOUR", 3)
+    first = notice(world)
+    for content, signature in [first, notice(world), notice(world)]:
+        await world.misuse.report(CSC, content, signature, "test-c")
+    one_more = notice(world)
+
+    with pytest.raises(WardgateError) as caught:
+        await world.misuse.report(CSC, *one_more, "test-c")
+
+    assert caught.value.code is ErrorCode.REPORTS_EXCEEDED
+    assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 3
+    await world.misuse.report(CSC, *first, "test-c")  # what was taken is acknowledged all the same
+    await world.misuse.report(SCHOOL, *notice(world, SCHOOL), "test-c")  # and others are heard
+    world.clock.now += HOUR_S
+    await world.misuse.report(CSC, *one_more, "test-c")
+    assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 5
+
+
+async def test_without_the_ledger_no_notice_is_taken(world: World) -> None:
+    content, signature = notice(world)
+    await world.break_ledger()
+    with pytest.raises(WardgateError) as caught:
+        await world.misuse.report(CSC, content, signature, "test-c")
+    assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
+    await world.mend_ledger()
+    assert await world.count("misuse") == 0
+
+    await world.misuse.report(CSC, content, signature, "test-c")
+    assert await world.count("misuse") == 1
+
+
+async def test_the_operator_sees_a_week(world: World) -> None:
+    await world.misuse.report(CSC, *notice(world), "test-c")
+    world.clock.now += WEEK_S - 1
+    await world.misuse.report(SCHOOL, *notice(world, SCHOOL, at=int(world.clock.now)), "test-c")
+    assert await world.misuse.recent() == {CSC: 1, SCHOOL: 1}
+
+    world.clock.now += 1
+
+    assert await world.misuse.recent() == {SCHOOL: 1}
+
+
+# -- what the gateway refuses itself ----------------------------------------------------------------------------------
+
+
+async def test_misuse_that_a_node_let_through_is_recorded_all_the_same(
+    stored_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    composed = stored_world.composed(purpose=NEVER)
+
+    admission = await stored_world.put(composed)
+
+    assert admission.effect == "deny"
+    (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
+    assert (entry.actor, entry.query_id) == (CSC, composed.header.query_id)
+    body = entry.body
+    assert (body["refused_by"], body["purpose"], body["reason"]) == ("gateway", NEVER, "PURPOSE_NEVER_PERMITTED")
+    assert (body["user_ref"], body["decision_id"]) == ("a" * 32, admission.decision_id)
+    assert caplog.text.count("MISUSE_REPORTED") == 1
+    assert await stored_world.misuse.recent() == {CSC: 1}
+    again = stored_world.stream(composed)
+    await again.opening()
+    await again.aclose()
+    assert len(await stored_world.entries(EntryKind.MISUSE_REPORTED)) == 1
+
+
+async def test_an_ordinary_refusal_and_an_ordinary_query_are_no_misuse(world: World) -> None:
+    stream = world.stream(world.composed(requester=SCHOOL, targets=[CSC, POLICE]), requester=SCHOOL)
+    refusal = await stream.opening()
+    await stream.aclose()
+    granted = await world.put(world.composed())
+
+    assert (refusal.effect, granted.effect) == ("deny", "permit")
+    assert await world.entries(EntryKind.MISUSE_REPORTED) == []
+
+
+async def test_an_alert_on_a_query_that_is_permitted_is_no_misuse(world: World) -> None:
+    for _ in range(101):
+        world.counters.add(CSC, "a" * 32, broke_glass=False)
+
+    admission = await world.put(world.composed())
+
+    assert admission.effect == "permit"
+    assert "alert" in {item.type for item in admission.obligations}
+    assert await world.entries(EntryKind.MISUSE_REPORTED) == []
+
+
+async def test_what_the_gateway_refuses_does_not_use_up_what_a_node_may_report(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_NOTICES_PER_HOUR", 1)
+    await world.put(world.composed(purpose=NEVER))
+
+    await world.misuse.report(CSC, *notice(world), "test-c")
+
+    assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 2
