@@ -116,7 +116,14 @@ def ask(
     start: Annotated[str, typer.Option("--from", help="First day asked about, YYYY-MM-DD.")] = "",
     end: Annotated[str, typer.Option("--to", help="Last day asked about, YYYY-MM-DD.")] = "",
     attest: Annotated[list[str] | None, typer.Option("--attest", help="A threshold attestation's code.")] = None,
-    justification: Annotated[str, typer.Option("--justification", help="Why; sealed to the audit key.")] = "",
+    justification: Annotated[
+        str,
+        typer.Option(
+            "--justification",
+            help="Why; sealed to the audit key. Policy wants it for tier T2, break-glass, section 47 and what lifts "
+            "a shield; a blank one counts as none.",
+        ),
+    ] = "",
     family_informed: Annotated[
         FamilyInformed, typer.Option("--family-informed", help="Whether the family knows of the question.")
     ] = FamilyInformed.NO,

@@ -210,7 +210,7 @@ def question_of(region: Region, families: Sequence[Family], scene: Scene) -> Que
         end=region.today.isoformat(),
         attestations=list(scene.attestations),
         approvals=[ApprovalNamed(user=approval.user, kind=approval.kind) for approval in scene.approvals],
-        justification=scene.justification,
+        justification=scene.justification or scene.title,
         family_informed=scene.family_informed,
         urgency=scene.urgency,
         break_glass=scene.break_glass,

@@ -24,6 +24,7 @@ _Child = Annotated[StrictStr, Field(min_length=1, max_length=130)]
 _LookBack = Annotated[int, Field(ge=1, le=20_000)]
 _Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 _BreakGlass = Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
+_Justification = Annotated[StrictStr, Field(max_length=4_000)]
 _Area = Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
 
 
@@ -117,6 +118,7 @@ class Change(Strict):
     family_informed: FamilyInformed | None = None
     break_glass: _BreakGlass | None = None
     area: _Area | None = None
+    justification: _Justification | None = None
 
     @property
     def keys(self) -> frozenset[str]:
@@ -158,6 +160,7 @@ class Scene(Expectation):
         categories: `name:tier`.
         look_back_days: How far back the question reaches.
         area: The area whose law it is asked under; empty for the asking agency's first.
+        justification: Why; empty for the title. A blank one is no justification.
         variations: The same question with something changed, in this order.
     """
 
@@ -177,7 +180,7 @@ class Scene(Expectation):
     family_informed: FamilyInformed = FamilyInformed.NO
     break_glass: _BreakGlass = ""
     area: _Area = ""
-    justification: Annotated[StrictStr, Field(max_length=4_000)] = ""
+    justification: _Justification = ""
     variations: tuple[Variation, ...] = ()
 
     def varied(self, variation: Variation) -> Self:

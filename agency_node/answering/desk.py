@@ -348,7 +348,13 @@ class Answering:
             was_announced=was_announced,
             contexts=parts.contexts,
         )
-        answer = disclose(considered.records, considered.decision, occasion=occasion, contacts=parts.contacts)
+        answer = disclose(
+            considered.records,
+            considered.decision,
+            occasion=occasion,
+            contacts=parts.contacts,
+            catalogue=parts.policy.catalogue,
+        )
         try:
             return answer, parts.seal(answer, weighed.task, considered)
         except WardgateError as error:

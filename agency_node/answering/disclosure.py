@@ -15,7 +15,7 @@ Rules, in order:
 6. after `referred` was announced "nothing held" is said on a person's word alone;
 7. of a released record only the fields that policy names survive; at T0, and under another name than its category's,
    all records of one name become one pointer without fields, date or type, however many stand behind it;
-8. reasons for auditors stay in the ledger; obligations that bind this node alone stay here;
+8. reasons for auditors, and obligations that are not told of, stay here (`federation.admission`);
 9. that there is something older is said as policy says it, where the question is answered at all.
 """
 
@@ -23,13 +23,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from agency_node.answering.duties import Contacts, contact_for, each_once, is_relayed, is_shielded, told
+from agency_node.answering.duties import Contacts, contact_for, each_once, is_relayed, is_shielded
 from agency_node.caseload.grounds import NO_DOUBT, Grounds
 from agency_node.caseload.records import HeldRecord
-from federation.admission import ObligationGiven, ReasonGiven
+from federation.admission import ReasonGiven, obligations_given, reasons_given
 from federation.answer import Answer, DisclosedRecord
+from federation.policy.catalogue import Catalogue
 from federation.policy.decision import NodeDecision
-from federation.policy.results import Audience, Existence, Obligation, Reason, RecordDecision
+from federation.policy.results import Existence, Obligation, Reason, RecordDecision
 from federation.query import QueryHeader
 from federation.vocabulary import Effect, Outcome, Tier
 
@@ -73,7 +74,12 @@ class _Reasoned(Protocol):
 
 
 def disclose(
-    records: Sequence[HeldRecord], decision: NodeDecision, *, occasion: Occasion, contacts: Contacts
+    records: Sequence[HeldRecord],
+    decision: NodeDecision,
+    *,
+    occasion: Occasion,
+    contacts: Contacts,
+    catalogue: Catalogue,
 ) -> Answer:
     """Build the answer.
 
@@ -83,6 +89,7 @@ def disclose(
             and nothing is while a person has yet to answer the question itself.
         occasion: The query and the moment.
         contacts: How to reach a person here; one is given only with records.
+        catalogue: The bundle's words: which obligations are told of.
 
     Raises:
         ValueError: The decision is not about these records.
@@ -98,7 +105,7 @@ def disclose(
         outcome=outcome,
         records=list(_disclosed(released)),
         reasons=_reasons(reasons),
-        obligations=[_given(item) for item in told(owed)],
+        obligations=obligations_given(owed, catalogue),
         processing=list(decision.processing),
         reading=list(occasion.grounds.reading),
         contact=contact_for(contacts, owed) if released else None,
@@ -227,16 +234,5 @@ def _pointer(category: str, items: Sequence[Released]) -> DisclosedRecord:
 
 def _reasons(parts: Iterable[_Reasoned]) -> list[ReasonGiven]:
     """Reasons that the requester may read, each once, in the order of their codes."""
-    found = {
-        reason.code: ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
-        for part in parts
-        for reason in part.reasons
-        if reason.audience is not Audience.AUDITOR
-    }
+    found = {reason.code: reason for reason in reasons_given(reason for part in parts for reason in part.reasons)}
     return [found[code] for code in sorted(found)]
-
-
-def _given(obligation: Obligation) -> ObligationGiven:
-    return ObligationGiven(
-        id=obligation.id, type=obligation.type, mandatory=obligation.mandatory, params=dict(obligation.params)
-    )

@@ -39,10 +39,15 @@ from federation.vocabulary import (
     Tier,
     Urgency,
 )
+from tests.support.catalogues import small_catalogue
 
 DUTY = Contact(name="Duty desk", role="DSL", phone="01632 960001")
 RELAY = Contact(name="Relay", role="Relay", phone="01632 960999")
 CONTACTS = Contacts(duty=DUTY, relay=RELAY)
+CATALOGUE = small_catalogue(
+    told=("no_onward_share", "do_not_remove_from_roll", "ring_duty_desk"),
+    kept=("silent_alert", "shield_existence", "relay_contact"),
+)
 HEADER = QueryHeader(
     query_id="0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11",
     requester="testshire-csc",
@@ -127,7 +132,8 @@ SHIELDED = Obligation(id="shield_existence", type="handling", mandatory=True, pa
 
 
 def said(records: Sequence[HeldRecord], made: NodeDecision, **occasion: Any) -> Answer:
-    return disclose(records, made, occasion=Occasion(HEADER, 1_795_341_601, **occasion), contacts=CONTACTS)
+    when = Occasion(HEADER, 1_795_341_601, **occasion)
+    return disclose(records, made, occasion=when, contacts=CONTACTS, catalogue=CATALOGUE)
 
 
 REASONS = st.builds(
