@@ -22,6 +22,6 @@ def decides(user: User, catalogue: Catalogue) -> bool:
 def is_for(user: User, roles: Collection[str], catalogue: Catalogue) -> bool:
     """Whether a referral is for a person.
 
-    One that names roles or grants is for those who have one of them, and for nobody else; any other for whoever decides.
+    One that names roles or grants is for those who have one of them, and for nobody else; others for whoever decides.
     """
     return not {user.role, *user.grants}.isdisjoint(roles) if roles else decides(user, catalogue)

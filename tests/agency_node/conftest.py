@@ -9,7 +9,6 @@ from federation.policy.bundle import install_bundle
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine
 from keys.signing import SigningKey
-from tests.support.hand_policy import say_who_decides
 from tests.support.losing_proxy import gives_up, socket_folder
 from tests.support.node_house import NodeHouse, a_node, url_of
 from tests.support.postgres import postgres_server, postgres_url
@@ -28,7 +27,6 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PolicyPoint]:
     engine = WasmEngine(sandboxes=2)
     point = PolicyPoint(engine, bundle, lambda: NOW, understood=UNDERSTOOD)
     asyncio.run(point.activate())
-    say_who_decides(point)
     yield point
     asyncio.run(engine.aclose())
 

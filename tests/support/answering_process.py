@@ -16,7 +16,6 @@ from federation.wire.v1 import link_pb2
 from keys.digest import sha256
 from keys.secret import Secret
 from keys.signing import SigningKey
-from tests.support.hand_policy import say_who_decides
 from tests.support.node_house import ListSource, NodeHouse, a_node, log_entry, number, url_of
 from tests.support.two_agencies import NOW, Federation
 
@@ -45,7 +44,6 @@ async def main(folder: Path) -> None:
         engine = WasmEngine(sandboxes=1)
         policy = PolicyPoint(engine, bundle, lambda: NOW, understood=UNDERSTOOD)
         await policy.activate()
-        say_who_decides(policy)
         async with a_node(
             url_of(folder),
             policy,

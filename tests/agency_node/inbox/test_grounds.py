@@ -14,17 +14,19 @@ from federation.exit_codes import ExitCode, exit_code_of
 from federation.ledger.entry import EntryKind
 from federation.policy.catalogue import Catalogue, ReviewReasonRow
 from federation.policy.evaluator import PolicyPoint
-from tests.support.hand_policy import COMPELLED, OFFICER, hand_policy, with_rights
+from tests.support.hand_policy import hand_policy
 from tests.support.node_house import NodeHouse, a_user, log_entry, number
 
 CHILD = number(1)
 REVIEW = metadata.tables["review"]
 
 
+COMPELLED, OFFICER = "COURT_ORDER", "designated_officer"
+
+
 @pytest.fixture
 def catalogue(policy: PolicyPoint) -> Catalogue:
-    """With grounds, rights and a purpose that compels."""
-    return with_rights(policy.catalogue, compelled=True)
+    return policy.catalogue
 
 
 async def referral(node: NodeHouse) -> str:
@@ -74,7 +76,7 @@ def test_a_ground_carries_its_decision_and_stands_against_a_duty_only_where_the_
 
 
 def test_of_two_grounds_to_release_none_is_taken_for_granted(catalogue: Catalogue) -> None:
-    second = catalogue.review_reasons | {"agreed": ReviewReasonRow(decisions=("release", "withhold"))}
+    second = {**catalogue.review_reasons, "agreed": ReviewReasonRow(decisions=("release", "withhold"))}
     more = catalogue.model_copy(update={"review_reasons": second})
 
     with pytest.raises(WardgateError, match="agreed, considered"):
@@ -100,7 +102,7 @@ async def test_the_ground_stands_in_the_ledger_in_the_review_and_before_policy(n
 async def test_a_decision_without_its_ground_is_not_made(node: NodeHouse) -> None:
     referral_id = await referral(node)
 
-    with pytest.raises(WardgateError, match="more_detrimental, not_relevant, outside_the_order"):
+    with pytest.raises(WardgateError, match="legal_restriction, more_detrimental, not_relevant"):
         await node.decisions.decide("dsl", referral_id, decision="withhold", reason="No.")
 
     (view,) = await node.decisions.waiting("dsl")
