@@ -32,6 +32,7 @@ TOLD: Final = frozenset(
         "cap",
         "redact",
         "needs",
+        "decided_by",
         "obligations",
         "users",
         "enquiry",
@@ -43,14 +44,21 @@ TOLD: Final = frozenset(
     ]
 )
 INNER: Final = {
-    "withhold": ("applies", "except_purposes", "except_agreements", "responder_kinds", "elsewhere"),
-    "refer": ("applies", "except_purposes", "shields"),
+    "withhold": (
+        "applies",
+        "except_purposes",
+        "except_agreements",
+        "responder_kinds",
+        "elsewhere",
+        "yields_to_compulsion",
+    ),
+    "refer": ("applies", "except_purposes", "shields", "open_purposes", "lifted_by"),
     "cap": ("tier", "except_purposes"),
-    "redact": ("tags", "fields"),
+    "redact": ("tags", "fields", "shows"),
+    "decided_by": ("people", "roles"),
 }
+LIFTS: Final = {"break_glass": "break-glass", "second_person": "a second person's approval"}
 NEEDS: Final = {
-    "break_glass": "Without break-glass the record is withheld.",
-    "second_person": "Without the approval of a second person the record is withheld.",
     "handling_code": "Without a handling code the record is withheld.",
     "context": "Without the person's relation to the child, and their contact, a human decides.",
 }
@@ -65,7 +73,10 @@ def overview(docs: PolicyDocs) -> Iterator[str]:
         for code, row in sorted(docs.data["flags"].items(), key=lambda item: (int(item[1]["precedence"]), item[0]))
     ]
     yield table(("Flag", "Meaning", "Precedence", "Reach", "Effect"), rows)
-    yield "A flag that the bundle does not know, or that is not in force, withholds what carries it."
+    yield (
+        "A flag that the bundle does not know withholds every record of the child, as nobody knows how far it reaches; one that "
+        "is not in force withholds what it reaches."
+    )
 
 
 def flag_pages(docs: PolicyDocs) -> dict[str, str]:
@@ -114,6 +125,7 @@ def _effects(docs: PolicyDocs, row: Row) -> list[str]:
     return [
         *_withholding(docs, row["withhold"]),
         *_referral(row["refer"]),
+        *_deciders(row["decided_by"]),
         *_cap(row["cap"]),
         *_redaction(row["redact"]),
         *(item for name, known in INNER.items() for item in unsaid(row[name], known)),
@@ -139,7 +151,8 @@ def _withholding(docs: PolicyDocs, row: Row) -> Iterator[str]:
         elsewhere = (
             " It also withholds at a responder that serves none of the requester's areas: an answer would tell where."
         )
-    yield f"It withholds{where}.{elsewhere}{_except(row)}{party}"
+    person = " Where an answer is compelled, a person decides instead." if row["yields_to_compulsion"] else ""
+    yield f"It withholds{where}.{elsewhere}{_except(row)}{party}{person}"
 
 
 def _attested(codes_any: list[str]) -> Iterator[str]:
@@ -148,9 +161,26 @@ def _attested(codes_any: list[str]) -> Iterator[str]:
 
 
 def _referral(row: Row) -> Iterator[str]:
-    if row["applies"]:
-        unseen = " Until then the answer shows nothing of it." if row["shields"] else ""
-        yield f"A person at the responder decides.{unseen}{_except(row)}"
+    if not row["applies"]:
+        return
+    unseen = " Until then the answer shows nothing of it." if row["shields"] else ""
+    yield f"A person at the responder decides.{unseen}{_except(row)}"
+    if row["open_purposes"]:
+        links = [f"[`{code}`](../purposes/{code}.md)" for code in row["open_purposes"]]
+        yield (
+            f"Under {listed(links)} the referral shows: whoever asks learns that somebody there knows the child, and a "
+            "person decides while the query lives."
+        )
+    if row["lifted_by"]:
+        given = listed([LIFTS.get(name, f"`{name}`") for name in row["lifted_by"]])
+        yield f"Nobody need decide where {given} were given with the question."
+
+
+def _deciders(row: Row) -> Iterator[str]:
+    if row["people"] > 1:
+        yield f"{row['people']} different people must agree before anything leaves; one who withholds is enough to keep it."
+    if row["roles"]:
+        yield f"Only people with {codes(row['roles'])} decide."
 
 
 def _cap(row: Row) -> Iterator[str]:
@@ -162,7 +192,8 @@ def _redaction(row: Row) -> Iterator[str]:
     parts = [f"fields tagged {codes(row['tags'])}"] if row["tags"] else []
     parts += [f"the fields {codes(row['fields'])}"] if row["fields"] else []
     if parts:
-        yield f"It takes out {listed(parts)}."
+        mark = "" if row["shows"] else " It is not told that anything was taken out: the mark would tell what it hides."
+        yield f"It takes out {listed(parts)}.{mark}"
 
 
 def _except(row: Row) -> str:

@@ -55,11 +55,14 @@ TOLD: Final = frozenset(
         "redact_tags",
         "human_decision_shields",
         "default_period_years",
+        "compelled",
+        "justification",
+        "caution",
     ]
 )
 """Columns that a page tells in sentences."""
 REQUIREMENT: Final = ("attestations_all", "attestations_any", "approvals", "family_informed")
-CELL: Final = ("default_tier", "highest_tier", "provisions", "current_only", "look_back_years", "obligations")
+CELL: Final = ("default_tier", "highest_tier", "provisions", "limbs", "shown_as", "obligations")
 
 
 def overview(docs: PolicyDocs) -> Iterator[str]:
@@ -102,6 +105,9 @@ def _purpose(docs: PolicyDocs, code: str, row: Row) -> Iterator[str]:
     yield _conditions(docs, row)
     yield table(("Category", "By default", "At most", "Only"), list(_cells(docs, row)))
     yield bullets([*_people(row), *docs_privacy.taken_out(row), *_period(row)])
+    if row["caution"]:
+        yield "## What an answer does not mean"
+        yield row["caution"]
     yield "## Who may learn that the question was asked"
     yield bullets(docs_privacy.enquiry(row))
     yield "## On which conditions of data protection law"
@@ -177,6 +183,10 @@ def _attestation(docs: PolicyDocs, code: str) -> str:
 
 def _manner(docs: PolicyDocs, row: Row) -> Iterator[str]:
     yield f"Urgency: {listed(row['urgencies'], 'or')}."
+    yield {
+        "always": "A reason in words is always needed; it stays sealed to the auditors.",
+        "for_detail": "A reason in words is needed for detail, for break-glass and for whatever lifts a shield.",
+    }.get(row["justification"], f"Justification: {row['justification']}.")
     glass = row["break_glass"]
     reasons = docs.data["break_glass"]
     texts = [f"{reasons.get(code, {}).get('text', code)} (`{code}`)" for code in glass["codes"]]
@@ -188,6 +198,8 @@ def _manner(docs: PolicyDocs, row: Row) -> Iterator[str]:
 
 
 def _period(row: Row) -> Iterator[str]:
+    if any(cell["limbs"] for cell in row["categories"].values()):
+        yield "Where the statute says when, in limbs, the period that was typed decides nothing."
     years = f"the last {row['default_period_years']} years"
     yield f"A question that names no start covers {years}: what falls into them, and what began earlier and reaches in."
     yield "That there is something older is said where it could be told of, whatever period was asked about."
@@ -202,8 +214,8 @@ def _conditions(docs: PolicyDocs, row: Row) -> str:
 
 def _cells(docs: PolicyDocs, row: Row) -> Iterator[tuple[str, str, str, str]]:
     for name, cell in row["categories"].items():
-        only = ["what is ongoing"] if cell["current_only"] else []
-        only += [f"the last {cell['look_back_years']} years"] if cell["look_back_years"] else []
+        only = [_limb(docs, limb) for limb in cell["limbs"]]
+        only += [f"shown as “{docs.title('shown_names', cell['shown_as'])}”"] if cell["shown_as"] else []
         only += [f"where in force: {codes(cell['provisions'])}"] if cell["provisions"] else []
         needs = docs.data["categories"].get(name, {}).get("needs_any_attestation", [])
         only += [f"with one of {codes(needs)} attested"] if needs else []
@@ -211,11 +223,28 @@ def _cells(docs: PolicyDocs, row: Row) -> Iterator[tuple[str, str, str, str]]:
         yield docs.title("categories", name), cell["default_tier"], cell["highest_tier"], "; ".join(only) or "-"
 
 
+def _limb(docs: PolicyDocs, limb: Row) -> str:
+    """One limb of the statute: what it speaks of, when, and where it must be law."""
+    years = limb["look_back_years"]
+    when = f"within the last {years} years" if years else "today"
+    kinds = f", of type {codes(limb['types'])}" if limb["types"] else ""
+    law = f", where in force: {codes(limb['provisions'])}" if limb["provisions"] else ""
+    code = limb["reason_code"]
+    text = docs.data["reasons"].get(code, {"auditor": code})["auditor"].rstrip(".")
+    return f"{when}{kinds}{law} ([{text}](../reasons/{code}.md))"
+
+
 def _people(row: Row) -> Iterator[str]:
     reached = [f"{RELATIONS.get(name, name)} up to {TIERS[tier]}" for name, tier in row["relations"].items()]
     yield f"About {listed(reached)}."
     start = row["human_decision_from"]
-    if start:
+    if row["compelled"]["applies"]:
+        people = {1: "A person", 2: "Two people"}[row["compelled"]["people"]]
+        yield (
+            f"Disclosure is compelled. {people} at every responder answer, whatever is held: until then each looks alike, "
+            "and “nothing held” is a person's word. Detriment to the child is no ground to refuse."
+        )
+    elif start:
         yield f"From tier {TIERS[start]} on a person at the responder considers relevance and detriment and decides."
     else:
         yield "No human decision is asked for by the purpose itself; a category, a flag or an overlay may ask for one."
@@ -243,7 +272,9 @@ def _obligations(docs: PolicyDocs, row: Row) -> Iterator[str]:
 
 
 def _law(docs: PolicyDocs, row: Row) -> Iterator[tuple[str, str, str, str, str]]:
-    names = [*row["provisions"], *(name for cell in row["categories"].values() for name in cell["provisions"])]
+    cells = row["categories"].values()
+    names = [*row["provisions"], *(name for cell in cells for name in cell["provisions"])]
+    names += [name for cell in cells for limb in cell["limbs"] for name in limb["provisions"]]
     for name in dict.fromkeys(names):
         provision = docs.data["provisions"].get(name, {"title": name, "rows": []})
         for item in provision["rows"]:

@@ -11,7 +11,7 @@ from federation.canonical import JsonObject
 from federation.policy.bundle import BundleId
 from federation.policy.catalogue import FAILURE_CODES, Catalogue
 from federation.policy.engine import EntryPoint, Failure
-from federation.policy.results import Existence, Granted, Obligation, Reason, RecordDecision, TargetDecision
+from federation.policy.results import Existence, Granted, Obligation, Person, Reason, RecordDecision, TargetDecision
 from federation.vocabulary import Effect, Tier
 
 
@@ -126,12 +126,27 @@ def check_older(effect: Effect, *, older: bool, document: JsonObject) -> None:
     _require(not older or (effect is Effect.PERMIT and bool(document["records"])), "older of nothing")
 
 
+def check_person(effect: Effect, person: Person, records: Sequence[RecordDecision], *, absence_confirmed: bool) -> None:
+    """Nothing leaves before a person who is awaited has answered, and absence is confirmed only of what is not there.
+
+    Raises:
+        Inadmissible: With `BAD_RESULT`.
+    """
+    effects = {record.effect for record in records}
+    _require(not person.awaited or effect is Effect.PERMIT, "person awaited in a denial")
+    _require(not person.awaited or Effect.PERMIT not in effects, "released before a person answered")
+    _require(not (person.awaited and absence_confirmed), "absence without a person")
+    _require(not absence_confirmed or effect is Effect.PERMIT, "absence in a denial")
+    _require(not absence_confirmed or effects <= {Effect.WITHHOLD}, "absence of what is there")
+
+
 def _check_fields(record: RecordDecision, held: Sequence[str]) -> None:
     named = record.fields + record.redactions
     _require(len(set(named)) == len(named), "field twice")
     _require(set(named) <= set(held), "field the record has not")
     _require(tuple(ground.field for ground in record.grounds) == record.fields, "field without a ground")
     _require(record.effect is not Effect.WITHHOLD or not named, "field of a withheld record")
+    _require(not record.shown_as or (record.tier is Tier.T0 and not named), "detail under another name")
 
 
 def _tiers(categories: Sequence[Mapping[str, str]]) -> dict[str, str]:

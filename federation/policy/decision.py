@@ -14,7 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from federation.canonical import JsonObject, to_canonical
-from federation.policy.checks import Asked, Inadmissible, check_older, check_records, check_statements, check_targets
+from federation.policy.checks import (
+    Asked,
+    Inadmissible,
+    check_older,
+    check_person,
+    check_records,
+    check_statements,
+    check_targets,
+)
 from federation.policy.engine import UNDEFINED, EntryPoint, Failure, RawDecision
 from federation.policy.results import (
     ANYBODY,
@@ -128,8 +136,8 @@ class NodeDecision(QueryDecision):
     records: tuple[RecordDecision, ...]
     existence: Existence
     older: bool
-    person: Person = ANYBODY
-    absence_confirmed: bool = False
+    person: Person
+    absence_confirmed: bool
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -172,7 +180,17 @@ def denial(failure: Failure, asked: Asked) -> Decision:
         case EntryPoint.NODE:
             records = _withheld_records(asked, reasons)
             return NodeDecision(
-                Effect.DENY, reasons, (), 0, (), NOBODY, records=records, existence=Existence.HIDDEN, older=False
+                Effect.DENY,
+                reasons,
+                (),
+                0,
+                (),
+                NOBODY,
+                records=records,
+                existence=Existence.HIDDEN,
+                older=False,
+                person=ANYBODY,
+                absence_confirmed=False,
             )
 
 
@@ -195,6 +213,7 @@ def _withheld_records(asked: Asked, reasons: tuple[Reason, ...]) -> tuple[Record
             enquiry=EnquiryOutcome.NEVER,
             reasons=reasons,
             obligations=(),
+            shown_as="",
         )
         for name in _names(asked.input, "records", "ref")
     )
@@ -260,9 +279,17 @@ def _admit_targets(decision: GatewayDecision, asked: Asked) -> GatewayDecision:
 def _admit_records(decision: NodeDecision, asked: Asked) -> NodeDecision:
     if not decision.permitted and not decision.records:
         withheld = _withheld_records(asked, decision.reasons)
-        return replace(decision, existence=Existence.HIDDEN, older=False, records=withheld)
+        return replace(
+            decision,
+            existence=Existence.HIDDEN,
+            older=False,
+            records=withheld,
+            person=ANYBODY,
+            absence_confirmed=False,
+        )
     for record in decision.records:
         check_statements(record, asked)
     check_records(decision.effect, decision.existence, decision.records, asked.input)
     check_older(decision.effect, older=decision.older, document=asked.input)
+    check_person(decision.effect, decision.person, decision.records, absence_confirmed=decision.absence_confirmed)
     return decision

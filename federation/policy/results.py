@@ -144,7 +144,7 @@ class RecordDecision:
     enquiry: EnquiryOutcome
     reasons: tuple[Reason, ...]
     obligations: tuple[Obligation, ...]
-    shown_as: OptionalCode = ""
+    shown_as: OptionalCode
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

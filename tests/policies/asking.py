@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.policies.inputs import REFERENCE, TIERS, Json, date
+from tests.policies.inputs import REFERENCE, TIERS, Json, date, type_of
 
 NOW = 1_795_341_600
 TODAY = date(2026, 11, 22)
@@ -76,6 +76,7 @@ def query(purpose: str, role: str, *, most: int = 64) -> Json:
         "approvals": approvals(purpose, role),
         "family_informed": max(families[0] & families[1]),
         "break_glass": row["break_glass"]["codes"][0] if required else "",
+        "justified": True,
         "issued_at": NOW - 5,
         "expires_at": NOW + 86_400,
         "identifier_state": "present",
@@ -154,7 +155,7 @@ def record(category: str, ref: str = "r1", **changes: Any) -> Json:
     return {
         "ref": ref,
         "category": category,
-        "type": category,
+        "type": type_of(category),
         "date": date(2026, 5, 1),
         "started_on": None,
         "ended_on": None,
@@ -189,5 +190,6 @@ def node_input(purpose: str, category: str, **changes: Any) -> Json:
         "gateway": {"categories": [{"name": category, "tier": TIERS[-1]}], "obligations": []},
         "overlay": overlay,
         "records": [record(category, **changes)],
+        "child_flags": [],
         "review": [],
     }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from federation.policy.engine import EntryPoint
 from tests.policies.inputs import GOLDEN, REFERENCE, TIERS, Json, golden_input, places, replaced
-from tests.policies.questions import AREA, PURPOSES, TODAY, Setting, question, record_of
+from tests.policies.questions import AREA, PURPOSES, TODAY, Setting, question, record_of, review_of
 from tests.policies.sampling import interesting_days, sample, turning_days
 from tests.policies.schema_paths import path_of, validator
 
@@ -106,7 +106,7 @@ def _strokes(entry: EntryPoint) -> Sequence[Stroke]:
     if entry is EntryPoint.GATEWAY:
         return (*asked, _many_targets, _one_target_twice)
     if entry is EntryPoint.NODE:
-        extreme = (_overlaid, _overlaid, _many_records, _no_records, _many_flags)
+        extreme = (_overlaid, _overlaid, _many_records, _no_records, _many_flags, _child_flagged, _answered)
         return (*asked, *extreme, _lowered, _coded, _older, _ended, _lost)
     return asked
 
@@ -161,6 +161,23 @@ def _no_records(document: Json, _: Random) -> None:
 def _many_flags(document: Json, rng: Random) -> None:
     for record in document["records"][:3]:
         record["flags"] = rng.sample(FLAGS, rng.randint(3, len(FLAGS)))
+
+
+def _child_flagged(document: Json, rng: Random) -> None:
+    document["child_flags"] = some_of(rng, [*FLAGS, UNKNOWN_FLAG], 2)
+
+
+def _answered(document: Json, rng: Random) -> None:
+    """People answer the question as a whole, one or two of them, and sometimes the asker."""
+    askers = [document["requester"]["user"]["ref"], "reviewer-1", "reviewer-2"]
+    refs = ["", *(record["ref"] for record in document["records"])]
+    for reviewer in some_of(rng, askers, 3):
+        decision = rng.choice(["release", "release", "withhold"])
+        grounds = [code for code, row in REFERENCE["review_reasons"].items() if decision in row["decisions"]]
+        reason = rng.choice(grounds)
+        document["review"] += [
+            {**review_of(ref, decision, document), "reviewer": reviewer, "reason": reason} for ref in refs
+        ]
 
 
 def _lowered(document: Json, rng: Random) -> None:
@@ -232,7 +249,8 @@ def node_input(rng: Random) -> Json:
     for record in document["records"]:
         if rng.random() < 0.3:
             record["flags"] = some_of(rng, [*FLAGS, UNKNOWN_FLAG], 2)
-    for stroke in rng.choices([_lowered, _coded, _older, _ended, _lost, _more_stated], k=rng.choice([0, 0, 1, 2])):
+    strokes = [_lowered, _coded, _older, _ended, _lost, _more_stated, _child_flagged, _answered]
+    for stroke in rng.choices(strokes, k=rng.choice([0, 0, 1, 2])):
         stroke(document, rng)
     if rng.random() < 0.2:
         _break_glass(document, rng)

@@ -36,6 +36,11 @@ def entry_of(name: str) -> EntryPoint:
     return EntryPoint(GOLDEN[name]["entry_point"])
 
 
+def type_of(category: str) -> str:
+    """A type of record that needs no person: the first of the category's closed list, or any where it has none."""
+    return str(next(iter(REFERENCE["categories"][category]["types"]), category))
+
+
 def places(value: Json, place: Place = ()) -> Iterator[Place]:
     """Every place of a document, the inner ones after those that hold them."""
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

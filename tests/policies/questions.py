@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from federation.policy.engine import EntryPoint
-from tests.policies.inputs import EMPTY_OVERLAY, GOLDEN, REFERENCE, TIERS, Json, golden_input
+from tests.policies.inputs import EMPTY_OVERLAY, GOLDEN, REFERENCE, TIERS, Json, golden_input, type_of
 from tests.policies.sampling import as_date
 
 TODAY = dt.date(2026, 11, 22)
@@ -215,7 +215,7 @@ def record_of(ref: str, category: str, rng: Random, document: Json) -> Json:
     return copy.deepcopy(template) | {
         "ref": ref,
         "category": category,
-        "type": category,
+        "type": rng.choice([type_of(category)] * 9 + ["unheard_of"]),
         "date": document["query"]["period"]["to"],
         "started_on": None,
         "ended_on": rng.choice([None, None, document["query"]["period"]["to"]]),

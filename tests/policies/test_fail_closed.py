@@ -109,4 +109,6 @@ def test_never_permitted_purposes_are_denied_everywhere_with_an_alert(code: str,
     decision = decide(entry_of(name), replaced(golden_input(name), ("query", "purpose"), code))
     assert decision["effect"] == "deny"
     assert [reason["code"] for reason in decision["reasons"]] == ["PURPOSE_NEVER_PERMITTED"]
-    assert [(item["id"], item["mandatory"]) for item in decision["obligations"]] == [("alert_misuse", True)]
+    reported = [("report_misuse", True)] if entry_of(name) is EntryPoint.REQUESTER else []
+    found = [(item["id"], item["mandatory"]) for item in decision["obligations"]]
+    assert found == [("alert_misuse", True), *reported]

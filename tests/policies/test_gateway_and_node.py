@@ -41,6 +41,7 @@ def asked_of(target: Json, permitted: Json, document: Json, rng: Random) -> Json
         "gateway": {"categories": permitted["categories"], "obligations": permitted["obligations"]},
         "overlay": overlay(rng, asked) if rng.random() < 0.3 else EMPTY_OVERLAY,
         "records": records,
+        "child_flags": [],
         "review": [review_of(record["ref"], "release", document) for record in records if rng.random() < 0.5],
     }
 

@@ -135,7 +135,8 @@ def test_a_person_who_withholds_is_obeyed(document: Json, position: int, decide:
     if position >= len(document["records"]):
         return
     held = copy.deepcopy(document)
-    held["review"].append(review_of(f"r{position}", "withhold", document))
+    ground = "legal_restriction" if compels(document) else "more_detrimental"
+    held["review"].append({**review_of(f"r{position}", "withhold", document), "reason": ground})
     decision = decide(EntryPoint.NODE, held)
     assert decision["records"][position]["effect"] == "withhold"
     assert_no_wider(decision, decide(EntryPoint.NODE, document))
@@ -178,15 +179,56 @@ def test_a_statement_left_out_reveals_no_more(document: Json, position: int, dec
     assert_no_wider(decide(EntryPoint.NODE, silent), decide(EntryPoint.NODE, document))
 
 
+@FEW
+@given(document=node_inputs, position=st.integers(0, 5))
+def test_detriment_withholds_nothing_that_must_be_answered(document: Json, position: int, decide: Decide) -> None:
+    """And releases nothing: what it was said of waits for a person as before."""
+    if position >= len(document["records"]) or not compels(document):
+        return
+    held = copy.deepcopy(document)
+    held["review"].append({**review_of(f"r{position}", "withhold", document), "reason": "more_detrimental"})
+    assert decide(EntryPoint.NODE, held) == decide(EntryPoint.NODE, document)
+
+
+@FEW
+@given(document=node_inputs)
+def test_nothing_that_must_be_answered_leaves_before_a_person_answers(document: Json, decide: Decide) -> None:
+    decision = decide(EntryPoint.NODE, document)
+    awaited = decision["person"]["awaited"]
+    assert not awaited or compels(document)
+    assert not awaited or "permit" not in {record["effect"] for record in decision["records"]}
+    assert not (decision["absence_confirmed"] and (awaited or not compels(document)))
+    assert not decision["absence_confirmed"] or {record["effect"] for record in decision["records"]} <= {"withhold"}
+
+
+@FEW
+@given(document=node_inputs)
+def test_until_a_person_answers_held_and_unknown_await_them_alike(document: Json, decide: Decide) -> None:
+    asked = {**document, "review": []}
+    held, unknown = decide(EntryPoint.NODE, asked), decide(EntryPoint.NODE, {**asked, "records": [], "child_flags": []})
+    assert held["effect"] == unknown["effect"]
+    assert held["person"]["awaited"] == unknown["person"]["awaited"]
+    assert held["person"]["awaited"] == (compels(document) and held["effect"] == "permit")
+
+
+def compels(document: Json) -> bool:
+    """Whether the purpose compels an answer."""
+    return bool(REFERENCE["purposes"].get(document["query"]["purpose"], {}).get("compelled", {}).get("applies"))
+
+
 def outside(decision: Json) -> dict[str, Any]:
-    """What of a decision does not speak of single records."""
-    return {key: value for key, value in decision.items() if key != "records"}
+    """What of a decision does not speak of single records, nor of who decides on them."""
+    kept = {key: value for key, value in decision.items() if key not in {"records", "absence_confirmed"}}
+    return kept | {"person": decision["person"]["awaited"]}
 
 
 def assert_tells_nothing_hidden(document: Json, decide: Decide) -> bool:
     """Whether existence is hidden; then nothing but the records' own part tells it from a child nobody knows."""
     decision = decide(EntryPoint.NODE, document)
-    nothing = decide(EntryPoint.NODE, {**document, "records": [], "review": []})
+    answers = [entry for entry in document["review"] if not entry["ref"]] if compels(document) else []
+    if any(entry["decision"] == "release" for entry in answers):
+        return False  # a person has answered: from here on it may be told
+    nothing = decide(EntryPoint.NODE, {**document, "records": [], "review": answers})
     assert nothing["existence"] == "hidden"
     assert not nothing["older"]
     assert not decision["older"] or older_records(document, decision)

@@ -19,7 +19,9 @@ IN_THE_LAW = {
     *("DA_MARAC", "MAPPA", "CSODS", "CLARE", "PREVENT_S36", "MISSING", "EXPLOIT", "PRIV_FOST", "EHCP", "YJ"),
     *("CRIME_DPA_S2P2", "PROBATION_PSR", "HOUSING", "COURT_ORDER", "SAR", "AUDIT"),
 }
-NEVER_AUTOMATIC = {"CSODS", "CLARE", "CRIME_DPA_S2P2", "COURT_ORDER", "SAR"}
+NEVER_AUTOMATIC = {"CSODS", "CLARE", "CRIME_DPA_S2P2"}
+COMPELLING = {"COURT_ORDER": 1, "SAR": 2, "CSPR_16H": 1}
+"""Purposes under which disclosure is compelled, and how many people answer."""
 NOT_COMMENCED = {"FGDM_OFFER", "ISD_16LA", "EHE_CONSENT_434A", "CNIS_436B"}
 MEMBERSHIP_ONLY = {"CME_436A", "CNIS_436B", "EHE_CONSENT_434A", "S10_COOP"}
 
@@ -208,6 +210,55 @@ def test_a_person_releases_what_waited(decide: Decide) -> None:
         decision = decide(EntryPoint.NODE, document)
         assert [record["effect"] for record in decision["records"]] == ["permit"], purpose
         assert decision["existence"] == "visible"
+
+
+def test_where_disclosure_is_compelled_a_person_answers_whatever_is_held(decide: Decide) -> None:
+    assert {
+        name: row(name)["compelled"]["people"] for name in PURPOSES if row(name)["compelled"]["applies"]
+    } == COMPELLING
+    for purpose, people in COMPELLING.items():
+        for category in asking.plain_categories(purpose):
+            held = asking.node_input(purpose, category)
+            hidden = asking.node_input(purpose, category, flags=["WITNESS_PROT"])
+            decisions = [decide(EntryPoint.NODE, item) for item in (held, hidden, {**held, "records": []})]
+            assert [decision["person"]["awaited"] for decision in decisions] == [True, True, True], category
+            assert {decision["person"]["people"] for decision in decisions} == {people}
+            assert [decision["absence_confirmed"] for decision in decisions] == [False, False, False]
+
+
+def answered(document: Json, people: int, *, decision: str = "release", reason: str = "considered") -> Json:
+    """The same input once so many people answered the question and decided on its record."""
+    said = {"decision": decision, "reason": reason, "expires_at": asking.NOW + 1}
+    refs = ["", *(record["ref"] for record in document["records"])]
+    review = [{**said, "ref": ref, "reviewer": f"reviewer-{number}"} for ref in refs for number in range(people)]
+    return {**document, "review": review}
+
+
+def test_what_people_answer_is_what_leaves(decide: Decide) -> None:
+    for purpose, people in COMPELLING.items():
+        held = asking.node_input(purpose, asking.plain_categories(purpose)[0])
+        unknown = {**held, "records": []}
+        given = decide(EntryPoint.NODE, answered(held, people))
+        assert [record["effect"] for record in given["records"]] == ["permit"], purpose
+        assert decide(EntryPoint.NODE, answered(unknown, people))["absence_confirmed"], purpose
+        assert not decide(EntryPoint.NODE, answered(unknown, people - 1))["absence_confirmed"], purpose
+        kept = decide(EntryPoint.NODE, answered(held, 1, decision="withhold", reason="legal_restriction"))
+        assert [record["effect"] for record in kept["records"]] == ["withhold"]
+        assert not kept["absence_confirmed"]
+        detriment = decide(EntryPoint.NODE, answered(held, 1, decision="withhold", reason="more_detrimental"))
+        assert [record["effect"] for record in detriment["records"]] == ["refer"]
+        assert detriment["person"]["awaited"]
+
+
+def test_what_an_order_finds_shut_is_refused_and_never_called_absent(decide: Decide) -> None:
+    for flag in ("WITNESS_PROT", "ADOPTED_SEALED", "HFEA", "LEGAL_PRIV"):
+        category = asking.plain_categories("COURT_ORDER")[0]
+        shut = answered(asking.node_input("COURT_ORDER", category, flags=[flag]), 1)
+        assert not decide(EntryPoint.NODE, shut)["absence_confirmed"], flag
+    for flag in ("SENSITIVE_ADDRESS", "DECEASED", "MAPPA", "HIV_STI"):
+        released = answered(asking.node_input("COURT_ORDER", category, flags=[flag]), 1)
+        released["requester"]["agency"]["agreements"] = []
+        assert decide(EntryPoint.NODE, released)["records"][0]["effect"] == "permit", flag
 
 
 def test_some_purposes_learn_of_membership_only() -> None:

@@ -159,7 +159,7 @@ target_denials[target.id] contains "TARGET_IS_REQUESTER" if {
 target_denials[target.id] contains "TARGET_NEEDS_CAUSE" if {
 	some target in input.targets
 	not _may_be_asked_something(target)
-	_wants_cause(target.kind)
+	_wants_cause(target)
 }
 
 # METADATA
@@ -171,8 +171,8 @@ target_denials[target.id] contains "TARGET_NEEDS_CAUSE" if {
 target_denials[target.id] contains "TARGET_NOT_REACHED" if {
 	some target in input.targets
 	not _may_be_asked_something(target)
-	not _wants_cause(target.kind)
-	not _keeps_none(target.kind)
+	not _wants_cause(target)
+	not _keeps_none(target)
 }
 
 # METADATA
@@ -186,7 +186,7 @@ target_denials[target.id] contains "TARGET_NOT_REACHED" if {
 target_denials[target.id] contains "TARGET_KEEPS_NONE" if {
 	some target in input.targets
 	not _may_be_asked_something(target)
-	_keeps_none(target.kind)
+	_keeps_none(target)
 }
 
 # One look-up table for all targets: a rule asked for by a bound key would be evaluated once for each.
@@ -204,35 +204,35 @@ _categories_by_kind := {kind: categories |
 
 _may_be_asked_something(target) if count(_categories_by_kind[target.kind]) > 0
 
-_wants_cause(kind) if {
+_wants_cause(target) if {
 	some name in scope.wanting_cause
-	_kept_by(kind, name)
+	_keeps(target, name)
 }
 
-_keeps_none(kind) if {
-	not _asked_for_something_kept(kind)
-	_reaches_something_kept(kind)
+_keeps_none(target) if {
+	not _asked_for_something_kept(target)
+	_reaches_something_kept(target)
 }
 
-_keeps_none(kind) if not _keeps_anything(kind)
+_keeps_none(target) if not _keeps_anything(target)
 
-_asked_for_something_kept(kind) if {
+_asked_for_something_kept(target) if {
 	some asked in input.query.categories
-	_kept_by(kind, asked.name)
+	_keeps(target, asked.name)
 }
 
-_reaches_something_kept(kind) if {
+_reaches_something_kept(target) if {
 	some name, cell in purpose.row.categories
-	_kept_by(kind, name)
+	_keeps(target, name)
 	purpose.cell_in_force(cell)
 }
 
-_keeps_anything(kind) if {
+_keeps_anything(target) if {
 	some name, _ in data.reference.categories
-	_kept_by(kind, name)
+	_keeps(target, name)
 }
 
-_kept_by(kind, name) if kind in data.reference.categories[name].agency_kinds
+_keeps(target, name) if target.kind in data.reference.categories[name].agency_kinds
 
 _somebody_may_be_asked if {
 	some target in input.targets

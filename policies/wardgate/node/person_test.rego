@@ -156,3 +156,10 @@ test_a_question_that_is_refused_awaits_nobody if {
 	decision.effect == "deny"
 	decision.person == _gone
 }
+
+test_what_was_released_before_the_question_was_answered_still_waits if {
+	decision := _compelled(_answered(fixtures.node, [_said("r1", "release", "reviewer")]), 1)
+	decision.person.awaited == true
+	decision.records[0].effect == "refer"
+	decision.existence == "visible"
+}

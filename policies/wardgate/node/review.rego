@@ -116,7 +116,16 @@ shielded contains record.ref if {
 	not _released(record)
 }
 
-_released(record) if record.ref in released
+# Where a person answers a question, what was said of single records counts once it is answered.
+_released(record) if {
+	record.ref in released
+	not purpose.compelled
+}
+
+_released(record) if {
+	record.ref in released
+	_answered
+}
 
 _stands(entry) if entry.expires_at > input.time.epoch_s
 
