@@ -283,12 +283,16 @@ def inbox_decide(
     user: User,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in this node only.")],
     release: Annotated[bool, typer.Option("--release/--withhold", help="Release, or withhold.")],
+    ground: Annotated[
+        str,
+        typer.Option("--ground", help="Code of the ground it rests on; a release needs none where there is only one."),
+    ] = "",
     config: Config = None,
     directory: Dir = None,
     agency: Agency = "",
     as_json: Json = False,
 ) -> None:
-    """Release, or withhold because disclosure would be more detrimental to the child."""
+    """Release or withhold, on one of the grounds that `inbox list` shows."""
     settings = find_settings(config, directory, agency)
 
     async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
@@ -298,6 +302,7 @@ def inbox_decide(
                 referral_id=referral_id,
                 decision="release" if release else "withhold",
                 reason=reason,
+                ground=ground,
             )
         )
         return response.referral

@@ -13,7 +13,9 @@ from federation.document import AgencyName, Code
 from federation.vocabulary import Completeness, FamilyInformed, Urgency
 from sandbox.literal_records import Strict
 
-Expected = Literal["records", "nothing_held", "refused", "error", "referred", "not_permitted", "waiting", "unreachable"]
+Expected = Literal[
+    "records", "nothing_held", "refused", "undecided", "error", "referred", "not_permitted", "waiting", "unreachable"
+]
 """What comes from one target: an answer's outcome, or the target's state where there is no answer."""
 
 _CategoryAsked = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}:T[012]$")]
@@ -34,11 +36,16 @@ class SceneApproval(Strict):
 
 
 class SceneDecision(Strict):
-    """A person at a responder decides what this question referred to it."""
+    """A person at a responder decides what this question referred to it.
+
+    Attributes:
+        ground: Code of the bundle's ground; a release may leave it out where only one carries it.
+    """
 
     agency: AgencyName
     user: StrictStr
     decision: Literal["release", "withhold"]
+    ground: Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
     reason: Annotated[StrictStr, Field(max_length=1_000)] = ""
 
 

@@ -1,8 +1,8 @@
 """All answers joined, with what is missing said plainly. Pure.
 
 Silence, refusal, error and absence are different things, and "nothing known" is never shown unless every asked agency
-answered: `completeness` is `complete` only if every permitted target is answered, none is `error` and none reads from a
-dataset that is not believed.
+answered: `completeness` is `complete` only if every permitted target is answered, none is `error`, nothing that was
+referred to a person stayed undecided, and none reads from a dataset that is not believed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,8 @@ from federation.query import QueryHeader
 from federation.vocabulary import Completeness, Outcome, ReadingState, TargetState
 
 _FAILURES: Final = frozenset(Failure)
+
+_NO_ANSWER: Final = frozenset({Outcome.ERROR, Outcome.UNDECIDED})
 
 FALSE_REASSURANCE: Final = "No answer is not the same as no record: read the list of those who have not answered."
 
@@ -115,9 +117,10 @@ def cautions(purpose: str, catalogue: Catalogue) -> list[str]:
 def _is_missing(target: TargetView) -> bool:
     if target.state is TargetState.NOT_PERMITTED:
         return False
-    if target.answer is None or target.answer.outcome is Outcome.ERROR:
+    answer = target.answer
+    if answer is None or answer.undecided or answer.outcome in _NO_ANSWER:
         return True
-    return any(item.state is ReadingState.FAILING for item in target.answer.reading)
+    return any(item.state is ReadingState.FAILING for item in answer.reading)
 
 
 def _asked(header: QueryHeader | None) -> list[JsonObject]:

@@ -16,6 +16,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "records": "holds records",
     "nothing_held": "nothing held",
     "refused": "refused",
+    "undecided": "nobody decided in time: ring",
     "error": "source failed",
 }
 _STATES: Final[Mapping[str, str]] = {
@@ -73,6 +74,8 @@ def _targets(picture: JsonObject) -> Table:
         said = _WORDS.get(target["outcome"] or "", "")
         if answer.get("records"):
             said = "; ".join(_pointer(record) for record in answer["records"])
+            if answer["undecided"]:
+                said += "; more that nobody decided in time: ring"
         reasons = [*target["reasons"], *answer.get("reasons", [])]
         state = _STATES.get(target["state"], target["state"]) + (" (late)" if target["late"] else "")
         if target["fault"] == ErrorCode.CLOCK_DIFFERS:

@@ -1,9 +1,11 @@
 """The joined picture: whole only when everybody permitted has answered, and what is missing is said."""
 
+from io import StringIO
 from itertools import product
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from agency_node.asking.picture import (
     FALSE_REASSURANCE,
@@ -14,6 +16,7 @@ from agency_node.asking.picture import (
     completeness_of,
 )
 from agency_node.asking.reference import spoken_reference
+from agency_node.asking.showing import show_picture
 from federation.admission import ObligationGiven, ReasonGiven
 from federation.answer import Answer, DatasetReading, DisclosedRecord
 from federation.policy.evaluator import PolicyPoint
@@ -40,6 +43,7 @@ def an_answer(outcome: Outcome, *records: DisclosedRecord) -> Answer:
         contact=None,
         period_covered=Period(start="2021-11-22", end="2026-11-22"),
         older=False,
+        undecided=outcome is Outcome.UNDECIDED,
         context_note="",
         identifier_state=IdentifierState.PRESENT,
         answered_at=NOW,
@@ -84,11 +88,51 @@ def test_complete_means_that_every_permitted_target_answered_and_none_failed(
     missing = [
         f"agency-{position}"
         for position, (state, outcome) in enumerate(cases)
-        if state is not TargetState.NOT_PERMITTED and outcome in {None, Outcome.ERROR}
+        if state is not TargetState.NOT_PERMITTED and outcome in {None, Outcome.ERROR, Outcome.UNDECIDED}
     ]
     assert (picture["missing"] == []) == (picture["completeness"] != "incomplete")
     assert picture["missing"] == missing
     assert (FALSE_REASSURANCE in picture["warnings"]) == bool(missing)
+
+
+def test_records_are_no_complete_answer_while_others_were_never_decided(policy: PolicyPoint) -> None:
+    answer = an_answer(Outcome.RECORDS, record("2026-05-01")).model_copy(update={"undecided": True})
+    whole = a_target("b", TargetState.ANSWERED, an_answer(Outcome.NOTHING_HELD))
+
+    picture = build_picture(a_query(), [a_target("a", TargetState.ANSWERED, answer), whole], policy.catalogue)
+
+    assert (picture["completeness"], picture["missing"]) == ("incomplete", ["a"])
+    assert [target["answer"]["undecided"] for target in picture["targets"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (an_answer(Outcome.UNDECIDED), "nobody decided in time: ring"),
+        (an_answer(Outcome.NOTHING_HELD), "nothing held"),
+    ],
+)
+def test_a_person_reads_that_nobody_decided_and_not_that_nothing_is_held(
+    policy: PolicyPoint, answer: Answer, words: str
+) -> None:
+    picture = build_picture(a_query(), [a_target("a", TargetState.ANSWERED, answer)], policy.catalogue)
+    out = Console(record=True, width=200, file=StringIO())
+
+    show_picture(picture, out)
+
+    shown = out.export_text()
+    assert words in shown
+    assert ("nothing held" in shown) == (answer.outcome is Outcome.NOTHING_HELD)
+
+
+def test_a_person_reads_that_records_are_not_all(policy: PolicyPoint) -> None:
+    answer = an_answer(Outcome.RECORDS, record("2026-05-01")).model_copy(update={"undecided": True})
+    picture = build_picture(a_query(), [a_target("a", TargetState.ANSWERED, answer)], policy.catalogue)
+    out = Console(record=True, width=200, file=StringIO())
+
+    show_picture(picture, out)
+
+    assert "more that nobody decided in time: ring" in out.export_text()
 
 
 def test_nobody_asked_is_nothing_permitted_and_no_empty_success(policy: PolicyPoint) -> None:

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from agency_node.asking.desk import Asking
+from agency_node.store.alerts import ALERT
 from agency_node.store.asked import load_asked
-from agency_node.store.tasks import ALERT
 from agency_node.vault import Kind
 from federation.canonical import JsonObject, from_json, to_canonical
 from federation.ledger.entry import EntryKind
