@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agency_node.asking.question import ApprovalNamed, QuestionDocument
@@ -19,7 +19,7 @@ from sandbox.folder import SandboxFolder
 from sandbox.local_calls import NodeCaller
 from sandbox.region import Region
 from sandbox.region_scenes import Expectation, Scene, SceneDecision
-from sandbox.scene_checks import differences, summary, unlike
+from sandbox.scene_checks import differences, differences_before, differences_then, summary, unlike
 from sandbox.sources import families_of
 
 AT_ONCE: Final = 6
@@ -27,6 +27,8 @@ AT_ONCE: Final = 6
 
 UNSETTLED: Final = frozenset({"referred", "delivered", "waiting"})
 SETTLING_S: Final = 30.0
+LEFT_OPEN_S: Final = 0.5
+"""How long what must go on waiting is watched: several times what an answer takes that somebody released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Asked:
     Attributes:
         title: Of the variation; empty for the scene's own question.
         expected: What must come back.
+        first: What came back before anybody decided.
         picture: What came back, after people have decided.
         decided: Agency, person and decision, of each referral that was decided.
         faults: In what the two differ.
@@ -43,6 +46,7 @@ class Asked:
 
     title: str
     expected: Expectation
+    first: JsonObject
     picture: JsonObject
     decided: Sequence[tuple[str, str, str]]
     faults: Sequence[str]
@@ -143,28 +147,26 @@ async def play_scene(stage: Stage, scene: Scene) -> Played:
     for variation in scene.variations:
         one = await _ask(stage, scene.varied(variation), variation, variation.title)
         if variation.alike:
-            faults = [*one.faults, *unlike(asked[0].picture, one.picture)]
-            one = Asked(one.title, one.expected, one.picture, one.decided, faults)
+            one = replace(one, faults=[*one.faults, *unlike(asked[0].first, one.first)])
         asked.append(one)
     return Played(scene, asked)
 
 
 async def _ask(stage: Stage, scene: Scene, expected: Expectation, title: str) -> Asked:
     caller = stage.caller(scene.agency)
-    picture = await caller.ask(question_of(stage.region, stage.families, scene))
-    decided = [
-        (chosen.agency, chosen.user, chosen.decision)
-        for chosen in expected.decide
-        for _ in range(await _decide(stage.caller(chosen.agency), chosen, picture["query_id"]))
-    ]
-    faults = [f"{chosen.agency} referred nothing to {chosen.user}" for chosen in _idle(expected, decided)]
+    first = picture = await caller.ask(question_of(stage.region, stage.families, scene))
+    faults, decided = differences_before(expected, first), list[tuple[str, str, str]]()
+    for chosen in expected.decide:
+        many = await _decide(stage.caller(chosen.agency), chosen, first["query_id"])
+        if not many:
+            faults.append(f"{chosen.agency} referred nothing to {chosen.user}")
+        decided += [(chosen.agency, chosen.user, chosen.decision)] * many
+        if chosen.then is not None:
+            picture = await _looked_at(caller, first["query_id"], scene.user, [chosen])
+            faults += differences_then(chosen, picture)
     if expected.decide:
-        picture = await _settled(caller, picture, scene.user)
-    return Asked(title, expected, picture, decided, [*faults, *differences(expected, picture)])
-
-
-def _idle(expected: Expectation, decided: Sequence[tuple[str, str, str]]) -> list[SceneDecision]:
-    return [chosen for chosen in expected.decide if not any(done[0] == chosen.agency for done in decided)]
+        picture = await _looked_at(caller, first["query_id"], scene.user, expected.decide)
+    return Asked(title, expected, first, picture, decided, [*faults, *differences(expected, picture)])
 
 
 async def _decide(caller: NodeCaller, chosen: SceneDecision, query_id: str) -> int:
@@ -181,12 +183,20 @@ async def _decide(caller: NodeCaller, chosen: SceneDecision, query_id: str) -> i
     return len(referrals)
 
 
-async def _settled(caller: NodeCaller, picture: JsonObject, user: str) -> JsonObject:
-    """The picture once the answers that people released have come, or as it is when they do not come."""
+async def _looked_at(caller: NodeCaller, query_id: str, user: str, decisions: Iterable[SceneDecision]) -> JsonObject:
+    """The picture once what people released has come from each agency; or as it is, when it does not come.
+
+    Of several decisions at one agency the last counts: what it leaves open is watched for a moment.
+    """
+    last = {decision.agency: decision for decision in decisions}
+    awaited = {agency for agency, decision in last.items() if decision.then not in UNSETTLED}
     until = asyncio.get_running_loop().time() + SETTLING_S
+    if len(awaited) < len(last):
+        await asyncio.sleep(LEFT_OPEN_S)
     while True:
-        picture = await caller.picture(picture["query_id"], user)
-        settled = not any(target["state"] in UNSETTLED for target in picture["targets"])
+        picture = await caller.picture(query_id, user)
+        states = {target["agency"]: target["state"] for target in picture["targets"]}
+        settled = not any(states.get(agency) in UNSETTLED for agency in awaited)
         if settled or asyncio.get_running_loop().time() > until:
             return picture
         await asyncio.sleep(0.1)

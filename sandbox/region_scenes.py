@@ -40,6 +40,7 @@ class SceneDecision(Strict):
 
     Attributes:
         ground: Code of the bundle's ground; a release may leave it out where only one carries it.
+        then: What must come from that agency after this decision; what still waits is looked at after a moment.
     """
 
     agency: AgencyName
@@ -47,6 +48,7 @@ class SceneDecision(Strict):
     decision: Literal["release", "withhold"]
     ground: Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
     reason: Annotated[StrictStr, Field(max_length=1_000)] = ""
+    then: Expected | None = None
 
 
 class ShownRecord(Strict):
@@ -71,6 +73,7 @@ class Expectation(Strict):
     """What must come back. What is left out is not looked at.
 
     Attributes:
+        before: What must come from each agency before anybody decides.
         expect: What must come from each agency.
         completeness: What the picture must be.
         records: For an agency, exactly the `category:tier` of the records it shows.
@@ -82,6 +85,7 @@ class Expectation(Strict):
         decide: What people at responders decide about this question, in this order, before the picture is looked at.
     """
 
+    before: dict[AgencyName, Expected] = Field(default_factory=dict)
     expect: dict[AgencyName, Expected] = Field(default_factory=dict)
     completeness: Completeness | None = None
     records: dict[AgencyName, tuple[_CategoryAsked, ...]] = Field(default_factory=dict)
@@ -94,7 +98,7 @@ class Expectation(Strict):
 
     def agencies(self) -> set[str]:
         """Every agency that is named."""
-        named = {*self.expect, *self.records, *self.contact, *(shown.agency for shown in self.shows)}
+        named = {*self.before, *self.expect, *self.records, *self.contact, *(shown.agency for shown in self.shows)}
         return named | {decision.agency for decision in self.decide}
 
     @property
@@ -132,7 +136,7 @@ class Variation(Expectation):
     Attributes:
         title: One line for the screen.
         but: What is changed.
-        alike: Every agency must answer exactly as it answered the scene itself.
+        alike: Before anybody decides, every agency must answer exactly as it answered the scene itself.
     """
 
     title: _Title

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from federation.canonical import JsonObject
-from sandbox.region_scenes import Expectation, ShownRecord
+from sandbox.region_scenes import Expectation, Expected, SceneDecision, ShownRecord
 
 ALIKE: Final = ("effect", "completeness", "missing", "warnings", "cautions", "reasons", "obligations", "chronology")
 """What must be equal in two pictures that look alike, besides each target."""
@@ -12,7 +12,18 @@ ALIKE: Final = ("effect", "completeness", "missing", "warnings", "cautions", "re
 
 def differences(expected: Expectation, picture: JsonObject) -> list[str]:
     """What did not end as the region file says; empty when all did."""
-    return [*_outcomes(expected, picture), *_whole(expected, picture), *_records(expected, picture)]
+    return [*_outcomes(expected.expect, picture), *_whole(expected, picture), *_records(expected, picture)]
+
+
+def differences_before(expected: Expectation, picture: JsonObject) -> list[str]:
+    """What was not as the region file says before anybody decided."""
+    return [f"before anybody decides, {fault}" for fault in _outcomes(expected.before, picture)]
+
+
+def differences_then(decision: SceneDecision, picture: JsonObject) -> list[str]:
+    """Whether a decision did not lead to what the region file says of it."""
+    wanted = {} if decision.then is None else {decision.agency: decision.then}
+    return [f"after {decision.user}'s decision, {fault}" for fault in _outcomes(wanted, picture)]
 
 
 def unlike(first: JsonObject, second: JsonObject) -> list[str]:
@@ -49,9 +60,9 @@ def outcomes(picture: JsonObject) -> dict[str, str]:
     return {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
 
 
-def _outcomes(expected: Expectation, picture: JsonObject) -> Iterator[str]:
+def _outcomes(expected: Mapping[str, Expected], picture: JsonObject) -> Iterator[str]:
     found = outcomes(picture)
-    for agency, outcome in expected.expect.items():
+    for agency, outcome in expected.items():
         if found.get(agency) != outcome:
             yield f"{agency} should be {outcome}, is {found.get(agency)}"
 

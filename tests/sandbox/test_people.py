@@ -1,0 +1,47 @@
+"""Whatever the bundle sends to people of an agency reaches somebody, in the regions that come with Wardgate."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+
+from agency_node.inbox.deciders import decides, is_fit
+from agency_node.recipients import Unheld, unheld
+from agency_node.users import Users
+from federation.policy.catalogue import Catalogue
+from sandbox.region import SHIPPED_REGIONS, AgencyPlan, load_region
+
+TODAY = dt.date(2026, 11, 22)
+DIST = Path(__file__).resolve().parents[2] / "policies" / "dist" / "data.json"
+PLANS = [plan for path in SHIPPED_REGIONS for plan in load_region(path, today=TODAY).agencies]
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue.read(json.loads(DIST.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.id)
+def test_every_recipient_of_an_alert_is_somebody_there(catalogue: Catalogue, plan: AgencyPlan) -> None:
+    users = Users({user.id: user for user in plan.users})
+    assert unheld(catalogue, users, TODAY) == Unheld()
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.id)
+def test_two_people_can_agree_on_what_is_referred_there(catalogue: Catalogue, plan: AgencyPlan) -> None:
+    present = [user for user in plan.users if user.is_employed(TODAY) and is_fit(user, TODAY)]
+    assert len([user for user in present if decides(user, catalogue)]) >= 2
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.id)
+def test_everybody_has_a_role_and_grants_that_the_bundle_knows(catalogue: Catalogue, plan: AgencyPlan) -> None:
+    known = {*catalogue.grants, *catalogue.purposes, "AUDIT"}
+    for user in plan.users:
+        assert plan.kind in kinds_of(user.role) or "*" in kinds_of(user.role), (user.id, user.role)
+        assert set(user.grants) <= known, user.id
+
+
+def kinds_of(role: str) -> list[str]:
+    roles = json.loads(DIST.read_text(encoding="utf-8"))["reference"]["roles"]
+    return list(roles[role]["agency_kinds"])
