@@ -218,7 +218,7 @@ def test_a_shipped_region_speaks_the_bundles_words(path: Path) -> None:
         for user in plan.users:
             kinds = BUNDLE["roles"][user.role]["agency_kinds"]
             assert plan.kind in kinds or kinds == ["*"], user.id
-            powers = {"decide_referrals", BUNDLE["audit"]["grant"]}
+            powers = {*BUNDLE["grants"], BUNDLE["audit"]["grant"]}
             assert set(user.grants) - powers <= set(BUNDLE["purposes"]), user.id
     for scene in region.scenes:
         for asked in (scene, *(scene.varied(variation) for variation in scene.variations)):

@@ -25,7 +25,6 @@ SHIELDING = {
     code
     for code, row in BUNDLE["flags"].items()
     if row["refer"]["shields"]
-    or any(row["needs"][need] for need in ("break_glass", "second_person"))
     or (row["withhold"]["applies"] and row["withhold"]["responder_kinds"] == ["*"])
 }
 """Flags that hide, from somebody, that anything is held."""
