@@ -26,6 +26,7 @@ from sandbox.region import Region
 from sandbox.region_scenes import Scene
 from sandbox.repertoire import Programme
 from sandbox.running import bring_up, take_down
+from sandbox.scene_checks import outcomes
 from sandbox.views import Views, shortened, verify_ledgers, views_of
 
 VIEWED_SCENE: Final = "front-door"
@@ -99,6 +100,9 @@ def _show_asked(region: Region, scene: Scene, one: Asked, out: Console) -> None:
     asker = region.agency(scene.agency)
     person = next(user for user in asker.users if user.id == scene.user)
     out.print(f"[bold]{escape(person.name)}[/bold], {escape(person.role)}, {escape(asker.name)}")
+    found = outcomes(one.first)
+    for agency in one.expected.before:
+        out.print(f"{escape(agency)} before anybody decides: {found.get(agency)}")
     for agency, user, decision in one.decided:
         out.print(f"{escape(agency)}: {escape(user)} decides: {decision}")
     show_picture(one.picture, out)

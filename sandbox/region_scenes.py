@@ -104,7 +104,7 @@ class Expectation(Strict):
     @property
     def says_something(self) -> bool:
         """Whether a picture could fail it."""
-        return bool(self.expect or self.completeness or self.reasons is not None)
+        return bool(self.before or self.expect or self.completeness or self.reasons is not None)
 
 
 class Change(Strict):
@@ -146,7 +146,7 @@ class Variation(Expectation):
     @property
     def says_something(self) -> bool:
         """Whether a picture could fail it."""
-        return self.alike or bool(self.expect or self.completeness or self.reasons is not None)
+        return self.alike or super().says_something
 
 
 class Scene(Expectation):
@@ -216,7 +216,7 @@ class Scene(Expectation):
     @model_validator(mode="after")
     def _can_fail(self) -> Self:
         if not self.says_something:
-            raise ValueError("says nothing of what must come back: expect, completeness or reasons")
+            raise ValueError("says nothing of what must come back: before, expect, completeness or reasons")
         for number, variation in enumerate(self.variations):
             if not variation.says_something:
                 raise ValueError(f"variations[{number}] says nothing of what must come back")

@@ -24,10 +24,20 @@ FLAGGED = [(region, scene) for region, scene in SCENES if scene.flag]
 SHIELDING = {
     code
     for code, row in BUNDLE["flags"].items()
-    if row["refer"]["shields"]
-    or (row["withhold"]["applies"] and row["withhold"]["responder_kinds"] == ["*"])
+    if row["refer"]["shields"] or (row["withhold"]["applies"] and row["withhold"]["responder_kinds"] == ["*"])
 }
 """Flags that hide, from somebody, that anything is held."""
+
+SHIELDED_BY_A_REFERRAL = {code for code, row in BUNDLE["flags"].items() if row["refer"]["shields"]}
+"""Flags under which a person decides unseen, unless the purpose must know that somebody knows the child."""
+
+HELD_AS_ONE = {
+    name
+    for row in BUNDLE["purposes"].values()
+    for name, cell in row["categories"].items()
+    if any(limb["look_back_years"] == 0 for limb in cell["limbs"]) and cell["shown_as"]
+}
+"""Categories in which a limb of a statute is asked, and answered under one name."""
 
 LARGEST = 8
 """Processes of one region: what a laptop bears."""
@@ -180,3 +190,63 @@ def test_the_listing_says_what_each_scene_shows() -> None:
         "in_story": False,
     }
     assert rows["front-door"]["in_story"] is True
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
+def test_each_region_shows_every_flag_that_shields_in_an_emergency_beside_a_twin(region: Region) -> None:
+    families = families_of(region)
+    shown: set[str] = set()
+    for scene in region.scenes:
+        if scene.purpose != "S47_EMERG" or not scene.name.startswith("emergency-"):
+            continue
+        flagged = flags_about(scene, find_child(families, scene.child))
+        (twin,) = [variation for variation in scene.variations if "child" in variation.but.keys]
+        assert flags_about(scene, find_child(families, str(twin.but.child))) == set(), scene.name
+        assert set(scene.before) == set(scene.expect) == set(twin.before), scene.name
+        shown |= flagged
+    assert shown == SHIELDED_BY_A_REFERRAL
+
+
+def flags_about(scene: Scene, child: ScriptedChild) -> set[str]:
+    """The flags of what is held of a child in the categories that a scene asks for."""
+    asked = {category.partition(":")[0] for category in scene.categories}
+    return {
+        flag
+        for held in child.held.values()
+        for draft in held.drafts
+        if draft.category in asked
+        for flag in (*held.flags, *draft.flags)
+    }
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
+@pytest.mark.parametrize("purpose", ["COURT_ORDER", "SAR"])
+def test_where_an_answer_is_compelled_held_hidden_and_unknown_look_alike_until_a_person_answers(
+    region: Region, purpose: str
+) -> None:
+    assert BUNDLE["purposes"][purpose]["compelled"]["applies"]
+    families = families_of(region)
+    (scene,) = [scene for scene in region.scenes if scene.purpose == purpose]
+    assert set(scene.before.values()) == {"referred"}
+    alike = {str(one.but.child): one for one in scene.variations if one.alike}
+    hidden, nobody = sorted(alike, key=lambda child: find_child(families, child).held == {})
+    assert "WITNESS_PROT" in find_child(families, hidden).flags
+    assert find_child(families, nobody).held == {}
+    decided = {agency for one in alike.values() for agency in {decision.agency for decision in one.decide}}
+    for agency in decided:
+        outcomes = [one.expect[agency] for one in (scene, alike[hidden], alike[nobody])]
+        assert outcomes == ["records", "refused", "nothing_held"], agency
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
+def test_each_region_shows_a_hold_on_each_limb_of_a_statute_and_none_where_it_has_ended(region: Region) -> None:
+    families = families_of(region)
+    literal = {record.nhs_number: {record.category} for plan in region.agencies for record in plan.records}
+    shown: set[str] = set()
+    for scene in region.scenes:
+        if any("roll_hold:T0" in records for records in scene.records.values()) and scene.look_back_days == 1:
+            child = find_child(families, scene.child)
+            held = {draft.category for known in child.held.values() for draft in known.drafts}
+            shown |= (held | literal.get(child.nhs_number.canonical(), set())) & HELD_AS_ONE
+            assert any(set(one.expect.values()) == {"nothing_held"} for one in scene.variations), scene.name
+    assert shown == HELD_AS_ONE

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.region_scenes import Expectation
-from sandbox.scene_checks import differences, summary, unlike
+from sandbox.region_scenes import Expectation, SceneDecision
+from sandbox.scene_checks import differences, differences_before, differences_then, summary, unlike
 
 RECORD: dict[str, Any] = {
     "category": "injury",
@@ -87,6 +87,22 @@ def test_what_is_so_is_no_fault(expected: dict[str, Any]) -> None:
 def test_what_is_not_so_is_named(expected: dict[str, Any], said: str) -> None:
     (fault,) = faults(**expected)
     assert fault.startswith(said)
+
+
+def test_what_came_before_anybody_decided_is_looked_at_by_itself() -> None:
+    expected = Expectation.model_validate({"before": {"a-health": "records"}, "expect": {"a-health": "refused"}})
+    assert differences_before(expected, PICTURE) == []
+    expected = Expectation.model_validate({"before": {"a-health": "referred"}, "expect": {"a-health": "records"}})
+    (fault,) = differences_before(expected, PICTURE)
+    assert fault == "before anybody decides, a-health should be referred, is records"
+
+
+def test_what_a_decision_leads_to_is_looked_at_where_the_file_says_what() -> None:
+    decision = {"agency": "a-health", "user": "lead", "decision": "release"}
+    assert differences_then(SceneDecision.model_validate(decision), PICTURE) == []
+    assert differences_then(SceneDecision.model_validate({**decision, "then": "records"}), PICTURE) == []
+    (fault,) = differences_then(SceneDecision.model_validate({**decision, "then": "referred"}), PICTURE)
+    assert fault == "after lead's decision, a-health should be referred, is records"
 
 
 def test_pictures_that_differ_in_the_moment_alone_look_alike() -> None:

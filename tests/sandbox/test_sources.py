@@ -66,7 +66,7 @@ def test_a_source_that_is_taken_away_is_unreadable_until_it_is_put_back(
     shipped: Region, tmp_path: Path, kind: str
 ) -> None:
     plan = next(plan for plan in shipped.agencies if plan.kind == kind)
-    (settings,) = prepare_sources(shipped, plan, tmp_path)
+    settings = prepare_sources(shipped, plan, tmp_path)[0]
     source = open_source(SourceSettings(**settings), today=lambda: TODAY, test_numbers=True)
     break_source(settings["location"])
     with pytest.raises(WardgateError) as refused:

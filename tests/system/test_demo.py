@@ -45,6 +45,13 @@ agreements = ["mash"]
 declared_caseload = 50
 sources = [{ name = "records", kind = "literal" }]
 
+[[agencies.users]]
+id = "chief"
+name = "Chief Cole"
+role = "police_supervisor"
+case_role = "supervisor"
+training_expires = "today+1y"
+
 [[agencies.records]]
 nhs_number = "999 000 0018"
 category = "police_known"
@@ -80,6 +87,8 @@ purpose = "FRONT_DOOR"
 categories = ["police_known:T1"]
 attestations = ["threshold_decision_needed"]
 family_informed = "unsafe"
+before = { two-police = "referred" }
+decide = [{ agency = "two-police", user = "chief", decision = "release", reason = "None needed.", then = "refused" }]
 expect = { two-police = "nothing_held" }
 
 [[scenes.variations]]
@@ -119,6 +128,9 @@ def test_a_scene_that_ends_otherwise_fails_the_demo_and_is_named(tmp_path: Path)
     assert right["asked"][0]["outcome"]["records"] == {"two-police": ["police_known:T1"]}
     assert right["asked"][1]["outcome"]["expect"] == {"two-police": "nothing_held"}
     assert region["faults"] == [
+        "asks-wrongly: before anybody decides, two-police should be referred, is records",
+        "asks-wrongly: two-police referred nothing to chief",
+        "asks-wrongly: after chief's decision, two-police should be refused, is records",
         "asks-wrongly: two-police should be nothing_held, is records",
         "asks-wrongly (Nor does it look as it should): two-police does not look exactly alike",
     ]
