@@ -116,7 +116,14 @@ def ask(
     start: Annotated[str, typer.Option("--from", help="First day asked about, YYYY-MM-DD.")] = "",
     end: Annotated[str, typer.Option("--to", help="Last day asked about, YYYY-MM-DD.")] = "",
     attest: Annotated[list[str] | None, typer.Option("--attest", help="A threshold attestation's code.")] = None,
-    justification: Annotated[str, typer.Option("--justification", help="Why; sealed to the audit key.")] = "",
+    justification: Annotated[
+        str,
+        typer.Option(
+            "--justification",
+            help="Why; sealed to the audit key. Policy wants it for tier T2, break-glass, section 47 and what lifts "
+            "a shield; a blank one counts as none.",
+        ),
+    ] = "",
     family_informed: Annotated[
         FamilyInformed, typer.Option("--family-informed", help="Whether the family knows of the question.")
     ] = FamilyInformed.NO,
@@ -276,12 +283,16 @@ def inbox_decide(
     user: User,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in this node only.")],
     release: Annotated[bool, typer.Option("--release/--withhold", help="Release, or withhold.")],
+    ground: Annotated[
+        str,
+        typer.Option("--ground", help="Code of the ground it rests on; a release needs none where there is only one."),
+    ] = "",
     config: Config = None,
     directory: Dir = None,
     agency: Agency = "",
     as_json: Json = False,
 ) -> None:
-    """Release, or withhold because disclosure would be more detrimental to the child."""
+    """Release or withhold, on one of the grounds that `inbox list` shows."""
     settings = find_settings(config, directory, agency)
 
     async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
@@ -291,6 +302,7 @@ def inbox_decide(
                 referral_id=referral_id,
                 decision="release" if release else "withhold",
                 reason=reason,
+                ground=ground,
             )
         )
         return response.referral

@@ -89,7 +89,9 @@ class Answer(Document):
         reading: What stands behind the answer, dataset by dataset; alike whatever is held.
         processing: Conditions of data protection law on which the responder relies; alike whatever is held.
         older: Something that may be told lies before the period which the purpose covers by itself: ask again with an
-            earlier start. False where the outcome is `error` or `refused`.
+            earlier start. True only where the outcome is `records` or `nothing_held`.
+        undecided: Something that was referred to a person was never decided; with records too. An answer that does not
+            say so, of an earlier version, means that nothing was left so.
     """
 
     MAX_BYTES: ClassVar[int] = limits.MAX_ANSWER_BYTES
@@ -105,6 +107,7 @@ class Answer(Document):
     contact: Contact | None
     period_covered: Period
     older: bool
+    undecided: bool = False
     context_note: Text
     identifier_state: IdentifierState
     answered_at: Instant

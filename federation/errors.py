@@ -66,6 +66,8 @@ class ErrorCode(StrEnum):
     REFERRAL_UNKNOWN = "REFERRAL_UNKNOWN"
     SCENE_UNKNOWN = "SCENE_UNKNOWN"
     REFERRAL_DECIDED = "REFERRAL_DECIDED"
+    REFERRAL_ENDED = "REFERRAL_ENDED"
+    GROUND_UNKNOWN = "GROUND_UNKNOWN"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     REPORTS_EXCEEDED = "REPORTS_EXCEEDED"
     REPLAYED = "REPLAYED"
@@ -233,6 +235,18 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.FAILED_PRECONDITION,
         "This has been decided, or seen, already.",
         "A decision is made once; read it in the ledger.",
+    ),
+    ErrorCode.REFERRAL_ENDED: ErrorSpec(
+        _C,
+        _S.FAILED_PRECONDITION,
+        "This can no longer be decided.",
+        "Nobody decided in time, or the question was withdrawn. Ring whoever asked; they may ask again.",
+    ),
+    ErrorCode.GROUND_UNKNOWN: ErrorSpec(
+        _C,
+        _S.INVALID_ARGUMENT,
+        "This ground does not carry this decision.",
+        "Name one of the grounds that the message lists (`--ground`).",
     ),
     ErrorCode.QUOTA_EXCEEDED: ErrorSpec(
         _C,

@@ -63,6 +63,7 @@ def query_input(header: QueryHeader) -> JsonObject:
         "approvals": [{"role": item.role, "kind": item.kind, "user_ref": item.user_ref} for item in header.approvals],
         "family_informed": header.family_informed.value,
         "break_glass": header.break_glass,
+        "justified": header.justified,
         "issued_at": header.issued_at,
         "expires_at": header.expires_at,
         "identifier_state": header.identifier_state.value,

@@ -50,7 +50,8 @@ class QueryHeader(Document):
 
     `targets` maps each responder to the hash of its part (`part_digest`). `reply_key` is the one-time HPKE public key
     to which every answer is sealed. `case_grant` names the case grant under which a member of a team asks: by that the
-    requester chooses to make its queries of one case linkable. Free text never stands here.
+    requester chooses to make its queries of one case linkable. Free text never stands here: `justified` says that the
+    requester gave one, which is sealed to the audit key (`AuditNote`); `federation.audit_note` compares the two.
     """
 
     MAX_BYTES: ClassVar[int] = limits.MAX_HEADER_BYTES
@@ -70,6 +71,7 @@ class QueryHeader(Document):
     approvals: Annotated[list[Approval], Field(max_length=limits.MAX_APPROVALS)]
     family_informed: FamilyInformed
     break_glass: Annotated[str, Field(max_length=limits.MAX_CODE_CHARS, pattern=r"^[A-Za-z0-9_.-]*$")]
+    justified: bool = False
     identifier_state: IdentifierState
     issued_at: Instant
     deadline_at: Instant

@@ -52,6 +52,8 @@ class Outcome(StrEnum):
     RECORDS = "records"
     NOTHING_HELD = "nothing_held"
     REFUSED = "refused"
+    UNDECIDED = "undecided"
+    """Something was referred openly, nobody decided in time, and nothing else is released: silence is not absence."""
     ERROR = "error"
 
 
@@ -79,7 +81,7 @@ class Share(StrEnum):
 
 
 class Completeness(StrEnum):
-    """`complete` only if every permitted target is answered, none is `error`, and none reads from a failing dataset."""
+    """`complete` only if every permitted target is answered, none failing (itself or a dataset) and none undecided."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"

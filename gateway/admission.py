@@ -6,12 +6,12 @@ Python re-implements no rule. What policy did not permit, or permitted without a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from federation.admission import AdmissionRecord, EnquiryGiven, ObligationGiven, ReasonGiven, TargetDecision
+from federation.admission import AdmissionRecord, EnquiryGiven, TargetDecision, obligations_given, reasons_given
 from federation.canonical import JsonObject
 from federation.counters import CounterView
 from federation.directory import AgencyDescriptor
+from federation.policy.catalogue import Catalogue
 from federation.policy.decision import GatewayDecision
-from federation.policy.results import Audience, Obligation, Reason
 from federation.policy_input import agency_input, policy_time, query_input, requester_input
 from federation.query import CategoryAsked, QueryHeader, VerifiedQuery
 from federation.team import CaseGrantGiven, case_grant_input
@@ -61,8 +61,9 @@ def admit(
     now: float,
     key: SigningKey,
     case_grant: CaseGrantGiven | None,
+    catalogue: Catalogue,
 ) -> Admitted:
-    """Encode and sign a decision for the requester and the targets."""
+    """Encode and sign what may be told of a decision to the requester and the targets."""
     overall_permit = decision.effect is Effect.PERMIT
     documents = []
     for target in decision.targets:
@@ -75,7 +76,7 @@ def admit(
                 if permitted
                 else [],
                 reasons=reasons_given(target.reasons),
-                obligations=obligations_given(target.obligations) if permitted else [],
+                obligations=obligations_given(target.obligations, catalogue) if permitted else [],
             )
         )
     decisions = [(document.responder, document.canonical()) for document in documents]
@@ -88,7 +89,7 @@ def admit(
         decided_at=int(now),
         effect="permit" if permitted_responders else "deny",
         reasons=reasons_given(decision.reasons),
-        obligations=obligations_given(decision.obligations),
+        obligations=obligations_given(decision.obligations, catalogue),
         processing=list(decision.processing),
         enquiry=EnquiryGiven(
             outcome=decision.enquiry.outcome,
@@ -100,20 +101,3 @@ def admit(
     )
     content = record.canonical()
     return Admitted(record, content, key.sign(domains.ADMISSION, content), decisions, permitted_responders)
-
-
-def reasons_given(reasons: Sequence[Reason]) -> list[ReasonGiven]:
-    """Reasons as they travel: those meant for auditors alone stay in the ledger."""
-    return [
-        ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
-        for reason in reasons
-        if reason.audience is not Audience.AUDITOR
-    ]
-
-
-def obligations_given(obligations: Sequence[Obligation]) -> list[ObligationGiven]:
-    """Obligations as they travel."""
-    return [
-        ObligationGiven(id=item.id, type=item.type, mandatory=item.mandatory, params=dict(item.params))
-        for item in obligations
-    ]

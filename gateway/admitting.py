@@ -96,6 +96,7 @@ class Admitting:
             now=now,
             key=self._key,
             case_grant=case_grant,
+            catalogue=self._policy.catalogue,
         )
         points = await self._translator.translate(
             ticket=request.ticket,

@@ -50,9 +50,11 @@ class NodeCaller:
             response: Any = await self._stub.ListReferrals(local_pb2.ListReferralsRequest(user=user))
         return list(json.loads(response.referrals)["referrals"])
 
-    async def decide(self, user: str, referral_id: str, *, decision: str, reason: str) -> JsonObject:
+    async def decide(self, user: str, referral_id: str, *, decision: str, reason: str, ground: str = "") -> JsonObject:
         """Release or withhold."""
-        request = local_pb2.DecideReferralRequest(user=user, referral_id=referral_id, decision=decision, reason=reason)
+        request = local_pb2.DecideReferralRequest(
+            user=user, referral_id=referral_id, decision=decision, reason=reason, ground=ground
+        )
         async with call_errors(self._party):
             response: Any = await self._stub.DecideReferral(request)
         return dict(json.loads(response.referral))

@@ -171,7 +171,13 @@ async def _decide(caller: NodeCaller, chosen: SceneDecision, query_id: str) -> i
     """Decide everything that one query referred to an agency; returns how many referrals that were."""
     referrals = [item for item in await caller.referrals(chosen.user) if item["query"]["query_id"] == query_id]
     for referral in referrals:
-        await caller.decide(chosen.user, referral["referral_id"], decision=chosen.decision, reason=chosen.reason)
+        await caller.decide(
+            chosen.user,
+            referral["referral_id"],
+            decision=chosen.decision,
+            reason=chosen.reason,
+            ground=chosen.ground,
+        )
     return len(referrals)
 
 
@@ -204,7 +210,7 @@ def question_of(region: Region, families: Sequence[Family], scene: Scene) -> Que
         end=region.today.isoformat(),
         attestations=list(scene.attestations),
         approvals=[ApprovalNamed(user=approval.user, kind=approval.kind) for approval in scene.approvals],
-        justification=scene.justification,
+        justification=scene.justification or scene.title,
         family_informed=scene.family_informed,
         urgency=scene.urgency,
         break_glass=scene.break_glass,

@@ -13,7 +13,9 @@ from federation.document import AgencyName, Code
 from federation.vocabulary import Completeness, FamilyInformed, Urgency
 from sandbox.literal_records import Strict
 
-Expected = Literal["records", "nothing_held", "refused", "error", "referred", "not_permitted", "waiting", "unreachable"]
+Expected = Literal[
+    "records", "nothing_held", "refused", "undecided", "error", "referred", "not_permitted", "waiting", "unreachable"
+]
 """What comes from one target: an answer's outcome, or the target's state where there is no answer."""
 
 _CategoryAsked = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}:T[012]$")]
@@ -22,6 +24,7 @@ _Child = Annotated[StrictStr, Field(min_length=1, max_length=130)]
 _LookBack = Annotated[int, Field(ge=1, le=20_000)]
 _Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 _BreakGlass = Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
+_Justification = Annotated[StrictStr, Field(max_length=4_000)]
 _Area = Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
 
 
@@ -33,11 +36,16 @@ class SceneApproval(Strict):
 
 
 class SceneDecision(Strict):
-    """A person at a responder decides what this question referred to it."""
+    """A person at a responder decides what this question referred to it.
+
+    Attributes:
+        ground: Code of the bundle's ground; a release may leave it out where only one carries it.
+    """
 
     agency: AgencyName
     user: StrictStr
     decision: Literal["release", "withhold"]
+    ground: Annotated[StrictStr, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
     reason: Annotated[StrictStr, Field(max_length=1_000)] = ""
 
 
@@ -110,6 +118,7 @@ class Change(Strict):
     family_informed: FamilyInformed | None = None
     break_glass: _BreakGlass | None = None
     area: _Area | None = None
+    justification: _Justification | None = None
 
     @property
     def keys(self) -> frozenset[str]:
@@ -151,6 +160,7 @@ class Scene(Expectation):
         categories: `name:tier`.
         look_back_days: How far back the question reaches.
         area: The area whose law it is asked under; empty for the asking agency's first.
+        justification: Why; empty for the title. A blank one is no justification.
         variations: The same question with something changed, in this order.
     """
 
@@ -170,7 +180,7 @@ class Scene(Expectation):
     family_informed: FamilyInformed = FamilyInformed.NO
     break_glass: _BreakGlass = ""
     area: _Area = ""
-    justification: Annotated[StrictStr, Field(max_length=4_000)] = ""
+    justification: _Justification = ""
     variations: tuple[Variation, ...] = ()
 
     def varied(self, variation: Variation) -> Self:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from federation.canonical import JsonObject
 from sandbox.region_scenes import Expectation, ShownRecord
 
-ALIKE: Final = ("effect", "completeness", "missing", "warnings", "reasons", "obligations", "chronology")
+ALIKE: Final = ("effect", "completeness", "missing", "warnings", "cautions", "reasons", "obligations", "chronology")
 """What must be equal in two pictures that look alike, besides each target."""
 
 

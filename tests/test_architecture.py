@@ -237,3 +237,15 @@ def test_a_read_outside_is_noticed(tmp_path: Path) -> None:
         "    async with reading(engine).connect() as c:\n        pass\n"
     )
     assert _reads_outside(path) == [2, 6]
+
+
+def test_what_the_person_who_asked_is_told_is_made_in_one_place() -> None:
+    """Next to the types, whose constructors nobody else calls: what is meant for auditors is left out there."""
+    made = {"ReasonGiven", "ObligationGiven"}
+    calls = {
+        dotted(path)
+        for path in modules(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in made
+    }
+    assert calls == {"federation.admission"}

@@ -20,28 +20,30 @@ from federation.directory import AgencyDescriptor
 from federation.policy.decision import NodeDecision
 from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.policy.results import Enquiry, Existence
+from federation.policy.results import ANYBODY, Enquiry, Existence, Person
 from federation.policy_input import agency_input, policy_time, query_input, requester_input
 from federation.team import case_grant_input
 from federation.vocabulary import EnquiryOutcome
 
 HumanDecision = Literal["release", "withhold"]
 
-_REASONS: Final[Mapping[HumanDecision, str]] = {"release": "considered", "withhold": "more_detrimental"}
-"""What the inbox asks: to release, or to withhold because disclosure would be more detrimental to the child."""
+QUESTION: Final = ""
+"""The reference under which a review is about the question as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class HumanReview:
-    """What a person of this agency decided of one record.
+    """What a person of this agency decided of one record, or of the question as a whole.
 
     Attributes:
         decision: Release or withhold.
+        ground: Code of the bundle: why.
         reviewer: Who decided.
         expires_at: Seconds since the epoch at which the decision ends.
     """
 
     decision: HumanDecision
+    ground: str
     reviewer: str
     expires_at: int
 
@@ -50,7 +52,7 @@ class HumanReview:
         return {
             "ref": ref,
             "decision": self.decision,
-            "reason": _REASONS[self.decision],
+            "reason": self.ground,
             "reviewer": self.reviewer,
             "expires_at": self.expires_at,
         }
@@ -64,7 +66,7 @@ class Circumstances:
         responder: This agency as the directory describes it.
         overlay: What this agency narrows.
         counters: What the requester asked lately.
-        reviews: Human decisions by record reference.
+        reviews: Human decisions by record reference, of each person one; under "" those about the question as a whole.
         now: Seconds since the epoch.
         child_flags: Flags of the child as such, whether or not there are records.
     """
@@ -72,7 +74,7 @@ class Circumstances:
     responder: AgencyDescriptor
     overlay: Overlay
     counters: CounterView
-    reviews: Mapping[str, HumanReview]
+    reviews: Mapping[str, Sequence[HumanReview]]
     now: float
     child_flags: frozenset[str] = frozenset()
 
@@ -122,7 +124,7 @@ def portions(
 
 def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstances) -> JsonObject:
     """The input of `wardgate/node/decision`, records in the order given."""
-    refs = {record.ref for record in records}
+    refs = {record.ref for record in records} | {QUESTION}
     header = task.header
     return {
         "time": policy_time(by.now),
@@ -138,7 +140,7 @@ def node_input(task: VerifiedTask, records: Sequence[HeldRecord], by: Circumstan
         "overlay": by.overlay.policy_input(),
         "records": [record.descriptor() for record in records],
         "child_flags": sorted(by.child_flags),
-        "review": [by.reviews[ref].policy_input(ref) for ref in sorted(by.reviews) if ref in refs],
+        "review": [review.policy_input(ref) for ref in sorted(by.reviews) if ref in refs for review in by.reviews[ref]],
     }
 
 
@@ -146,6 +148,15 @@ def strictest(enquiries: Iterable[Enquiry]) -> Enquiry:
     """Of several, the one under which the fewest learn of the question, and the latest."""
     order = list(EnquiryOutcome)
     return max(enquiries, key=lambda enquiry: (order.index(enquiry.outcome), enquiry.after_s))
+
+
+def whoever(people: Sequence[Person]) -> Person:
+    """Who decides, of several evaluations: the most people of all, and the roles of the first that has any."""
+    return Person(
+        awaited=any(person.awaited for person in people),
+        people=max(person.people for person in people),
+        roles=next((person.roles for person in people if person.roles), ()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +197,7 @@ def join(records: tuple[HeldRecord, ...], evaluations: Sequence[Evaluated[NodeDe
     decided = {item.ref: item for evaluation in evaluations for item in evaluation.decision.records}
     visible = any(evaluation.decision.existence is Existence.VISIBLE for evaluation in evaluations)
     failed = first.failure is not None or decided.keys() != {record.ref for record in records}
+    stands = first.permitted and not failed
     joined = NodeDecision(
         effect=first.effect,
         reasons=first.reasons,
@@ -195,6 +207,8 @@ def join(records: tuple[HeldRecord, ...], evaluations: Sequence[Evaluated[NodeDe
         enquiry=strictest(evaluation.decision.enquiry for evaluation in evaluations),
         records=() if failed else tuple(decided[record.ref] for record in records),
         existence=Existence.VISIBLE if visible and not failed else Existence.HIDDEN,
-        older=first.permitted and not failed and any(evaluation.decision.older for evaluation in evaluations),
+        older=stands and any(evaluation.decision.older for evaluation in evaluations),
+        person=whoever([evaluation.decision.person for evaluation in evaluations]) if stands else ANYBODY,
+        absence_confirmed=stands and all(evaluation.decision.absence_confirmed for evaluation in evaluations),
     )
     return Considered(() if failed else records, joined, tuple(evaluations))

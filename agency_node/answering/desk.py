@@ -6,7 +6,10 @@ offered again by the gateway; an answer that was sealed once is never sealed ane
 entry.
 
 Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
-query is answered at once as if the record did not exist, and what the human decides holds for the next query.
+query is answered at once as if the record did not exist, and what the human decides holds for the next query. A
+question that a person must answer waits whatever is held: what is said, kept and entered until a person has answered is
+the same for a child with records, with hidden ones and without. A question waits for people once: what is held only
+since, or differs from what they saw, is decided by policy without them.
 """
 
 from collections.abc import Sequence
@@ -220,11 +223,13 @@ class Answering:
     async def _conclude(self, job: _Job, weighed: Weighed) -> Reply:
         stored = job.stored
         referred = referred_by(weighed.considered)
-        can_open = bool(referred.records) and not stored.referral_id
+        can_open = referred.is_any and not stored.referral_id
         can_wait = not referred.silent and self._responder.clock() < _last_moment(stored)
         if can_open and can_wait:
             return await self._refer(job, weighed, referred)
-        opened = self._new_referral(weighed, referred, silent=True) if can_open else None
+        # A question that nobody can answer any more leaves nothing to decide: the next one waits for a person again.
+        can_outlast = can_open and not referred.person.awaited
+        opened = self._new_referral(weighed, referred, silent=True) if can_outlast else None
         return await self._disclose(job, weighed, opened)
 
     # -- referring ------------------------------------------------------------------------------------------------
@@ -239,6 +244,8 @@ class Answering:
             referral_id=referral_id,
             task_id=task.task_id,
             silent=silent,
+            people=referred.person.people,
+            roles=" ".join(referred.person.roles),
             content=parts.vault.seal(Kind.REFERRAL, referral_id, content.encode()),
             opened_at=weighed.now,
             expires_at=weighed.now + parts.standing_s if silent else task.header.expires_at,
@@ -341,7 +348,13 @@ class Answering:
             was_announced=was_announced,
             contexts=parts.contexts,
         )
-        answer = disclose(considered.records, considered.decision, occasion=occasion, contacts=parts.contacts)
+        answer = disclose(
+            considered.records,
+            considered.decision,
+            occasion=occasion,
+            contacts=parts.contacts,
+            catalogue=parts.policy.catalogue,
+        )
         try:
             return answer, parts.seal(answer, weighed.task, considered)
         except WardgateError as error:

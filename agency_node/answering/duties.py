@@ -1,4 +1,6 @@
-"""What obligations make this node do: whom it alerts, what it tells the requester, how it may be reached. Pure.
+"""What obligations make this node do: whom it alerts, how it may be reached, what stays unseen. Pure.
+
+What the requester is told of them is for `federation.admission.obligations_given` to say.
 
 Obligations arrive with a type from the bundle's catalogue. The node carries out three types; a decision that lays down
 another is a denial (`PolicyPoint(understood=UNDERSTOOD)`).
@@ -23,9 +25,6 @@ SHIELD: Final = "shield_existence"
 
 RELAY: Final = "relay_contact"
 """No direct contact: where a person may be reached would tell where the child is."""
-
-_OURS_ALONE: Final = frozenset({SHIELD, RELAY})
-"""How the node itself must behave. To tell the requester would break what they protect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,6 @@ def each_once(lists: Iterable[Sequence[Obligation]]) -> list[Obligation]:
     """Obligations from several places, each id once, in the order of ids."""
     found = {item.id: item for obligations in lists for item in obligations}
     return [found[key] for key in sorted(found)]
-
-
-def told(obligations: Iterable[Obligation]) -> list[Obligation]:
-    """Those that the requester must know of to handle what it gets."""
-    return [item for item in obligations if item.type in {"handling", "notice"} and item.id not in _OURS_ALONE]
 
 
 def alerts(obligations: Iterable[Obligation]) -> list[AlertDue]:

@@ -67,7 +67,7 @@ class Weighing:
             responder=parts.descriptor,
             overlay=parts.overlay(),
             counters=self._counters(task.header, is_second=is_second),
-            reviews=await self._reviews(task.header, found, int(now)),
+            reviews=await self._reviews(task.header, found, int(now), is_second=is_second),
             now=now,
             child_flags=found.flags,
         )
@@ -82,8 +82,11 @@ class Weighing:
             break_glass_day=max(view.break_glass_day - (own if header.break_glass else 0), 0),
         )
 
-    async def _reviews(self, header: QueryHeader, found: Found, now: int) -> dict[str, HumanReview]:
-        if not found.records:
+    async def _reviews(
+        self, header: QueryHeader, found: Found, now: int, *, is_second: bool
+    ) -> dict[str, tuple[HumanReview, ...]]:
+        """What people decided of these records, and of this question where one has waited for them."""
+        if not found.records and not is_second:
             return {}
         async with store_errors("reviews"), self._reading.connect() as connection:
             reviews = await referral_store.reviews_for(

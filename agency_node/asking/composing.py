@@ -108,6 +108,7 @@ def compose(
         approvals=list(question.approvals),
         family_informed=question.family_informed,
         break_glass=question.break_glass,
+        justified=question.justified,
         identifier_state=question.identifier_state,
         issued_at=now,
         deadline_at=now + times.deadline_s,

@@ -26,7 +26,7 @@ from agency_node.store.alerts import alerts_opened
 from agency_node.store.asked import AskedState
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
-from federation.admission import ObligationGiven, ReasonGiven
+from federation.admission import obligations_given, reasons_given
 from federation.canonical import JsonObject, to_canonical
 from federation.clock_difference import ClockDifference
 from federation.counters import Counters
@@ -40,7 +40,6 @@ from federation.ledger.writes import Write
 from federation.policy.decision import RequesterDecision
 from federation.policy.engine import EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
-from federation.policy.results import Obligation, Reason
 from federation.query import Approval, QueryHeader
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
@@ -421,8 +420,10 @@ class Asking:
         decision = evaluated.decision
         kept = {
             "justification": question.justification,
-            "reasons": [_reason(reason).model_dump(mode="json") for reason in decision.reasons],
-            "obligations": [_obligation(item).model_dump(mode="json") for item in decision.obligations],
+            "reasons": [reason.model_dump(mode="json") for reason in reasons_given(decision.reasons)],
+            "obligations": [
+                item.model_dump(mode="json") for item in obligations_given(decision.obligations, self._policy.catalogue)
+            ],
         }
         return {
             "query_id": query_id,
@@ -470,11 +471,3 @@ class Asking:
             raise WardgateError(ErrorCode.QUERY_UNKNOWN, "not a query of this user")  # what was typed is not repeated
         row, targets = found
         return self._viewing.picture(row, targets)
-
-
-def _reason(reason: Reason) -> ReasonGiven:
-    return ReasonGiven(code=reason.code, audience=reason.audience, severity=reason.severity)
-
-
-def _obligation(item: Obligation) -> ObligationGiven:
-    return ObligationGiven(id=item.id, type=item.type, mandatory=item.mandatory, params=dict(item.params))

@@ -1,8 +1,8 @@
 """All answers joined, with what is missing said plainly. Pure.
 
 Silence, refusal, error and absence are different things, and "nothing known" is never shown unless every asked agency
-answered: `completeness` is `complete` only if every permitted target is answered, none is `error` and none reads from a
-dataset that is not believed.
+answered: `completeness` is `complete` only if every permitted target is answered, none is `error`, nothing that was
+referred to a person stayed undecided, and none reads from a dataset that is not believed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agency_node.asking.reference import spoken_reference
+from agency_node.wording import obligations_shown, reasons_shown
 from federation.admission import ObligationGiven, ReasonGiven
-from federation.answer import Answer
+from federation.answer import Answer, DisclosedRecord
 from federation.canonical import JsonObject
 from federation.policy.catalogue import Catalogue
 from federation.policy.engine import Failure
@@ -20,7 +21,12 @@ from federation.vocabulary import Completeness, Outcome, ReadingState, TargetSta
 
 _FAILURES: Final = frozenset(Failure)
 
+_NO_ANSWER: Final = frozenset({Outcome.ERROR, Outcome.UNDECIDED})
+
 FALSE_REASSURANCE: Final = "No answer is not the same as no record: read the list of those who have not answered."
+
+NOTHING_HELD: Final = '"Nothing held" means nothing that may be told to you for this reason. If you are worried, ring.'
+"""Stands in every picture, whatever is held: what is kept back must not be readable from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +100,27 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
         "period": _period(query.header),
         "targets": [_target(target, catalogue) for target in ordered],
         "chronology": chronology(ordered),
-        "reasons": [_reason(reason, catalogue) for reason in {item.code: item for item in query.reasons}.values()],
-        "obligations": [_obligation(item) for item in {item.id: item for item in query.obligations}.values()],
+        "reasons": reasons_shown(query.reasons, catalogue),
+        "obligations": obligations_shown(query.obligations, catalogue),
+        "cautions": cautions(query.purpose, catalogue),
         "warnings": [*query.warnings, *([FALSE_REASSURANCE] if completeness is Completeness.INCOMPLETE else [])],
         "receipt": dict(query.receipt) if query.receipt else None,
     }
 
 
+def cautions(purpose: str, catalogue: Catalogue) -> list[str]:
+    """What a picture for this purpose does not mean: of the purpose alone, the same whatever is held."""
+    of_purpose = str(catalogue.purposes.get(purpose, {}).get("caution", ""))
+    return [NOTHING_HELD, *([of_purpose] if of_purpose else [])]
+
+
 def _is_missing(target: TargetView) -> bool:
     if target.state is TargetState.NOT_PERMITTED:
         return False
-    if target.answer is None or target.answer.outcome is Outcome.ERROR:
+    answer = target.answer
+    if answer is None or answer.undecided or answer.outcome in _NO_ANSWER:
         return True
-    return any(item.state is ReadingState.FAILING for item in target.answer.reading)
+    return any(item.state is ReadingState.FAILING for item in answer.reading)
 
 
 def _asked(header: QueryHeader | None) -> list[JsonObject]:
@@ -130,8 +144,8 @@ def _target(target: TargetView, catalogue: Catalogue) -> JsonObject:
         "outcome": answer.outcome.value if answer else None,
         "fault": target.fault or policy_fault(answer),
         "answer": _answer(answer, catalogue) if answer else None,
-        "reasons": [_reason(reason, catalogue) for reason in target.reasons],
-        "obligations": [_obligation(item) for item in target.obligations],
+        "reasons": reasons_shown(target.reasons, catalogue),
+        "obligations": obligations_shown(target.obligations, catalogue),
     }
 
 
@@ -143,34 +157,18 @@ def policy_fault(answer: Answer | None) -> str:
 
 
 def _answer(answer: Answer, catalogue: Catalogue) -> JsonObject:
-    found = answer.model_dump(mode="json", exclude={"v", "query_id", "reasons", "records"})
-    found["records"] = [
-        {
-            **record.model_dump(mode="json", exclude={"reasons"}),
-            "reasons": [_reason(reason, catalogue) for reason in record.reasons],
-        }
-        for record in answer.records
-    ]
-    found["reasons"] = [_reason(reason, catalogue) for reason in answer.reasons]
+    found = answer.model_dump(mode="json", exclude={"v", "query_id", "reasons", "records", "obligations"})
+    found["records"] = [_record(record, catalogue) for record in answer.records]
+    found["reasons"] = reasons_shown(answer.reasons, catalogue)
+    found["obligations"] = obligations_shown(answer.obligations, catalogue)
     return found
 
 
-def _reason(reason: ReasonGiven, catalogue: Catalogue) -> JsonObject:
-    row = catalogue.reasons.get(reason.code)
+def _record(record: DisclosedRecord, catalogue: Catalogue) -> JsonObject:
     return {
-        "code": reason.code,
-        "severity": reason.severity,
-        "text": row.user if row else "",
-        "legal_basis": row.legal_basis if row else "",
-    }
-
-
-def _obligation(obligation: ObligationGiven) -> JsonObject:
-    return {
-        "id": obligation.id,
-        "type": obligation.type,
-        "mandatory": obligation.mandatory,
-        "params": dict(obligation.params),
+        **record.model_dump(mode="json", exclude={"reasons"}),
+        "title": str(catalogue.categories.get(record.category, {}).get("title", "")),
+        "reasons": reasons_shown(record.reasons, catalogue),
     }
 
 

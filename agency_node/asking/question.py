@@ -83,6 +83,11 @@ class CheckedQuestion:
     area: str
     case_grant: str = ""
 
+    @property
+    def justified(self) -> bool:
+        """Whether it says why it is put; blanks say nothing."""
+        return self.justification.strip() != ""
+
 
 def check_question(
     document: QuestionDocument,

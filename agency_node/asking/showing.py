@@ -1,6 +1,6 @@
 """A picture for a person at a terminal: what is known, by whom, and what is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "records": "holds records",
     "nothing_held": "nothing held",
     "refused": "refused",
+    "undecided": "nobody decided in time: ring",
     "error": "source failed",
 }
 _STATES: Final[Mapping[str, str]] = {
@@ -45,6 +46,7 @@ def show_picture(picture: JsonObject, console: Console | None = None) -> None:
         out.print(f"  [bold]to do[/bold] {escape(obligation['id'])}")
     if picture["targets"]:
         out.print(_targets(picture))
+    _show_cautions(picture, out)
     if picture["chronology"]:
         _show_chronology(picture, out)
     for target in picture["targets"]:
@@ -72,6 +74,8 @@ def _targets(picture: JsonObject) -> Table:
         said = _WORDS.get(target["outcome"] or "", "")
         if answer.get("records"):
             said = "; ".join(_pointer(record) for record in answer["records"])
+            if answer["undecided"]:
+                said += "; more that nobody decided in time: ring"
         reasons = [*target["reasons"], *answer.get("reasons", [])]
         state = _STATES.get(target["state"], target["state"]) + (" (late)" if target["late"] else "")
         if target["fault"] == ErrorCode.CLOCK_DIFFERS:
@@ -84,9 +88,28 @@ def _targets(picture: JsonObject) -> Table:
     return table
 
 
+def _show_cautions(picture: JsonObject, out: Console) -> None:
+    """What to do at once, by whose word, and what the picture does not mean."""
+    for target in picture["targets"]:
+        for line in _notices(target):
+            out.print(f"[bold red]{escape(line)}[/bold red]")
+    for caution in picture["cautions"]:
+        out.print(escape(caution))
+
+
+def _notices(target: Mapping[str, Any]) -> Iterator[str]:
+    """What an agency's answer tells the reader to do at once, and whom to ring there."""
+    answer = target["answer"] or {}
+    contact = answer.get("contact")
+    ring = f" Ring {contact['name']}, {contact['phone']}." if contact else ""
+    for obligation in answer.get("obligations", []):
+        if obligation["type"] == "notice":
+            yield f"{target['name']}: {obligation['text'] or obligation['id'] + '.'}{ring}"
+
+
 def _pointer(record: Mapping[str, Any]) -> str:
     if record["tier"] == "T0":
-        return f"{record['category']}: known"
+        return f"{record['title'] or record['category']}: known"
     return f"{record['category']}: {record['type']} {record['date']}"
 
 

@@ -11,7 +11,7 @@ from agency_node.asking.picture import QueryView, TargetView, build_picture
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.store.asked import AskedState
 from agency_node.vault import Kind, Vault
-from federation.admission import AdmissionRecord, ObligationGiven, ReasonGiven, TargetDecision
+from federation.admission import AdmissionRecord, ObligationGiven, TargetDecision, reasons_kept
 from federation.answer import Answer
 from federation.canonical import JsonObject, from_json
 from federation.clock_difference import ClockDifference
@@ -76,7 +76,7 @@ class Viewing:
         )
         admission = AdmissionRecord.parse(row.admission) if row.admission else None
         clock = self._clock_difference()
-        reasons = [ReasonGiven.model_validate(item, strict=False) for item in kept["reasons"]]
+        reasons = reasons_kept(kept["reasons"])
         obligations = [ObligationGiven.model_validate(item, strict=False) for item in kept["obligations"]]
         pursuit = self._pursuits.following(row.query_id)
         silence = pursuit.last_error if pursuit is not None and admission is None else None

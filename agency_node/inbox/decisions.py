@@ -1,83 +1,37 @@
 """The inbox: what waits for a human of this agency, and what that human decides.
 
-A decision is made once, by an entitled person, with a reason. The reason stays encrypted in the node; the ledger holds
-a salted commitment to it, so that it can be proved later and erased when its time has come. Nobody outside can override
-what is withheld here: the gateway is told no more than that there is an answer.
+A decision is made once by each entitled person, on a ground of the bundle and with a reason. Where policy wants two
+people, the first release leaves the referral open, and only that of somebody else releases; one who withholds ends it.
+The reason stays encrypted in the node; the ledger holds a salted commitment to it, so that it can be proved later and
+erased when its time has come. Nobody outside can override what is withheld here: the gateway is told no more than that
+there is an answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agency_node.answering.consideration import HumanDecision
+from agency_node.answering.consideration import QUESTION
 from agency_node.answering.responder import Responder
+from agency_node.inbox.agreement import Release
+from agency_node.inbox.deciders import decides, is_fit, is_for
+from agency_node.inbox.grounds import ground_for, grounds_of
+from agency_node.inbox.opinion import STATES, Opinion, check_open, checked, entry_of, purpose_of
 from agency_node.inbox.referral import ReferralContent
+from agency_node.inbox.shown import ReferralView
 from agency_node.store import referrals as store
 from agency_node.store.referrals import HumanVerdict, NewReview, StoredReferral
-from agency_node.store.tables import ReferralState
 from agency_node.users import User, Users
 from agency_node.vault import Kind
-from federation.canonical import JsonObject
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.entry import Entry, EntryKind
-from federation.limits import MAX_JUSTIFICATION_CHARS
 from federation.store import reading, store_errors
 from keys.digest import salted_commitment
 
-DECIDING_ROLES: Final = frozenset(
-    {
-        "caldicott_guardian",
-        "designated_partner",
-        "dsl",
-        "headteacher",
-        "health_safeguarding_lead",
-        "la_education_manager",
-        "lcpp",
-        "mash_manager",
-        "police_supervisor",
-        "team_manager",
-    }
-)
-"""Roles of the bundle whose holders answer for a decision to disclose; a node's operator may set others."""
 
-DECIDE_GRANT: Final = "decide_referrals"
-"""A grant in the users file that entitles whoever has it, whatever the role."""
-
-_STATE: Final[Mapping[HumanDecision, ReferralState]] = {
-    "release": ReferralState.RELEASED,
-    "withhold": ReferralState.WITHHELD,
-}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ReferralView:
-    """A referral as an entitled person is shown it."""
-
-    referral: StoredReferral
-    content: ReferralContent
-
-    def __repr__(self) -> str:
-        return f"ReferralView({self.referral.referral_id})"
-
-    def as_json(self) -> JsonObject:
-        """For canonical JSON."""
-        referral = self.referral
-        return {
-            "referral_id": referral.referral_id,
-            "state": referral.state.value,
-            "silent": referral.silent,
-            "opened_at": referral.opened_at,
-            "expires_at": referral.expires_at,
-            "decided_at": referral.decided_at or 0,
-            "child": self.content.number,
-            "query": self.content.query,
-            "records": list(self.content.records),
-            "reasons": {ref: list(codes) for ref, codes in self.content.reasons.items()},
-        }
+class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
+    """Somebody else decided first; nothing was written."""
 
 
 class Decisions:
@@ -87,32 +41,28 @@ class Decisions:
         responder: What the answering half works with.
         users: The people of this node as they are now.
         on_decided: Told the id of a task that can now be answered.
-        deciding_roles: Whose holders may decide.
     """
 
     def __init__(
-        self,
-        responder: Responder,
-        *,
-        users: Callable[[], Users],
-        on_decided: Callable[[str], Awaitable[None]],
-        deciding_roles: frozenset[str] = DECIDING_ROLES,
+        self, responder: Responder, *, users: Callable[[], Users], on_decided: Callable[[str], Awaitable[None]]
     ) -> None:
         self._responder = responder
         self._reading = reading(responder.engine)
         self._users = users
         self._on_decided = on_decided
-        self._deciding_roles = deciding_roles
 
     async def waiting(self, user_id: str) -> list[ReferralView]:
-        """Everything that waits for a decision, oldest first.
+        """Everything that waits for a decision of this person or another like them, oldest first.
 
         Raises:
             WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `STORE_UNAVAILABLE`.
         """
-        self._entitled(user_id)
+        user, catalogue = self._fit(user_id), self._responder.policy.catalogue
         async with store_errors("referrals"), self._reading.connect() as connection:
-            return [self._view(referral) for referral in await store.open_referrals(connection)]
+            found = [item for item in await store.open_referrals(connection) if is_for(user, item.roles, catalogue)]
+        if not found:
+            self._check_decides(user)
+        return [self._view(referral) for referral in found]
 
     async def show(self, user_id: str, referral_id: str) -> ReferralView:
         """One referral.
@@ -120,120 +70,142 @@ class Decisions:
         Raises:
             WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `REFERRAL_UNKNOWN`, `STORE_UNAVAILABLE`.
         """
-        self._entitled(user_id)
-        return self._view(await self._find(referral_id))
+        return await self._find(self._fit(user_id), referral_id)
 
     async def decide(
-        self, user_id: str, referral_id: str, *, decision: str, reason: str, correlation_id: str = ""
+        self,
+        user_id: str,
+        referral_id: str,
+        *,
+        decision: str,
+        reason: str,
+        ground: str = "",
+        correlation_id: str = "",
     ) -> ReferralView:
         """Release or withhold, once.
 
         Args:
             user_id: Who decides.
             referral_id: About what.
-            decision: `release`, or `withhold` because disclosure would be more detrimental to the child.
+            decision: `release` or `withhold`.
             reason: Why, in the person's own words.
+            ground: On what ground of the bundle; of a release it may be left out where there is only one.
             correlation_id: Of the call that brought the decision.
 
         Raises:
             WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `MESSAGE_MALFORMED`, `MESSAGE_TOO_LARGE`,
-                `REFERRAL_UNKNOWN`, `REFERRAL_DECIDED`, `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
+                `GROUND_UNKNOWN`, `REFERRAL_UNKNOWN`, `REFERRAL_DECIDED`, `REFERRAL_ENDED`, `LEDGER_UNAVAILABLE`,
+                `STORE_UNAVAILABLE`.
         """
-        user = self._entitled(user_id)
-        verdict = _checked(decision, reason)
-        referral = await self._find(referral_id)
-        if referral.state is not ReferralState.OPEN:
-            raise WardgateError(ErrorCode.REFERRAL_DECIDED, referral_id)
-        await self._write(user, referral, verdict, reason, correlation_id or str(uuid4()))
-        if not referral.silent:
-            await self._on_decided(referral.task_id)
-        return self._view(await self._find(referral_id))
+        user, verdict = self._fit(user_id), checked(decision, reason)
+        while True:
+            view = await self._find(user, referral_id)
+            opinion = Opinion(
+                user=user,
+                reviewer=self._responder.vault.user_ref(user.id),
+                decision=verdict,
+                ground=ground_for(ground, verdict, purpose_of(view.content), self._responder.policy.catalogue),
+                reason=reason,
+                at=int(self._responder.clock()),
+                correlation_id=correlation_id or str(uuid4()),
+            )
+            check_open(view, opinion)
+            try:
+                await self._write(view, opinion)
+            except _Overtaken:
+                continue  # read again what has become of it: that can happen as often as people decide, and no more
+            break
+        if opinion.ends(view) and not view.referral.silent:
+            await self._on_decided(view.referral.task_id)
+        return await self._find(user, referral_id)
 
-    async def _write(
-        self, user: User, referral: StoredReferral, decision: HumanDecision, reason: str, correlation_id: str
-    ) -> None:
-        parts, now = self._responder, int(self._responder.clock())
-        content = self._view(referral).content
-        salt, commitment = salted_commitment(reason.encode())
+    async def _write(self, view: ReferralView, opinion: Opinion) -> None:
+        vault, referral_id = self._responder.vault, view.referral.referral_id
+        salt, commitment = salted_commitment(opinion.reason.encode())
+        release = Release(
+            reviewer=opinion.reviewer,
+            user=opinion.user.id,
+            role=opinion.user.role,
+            ground=opinion.ground,
+            at=opinion.at,
+            reason=opinion.reason,
+            salt=salt.hex(),
+        )
         verdict = HumanVerdict(
-            state=_STATE[decision],
-            decided_at=now,
-            decided_by=parts.vault.user_ref(user.id),
-            reason=parts.vault.seal(Kind.REASON, referral.referral_id, reason.encode()),
+            state=STATES[opinion.decision],
+            decided_at=opinion.at,
+            decided_by=opinion.reviewer,
+            reason=vault.seal(Kind.REASON, referral_id, opinion.reason.encode()),
             reason_salt=salt,
         )
-        reviews = self._reviews(referral, content, decision, now)
-        entry = Entry(
-            kind=EntryKind.REFERRAL_DECIDED,
-            at=now,
-            actor=verdict.decided_by,
-            correlation_id=correlation_id,
-            query_id=str(content.query["query_id"]),
-            body={
-                "task_id": referral.task_id,
-                "referral_id": referral.referral_id,
-                "decision": decision,
-                "role": user.role,
-                "reason_commitment": commitment,
-                "records": sorted(content.digests),
-            },
-        )
 
-        async def apply(connection: AsyncConnection) -> None:
-            if not await store.decide_referral(connection, referral.referral_id, verdict):
-                raise WardgateError(ErrorCode.REFERRAL_DECIDED, referral.referral_id)
-            await store.insert_reviews(connection, reviews)
+        async def give(connection: AsyncConnection) -> None:
+            if not await store.give_release(connection, referral_id, release.sealed(vault, referral_id)):
+                raise _Overtaken
 
-        await parts.journal.record([entry], apply)
+        async def end(connection: AsyncConnection) -> None:
+            if not await store.decide_referral(connection, referral_id, verdict):
+                raise _Overtaken
+            await store.insert_reviews(connection, self._reviews(view, opinion))
 
-    def _reviews(
-        self, referral: StoredReferral, content: ReferralContent, decision: HumanDecision, now: int
-    ) -> list[NewReview]:
-        """For the waiting query alone; where it was answered already, for the requester's next one of this purpose."""
-        query = content.query
+        write = end if opinion.ends(view) else give
+        await self._responder.journal.record([entry_of(view, opinion, commitment)], write)
+
+    def _reviews(self, view: ReferralView, opinion: Opinion) -> list[NewReview]:
+        """For the waiting query alone; where it was answered already, for the requester's next one of this purpose.
+
+        Those of both people where both released: what one of two released alone is nobody's decision yet.
+        """
+        referral, content = view.referral, view.content
+        people = [(opinion.reviewer, opinion.ground)]
+        if view.given is not None and opinion.decision == "release":
+            people.append((view.given.reviewer, view.given.ground))
+        decided = dict(content.digests) | ({QUESTION: ""} if content.awaited else {})
         return [
             NewReview(
                 referral_id=referral.referral_id,
                 ref=ref,
-                query_id="" if referral.silent else str(query["query_id"]),
-                requester=str(query["requester"]),
-                purpose=str(query["purpose"]),
+                reviewer=reviewer,
+                query_id="" if referral.silent else str(content.query["query_id"]),
+                requester=str(content.query["requester"]),
+                purpose=purpose_of(content),
                 digest=digest,
-                decision=decision,
-                expires_at=now + self._responder.standing_s if referral.silent else referral.expires_at,
+                decision=opinion.decision,
+                ground=ground,
+                expires_at=opinion.at + self._responder.standing_s if referral.silent else referral.expires_at,
             )
-            for ref, digest in sorted(content.digests.items())
+            for ref, digest in sorted(decided.items())
+            for reviewer, ground in people
         ]
 
-    def _entitled(self, user_id: str) -> User:
+    def _fit(self, user_id: str) -> User:
         today = date_in_england(self._responder.clock())
         user = self._users().employed(user_id, today)
-        may_decide = user.role in self._deciding_roles or DECIDE_GRANT in user.grants
-        if not may_decide or user.conflicted or user.supervised or not user.is_trained(today):
+        if not is_fit(user, today):
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "this person may not decide referrals")
         return user
 
-    async def _find(self, referral_id: str) -> StoredReferral:
+    def _check_decides(self, user: User) -> None:
+        if not decides(user, self._responder.policy.catalogue):
+            raise WardgateError(ErrorCode.NOT_AUTHORISED, "this person may not decide referrals")
+
+    async def _find(self, user: User, referral_id: str) -> ReferralView:
+        """A referral that is for this person; to anybody else it is as if there were none."""
         async with store_errors("referral"), self._reading.connect() as connection:
             found = await store.find_referral(connection, referral_id)
-        if found is None or not found.content:
-            raise WardgateError(ErrorCode.REFERRAL_UNKNOWN, "no such referral, or erased after its time")
-        return found
+        if found is None or not is_for(user, found.roles, self._responder.policy.catalogue):
+            self._check_decides(user)
+            raise WardgateError(ErrorCode.REFERRAL_UNKNOWN, "no such referral for this person")
+        if not found.content:
+            raise WardgateError(ErrorCode.REFERRAL_UNKNOWN, "erased after its time")
+        return self._view(found)
 
     def _view(self, referral: StoredReferral) -> ReferralView:
-        payload = self._responder.vault.open(Kind.REFERRAL, referral.referral_id, referral.content)
-        return ReferralView(referral, ReferralContent.decode(payload))
-
-
-def _checked(decision: str, reason: str) -> HumanDecision:
-    if not reason.strip():
-        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a decision needs a reason")
-    if len(reason) > MAX_JUSTIFICATION_CHARS:
-        raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, f"reason of {len(reason)} characters")
-    match decision:
-        case "release":
-            return "release"
-        case "withhold":
-            return "withhold"
-        case _:
-            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a decision is release or withhold")
+        vault, catalogue = self._responder.vault, self._responder.policy.catalogue
+        content = ReferralContent.decode(vault.open(Kind.REFERRAL, referral.referral_id, referral.content))
+        return ReferralView(
+            referral,
+            content,
+            Release.opened(vault, referral.referral_id, referral.given),
+            {decision: grounds_of(decision, purpose_of(content), catalogue) for decision in STATES},
+        )

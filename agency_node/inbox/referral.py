@@ -1,10 +1,11 @@
 """What a human is shown of a referral, and what the decision is bound to. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from agency_node.answering.consideration import Considered, HumanReview
+from agency_node.answering.consideration import QUESTION, Considered, HumanDecision, HumanReview
 from agency_node.answering.duties import is_shielded
 from agency_node.answering.task import VerifiedTask
 from agency_node.caseload.lookup import Found
@@ -13,7 +14,8 @@ from agency_node.store.referrals import HeldReview
 from agency_node.vault import Vault
 from federation.canonical import JsonObject, from_json, to_canonical
 from federation.errors import ErrorCode, WardgateError
-from federation.policy.results import Existence
+from federation.policy.decision import NodeDecision
+from federation.policy.results import ANYBODY, MAX_DECIDERS, Existence, Person
 from federation.policy_input import date_parts
 from federation.query import Question
 from federation.vocabulary import Effect
@@ -21,18 +23,28 @@ from federation.vocabulary import Effect
 MAX_REFERRAL_BYTES: Final = 64 * 1024 * 1024
 """Every record of one child at its largest is far below it."""
 
+_VERSIONS: Final = frozenset({1, 2})
+"""Version 1 knew no questions that a person must answer whatever is held."""
+
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """Records that policy refers to a human.
+    """What policy refers to a human.
 
     Attributes:
         records: In the order of the decision.
         silent: Nothing outside may show that somebody decides: the query is answered at once, as if they did not exist.
+        person: Who decides, and whether about the question itself: then it is referred openly, whatever is held.
     """
 
     records: tuple[HeldRecord, ...]
     silent: bool
+    person: Person
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is anything for a human to decide."""
+        return self.person.awaited or bool(self.records)
 
 
 def referred_by(considered: Considered) -> Referred:
@@ -44,9 +56,11 @@ def referred_by(considered: Considered) -> Referred:
         if decision.permitted and decided.effect is Effect.REFER
     ]
     hidden = decision.existence is Existence.HIDDEN
+    person = decision.person if decision.permitted else ANYBODY
     return Referred(
         records=tuple(record for record, _ in pairs),
-        silent=hidden or all(is_shielded(decided.obligations) for _, decided in pairs),
+        silent=not person.awaited and (hidden or all(is_shielded(decided.obligations) for _, decided in pairs)),
+        person=person,
     )
 
 
@@ -61,10 +75,13 @@ class ReferralContent:
 
     Attributes:
         query: Who asks what and why, as the responder is shown it.
-        number: The child's NHS number: the responder must know whom it is about.
+        number: The child's NHS number: the responder must know whom it is about. Empty where it is not known here.
         records: The referred records in full.
         reasons: Codes of why each record is referred.
         digests: Of each record, by reference.
+        awaited: The question itself waits for a person, whatever is held.
+        withheld: Of such a question: how many records policy withholds, each number with the codes of why; nobody is to
+            say "nothing" for want of knowing that there is something.
     """
 
     query: JsonObject
@@ -72,6 +89,8 @@ class ReferralContent:
     records: Sequence[JsonObject]
     reasons: Mapping[str, Sequence[str]]
     digests: Mapping[str, str]
+    awaited: bool = False
+    withheld: Sequence[JsonObject] = field(default_factory=tuple)
 
     def __repr__(self) -> str:
         return f"ReferralContent({len(self.records)} records)"
@@ -80,12 +99,14 @@ class ReferralContent:
         """As the payload to encrypt."""
         return to_canonical(
             {
-                "v": 1,
+                "v": 2,
                 "query": self.query,
                 "number": self.number,
                 "records": list(self.records),
                 "reasons": {ref: list(codes) for ref, codes in self.reasons.items()},
                 "digests": dict(self.digests),
+                "awaited": self.awaited,
+                "withheld": list(self.withheld),
             }
         )
 
@@ -97,7 +118,7 @@ class ReferralContent:
             WardgateError: `STORE_UNAVAILABLE` when it is of another version.
         """
         found: dict[str, Any] = from_json(payload, max_bytes=MAX_REFERRAL_BYTES, what="referral")
-        if found.pop("v", None) != 1:
+        if found.pop("v", None) not in _VERSIONS:
             raise WardgateError(ErrorCode.STORE_UNAVAILABLE, "referral of another version")
         return cls(**found)
 
@@ -113,7 +134,19 @@ def content_of(
         records=[record.content() for record in referred.records],
         reasons={record.ref: [item.code for item in decided[record.ref].reasons] for record in referred.records},
         digests={record.ref: record_digest(vault, record) for record in referred.records},
+        awaited=referred.person.awaited,
+        withheld=_withheld(considered.decision) if referred.person.awaited else (),
     )
+
+
+def _withheld(decision: NodeDecision) -> list[JsonObject]:
+    """How many records policy withholds, by why."""
+    counted = Counter(
+        tuple(sorted(reason.code for reason in item.reasons))
+        for item in decision.records
+        if item.effect is Effect.WITHHOLD
+    )
+    return [{"count": counted[codes], "reasons": list(codes)} for codes in sorted(counted)]
 
 
 def _query(task: VerifiedTask, question: Question) -> JsonObject:
@@ -140,22 +173,33 @@ def _query(task: VerifiedTask, question: Question) -> JsonObject:
     }
 
 
+def holding_reviews(
+    records: Iterable[HeldRecord], reviews: Iterable[HeldReview], vault: Vault
+) -> dict[str, tuple[HumanReview, ...]]:
+    """Human decisions that hold for these records as they are now, or for the question as a whole.
+
+    Of two by one person withholding counts, then the longer one; of more people than ever have to agree, those who
+    withhold come first, then those whose decision holds longest.
+    """
+    digests = {record.ref: record_digest(vault, record) for record in records} | {QUESTION: ""}
+    found: dict[str, dict[str, HumanReview]] = {}
+    for review in reviews:
+        if digests.get(review.ref) != review.digest:
+            continue
+        of_ref, read = found.setdefault(review.ref, {}), _read(review)
+        of_ref[read.reviewer] = max(of_ref.get(read.reviewer, read), read, key=_weight)
+    return {ref: tuple(sorted(people.values(), key=_rank)[:MAX_DECIDERS]) for ref, people in found.items()}
+
+
+def _read(review: HeldReview) -> HumanReview:
+    decision: HumanDecision = "withhold" if review.decision == "withhold" else "release"
+    return HumanReview(decision, review.ground, review.reviewer, review.expires_at)
+
+
 def _weight(review: HumanReview) -> tuple[bool, int]:
     return review.decision == "withhold", review.expires_at
 
 
-def holding_reviews(
-    records: Iterable[HeldRecord], reviews: Iterable[HeldReview], vault: Vault
-) -> dict[str, HumanReview]:
-    """Human decisions that hold for these records as they are now; of two, withholding counts, then the longer one."""
-    by_ref = {record.ref: record for record in records}
-    found: dict[str, HumanReview] = {}
-    for review in reviews:
-        record = by_ref.get(review.ref)
-        if record is None or review.digest != record_digest(vault, record):
-            continue
-        read = HumanReview(
-            "withhold" if review.decision == "withhold" else "release", review.reviewer, review.expires_at
-        )
-        found[review.ref] = max(found.get(review.ref, read), read, key=_weight)
-    return found
+def _rank(review: HumanReview) -> tuple[bool, int, str]:
+    """The weightiest first."""
+    return review.decision != "withhold", -review.expires_at, review.reviewer

@@ -16,7 +16,7 @@ class JsonInbox:
         """Everything that waits for a decision, oldest first."""
         return [view.as_json() for view in await self._decisions.waiting(user)]
 
-    async def decide(self, user: str, referral_id: str, decision: str, reason: str) -> JsonObject:
+    async def decide(self, user: str, referral_id: str, decision: str, reason: str, ground: str) -> JsonObject:
         """Release or withhold, once."""
-        view = await self._decisions.decide(user, referral_id, decision=decision, reason=reason)
+        view = await self._decisions.decide(user, referral_id, decision=decision, reason=reason, ground=ground)
         return view.as_json()

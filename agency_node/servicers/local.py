@@ -25,7 +25,7 @@ class Inbox(Protocol):
         """What is open."""
         ...
 
-    async def decide(self, user: str, referral_id: str, decision: str, reason: str) -> JsonObject:
+    async def decide(self, user: str, referral_id: str, decision: str, reason: str, ground: str) -> JsonObject:
         """Decide one."""
         ...
 
@@ -70,7 +70,9 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self, request: wire.DecideReferralRequest, context: Context
     ) -> wire.DecideReferralResponse:
         """Release or withhold."""
-        deciding = self._inbox.decide(request.user, request.referral_id, request.decision, request.reason)
+        deciding = self._inbox.decide(
+            request.user, request.referral_id, request.decision, request.reason, request.ground
+        )
         decided = await to_the_end(deciding)  # what a human has decided is acted on, whoever hangs up
         return wire.DecideReferralResponse(referral=to_canonical(decided))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
@@ -20,9 +20,11 @@ _OPEN = (
     .order_by(REFERRAL.c.opened_at, REFERRAL.c.referral_id)
 )
 _INSERT = insert(REFERRAL)
+_IS_OPEN = (REFERRAL.c.referral_id == bindparam("b_referral_id"), REFERRAL.c.state == ReferralState.OPEN.value)
+_GIVE = update(REFERRAL).where(*_IS_OPEN, REFERRAL.c.given.is_(None)).values(given=bindparam("b_given"))
 _DECIDE = (
     update(REFERRAL)
-    .where(REFERRAL.c.referral_id == bindparam("b_referral_id"), REFERRAL.c.state == ReferralState.OPEN.value)
+    .where(*_IS_OPEN)
     .values(
         state=bindparam("b_state"),
         decided_at=bindparam("b_decided_at"),
@@ -41,8 +43,9 @@ _CLOSE = (
     .values(state=bindparam("b_state"), decided_at=bindparam("b_at"))
 )
 _INSERT_REVIEW = insert(REVIEW)
-_REVIEWS = select(REVIEW.c.ref, REVIEW.c.digest, REVIEW.c.decision, REVIEW.c.expires_at, REFERRAL.c.decided_by).where(
-    REVIEW.c.referral_id == REFERRAL.c.referral_id,
+_REVIEWS = select(
+    REVIEW.c.ref, REVIEW.c.digest, REVIEW.c.decision, REVIEW.c.ground, REVIEW.c.reviewer, REVIEW.c.expires_at
+).where(
     REVIEW.c.requester == bindparam("requester"),
     REVIEW.c.purpose == bindparam("purpose"),
     REVIEW.c.expires_at > bindparam("now"),
@@ -57,8 +60,11 @@ _EXPIRE_SILENT = (
 
 _FORGET_REASONS = (
     update(REFERRAL)
-    .where(REFERRAL.c.decided_at < bindparam("b_before"), REFERRAL.c.reason.is_not(None))
-    .values(reason=None, reason_salt=None)
+    .where(
+        REFERRAL.c.decided_at < bindparam("b_before"),
+        or_(REFERRAL.c.reason.is_not(None), REFERRAL.c.given.is_not(None)),
+    )
+    .values(reason=None, reason_salt=None, given=None)
 )
 _FORGET_CONTENT = (
     update(REFERRAL)
@@ -79,6 +85,8 @@ class NewReferral:
     referral_id: str
     task_id: str
     silent: bool
+    people: int
+    roles: str
     content: bytes
     opened_at: int
     expires_at: int
@@ -86,17 +94,26 @@ class NewReferral:
 
 @dataclass(frozen=True, slots=True)
 class StoredReferral:
-    """A referral as it stands in the store."""
+    """A referral as it stands in the store.
+
+    Attributes:
+        people: How many different people must agree.
+        roles: Roles or grants of those who may see it and decide; empty for whoever decides here.
+        given: Encrypted: who has released it, while others have yet to agree.
+    """
 
     referral_id: str
     task_id: str
     state: ReferralState
     silent: bool
+    people: int
+    roles: tuple[str, ...]
     opened_at: int
     expires_at: int
     decided_at: int | None
     decided_by: str | None
     content: bytes = field(repr=False)
+    given: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +129,17 @@ class HumanVerdict:
 
 @dataclass(frozen=True, slots=True)
 class NewReview:
-    """What a human decided of one record; see `agency_node.store.tables.Review`."""
+    """What a human decided of one record, or of the question; see `agency_node.store.tables.Review`."""
 
     referral_id: str
     ref: str
+    reviewer: str
     query_id: str
     requester: str
     purpose: str
     digest: str
     decision: str
+    ground: str
     expires_at: int
 
 
@@ -130,11 +149,14 @@ def _stored(row: Row[*tuple[Any, ...]]) -> StoredReferral:
         task_id=row.task_id,
         state=ReferralState(row.state),
         silent=row.silent,
+        people=row.people,
+        roles=tuple(row.roles.split()),
         opened_at=row.opened_at,
         expires_at=row.expires_at,
         decided_at=row.decided_at,
         decided_by=row.decided_by,
         content=row.content,
+        given=row.given,
     )
 
 
@@ -145,6 +167,7 @@ class HeldReview:
     ref: str
     digest: str
     decision: str
+    ground: str
     reviewer: str
     expires_at: int
 
@@ -162,7 +185,7 @@ async def open_referrals(connection: AsyncConnection) -> list[StoredReferral]:
 
 def referral_opened(referral: NewReferral) -> list[Write]:
     """A referral that waits for a human."""
-    undecided = {"decided_at": None, "decided_by": None, "reason": None, "reason_salt": None}
+    undecided = {"given": None, "decided_at": None, "decided_by": None, "reason": None, "reason_salt": None}
     return [Write.one(_INSERT, {**asdict(referral), "state": ReferralState.OPEN.value, **undecided})]
 
 
@@ -176,6 +199,14 @@ def referral_closed(task_id: str, state: ReferralState, at: int, *, is_open: boo
         is_open: It was open a moment ago: `NothingChanged` where somebody has decided since.
     """
     return [Write.one(_CLOSE, _closed_row(task_id, state, at), must_change=is_open)]
+
+
+async def give_release(connection: AsyncConnection, referral_id: str, given: bytes) -> bool:
+    """Write down that a person has released what others have yet to agree to.
+
+    False when the referral is not open any more, or somebody was first.
+    """
+    return (await connection.execute(_GIVE, {"b_referral_id": referral_id, "b_given": given})).rowcount == 1
 
 
 async def decide_referral(connection: AsyncConnection, referral_id: str, verdict: HumanVerdict) -> bool:
@@ -211,7 +242,7 @@ async def reviews_for(
     """Every review that may hold for a query."""
     values = {"requester": requester, "purpose": purpose, "query_ids": [query_id, ""], "now": now}
     rows = (await connection.execute(_REVIEWS, values)).all()
-    return [HeldReview(row.ref, row.digest, row.decision, row.decided_by, row.expires_at) for row in rows]
+    return [HeldReview(row.ref, row.digest, row.decision, row.ground, row.reviewer, row.expires_at) for row in rows]
 
 
 async def forget_reasons(connection: AsyncConnection, before: int) -> int:

@@ -255,8 +255,11 @@ class Referral(NodeTable, table=True):
         state: A `ReferralState`.
         silent: The query was answered at once as if the referred records did not exist: nothing outside may show that
             somebody decides about them.
+        people: How many different people must agree before anything is released.
+        roles: Roles or grants of those who may see it and decide, separated by spaces; empty for whoever decides here.
         content: Encrypted: what the responder is shown, and the digests of the records that the decision covers.
-        decided_by: Opaque reference of the deciding user.
+        given: Encrypted: who has released it, while others have yet to agree; none when nobody has.
+        decided_by: Opaque reference of the user whose decision ended it.
         reason: Encrypted reason of the decision.
         reason_salt: Salt of the commitment to the reason in the ledger; erasing it erases the link.
     """
@@ -267,7 +270,10 @@ class Referral(NodeTable, table=True):
     task_id: str = Field(sa_column=Column(String(36), ForeignKey("task.task_id"), nullable=False, unique=True))
     state: str = Field(sa_column=Column(String(16), nullable=False))
     silent: bool
+    people: int
+    roles: str = Field(sa_column=Column(Text, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    given: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     opened_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     decided_at: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
@@ -280,6 +286,9 @@ class Review(NodeTable, table=True):
     """What a human decided of one record: holds for one query, or for a while where the query was answered at once.
 
     Attributes:
+        ref: The record; empty for the question as a whole.
+        reviewer: Opaque reference of the user.
+        ground: Code of the bundle: why.
         query_id: The query it holds for; empty for any by this requester under this purpose.
         digest: Of the record as the human saw it: a decision about other content does not count.
         decision: `release` or `withhold`.
@@ -290,11 +299,13 @@ class Review(NodeTable, table=True):
 
     referral_id: str = Field(sa_column=Column(String(36), ForeignKey("referral.referral_id"), primary_key=True))
     ref: str = Field(sa_column=Column(String(32), primary_key=True))
+    reviewer: str = Field(sa_column=Column(String(64), primary_key=True))
     query_id: str = Field(sa_column=Column(String(36), nullable=False))
     requester: str = Field(sa_column=Column(String(63), nullable=False))
     purpose: str = Field(sa_column=Column(String(64), nullable=False))
     digest: str = Field(sa_column=Column(String(32), nullable=False))
     decision: str = Field(sa_column=Column(String(16), nullable=False))
+    ground: str = Field(sa_column=Column(String(64), nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 

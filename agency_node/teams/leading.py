@@ -4,7 +4,7 @@ The gateway asks policy once more. An order that it refuses, or that never reach
 ordered; the gateway's own entry tells what was carried out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 from uuid import uuid4
 
@@ -14,6 +14,8 @@ from agency_node.store.asked import decision_kept
 from agency_node.teams.gateway import OrderRefused, TeamShown, VerifiedTeams
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
+from agency_node.wording import reasons_shown
+from federation.admission import ReasonGiven, reasons_given
 from federation.canonical import JsonObject
 from federation.directory import Agency, TrustedDirectory
 from federation.document import AgencyName, Code, Document, Instant, IsoDate, Uuid
@@ -94,13 +96,13 @@ class Leading:
         evaluated = await self._decide(order, user, own, team)
         if not evaluated.decision.permitted:
             await self._record(EntryKind.TEAM_ORDER_REFUSED, order, evaluated)
-            return self._refused([reason.code for reason in evaluated.decision.reasons])
+            return self._refused(reasons_given(evaluated.decision.reasons))
         order = order.model_copy(update={"decision_id": evaluated.record.id})
         content = order.canonical()
         await self._record(EntryKind.TEAM_ORDERED, order, evaluated)
         outcome = await self._teams.order(content, self._key.sign(domains.TEAM_ORDER, content), team_id=order.team_id)
         if isinstance(outcome, OrderRefused):
-            return self._refused([reason.code for reason in outcome.reasons])
+            return self._refused(outcome.reasons)
         return {"effect": "permit", "reasons": [], "case_grant": order.grant_id, **_shown(outcome)}
 
     async def show(self, user_id: str, team_id: str) -> JsonObject:
@@ -179,10 +181,9 @@ class Leading:
         }
         await self._journal.record([entry], [decision_kept(kept)])
 
-    def _refused(self, codes: list[str]) -> JsonObject:
-        catalogue = self._policy.catalogue.reasons
-        reasons = [{"code": code, "text": catalogue[code].user if code in catalogue else ""} for code in codes]
-        return {"effect": "deny", "reasons": reasons, "case_grant": "", "team": None, "case_grants": []}
+    def _refused(self, reasons: Sequence[ReasonGiven]) -> JsonObject:
+        shown = reasons_shown(reasons, self._policy.catalogue)
+        return {"effect": "deny", "reasons": shown, "case_grant": "", "team": None, "case_grants": []}
 
 
 def _member(wish: TeamWish, team: TeamDocument | None, today: str) -> TeamMember:

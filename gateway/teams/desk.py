@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from federation import limits
-from federation.admission import ReasonGiven
+from federation.admission import ReasonGiven, reasons_given
 from federation.canonical import JsonObject
 from federation.directory import Agency, TrustedDirectory
 from federation.england import date_in_england
@@ -24,7 +24,6 @@ from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy_input import agency_input, policy_time, requester_input
 from federation.team import TeamAction, TeamDocument, TeamOrder, order_input, verify_order
-from gateway.admission import reasons_given
 from gateway.store import exchange
 from gateway.store import teams as store
 from gateway.store.teams import SignedGrant, SignedOrder, SignedTeam

@@ -19,6 +19,7 @@ PICTURE: dict[str, Any] = {
     "completeness": "complete",
     "missing": [],
     "warnings": [],
+    "cautions": [],
     "chronology": [],
     "reasons": [{"code": "TIER_ABOVE_ROLE"}],
     "obligations": [{"id": "record_outcome"}],

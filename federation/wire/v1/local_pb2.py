@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/local.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"$\n\x13OrderSourcesRequest\x12\r\n\x05order\x18\x01 \x01(\x0c\"\'\n\x14OrderSourcesResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\x0c\" \n\x10OrderTeamRequest\x12\x0c\n\x04wish\x18\x01 \x01(\x0c\"$\n\x11OrderTeamResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\x0c\"0\n\x0fShowTeamRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\" \n\x10ShowTeamResponse\x12\x0c\n\x04team\x18\x01 \x01(\x0c\"!\n\x11GetUserRefRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"&\n\x12GetUserRefResponse\x12\x10\n\x08user_ref\x18\x01 \x01(\t\"#\n\x0fPutQueryRequest\x12\x10\n\x08question\x18\x01 \x01(\x0c\"#\n\x10PutQueryResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"3\n\x11GetPictureRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"%\n\x12GetPictureResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"$\n\x14ListReferralsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"*\n\x15ListReferralsResponse\x12\x11\n\treferrals\x18\x01 \x01(\x0c\"\\\n\x15\x44\x65\x63ideReferralRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x13\n\x0breferral_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"*\n\x16\x44\x65\x63ideReferralResponse\x12\x10\n\x08referral\x18\x01 \x01(\x0c\"!\n\x11ListAlertsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"$\n\x12ListAlertsResponse\x12\x0e\n\x06\x61lerts\x18\x01 \x01(\x0c\"1\n\x0fSeeAlertRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\"\x12\n\x10SeeAlertResponse\"\x0e\n\x0cIndexRequest\"!\n\rIndexResponse\x12\x10\n\x08progress\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"#\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\x32\xe0\x08\n\x0cLocalService\x12U\n\x08PutQuery\x12#.federation.wire.v1.PutQueryRequest\x1a$.federation.wire.v1.PutQueryResponse\x12[\n\nGetPicture\x12%.federation.wire.v1.GetPictureRequest\x1a&.federation.wire.v1.GetPictureResponse\x12\x64\n\rListReferrals\x12(.federation.wire.v1.ListReferralsRequest\x1a).federation.wire.v1.ListReferralsResponse\x12g\n\x0e\x44\x65\x63ideReferral\x12).federation.wire.v1.DecideReferralRequest\x1a*.federation.wire.v1.DecideReferralResponse\x12[\n\nListAlerts\x12%.federation.wire.v1.ListAlertsRequest\x1a&.federation.wire.v1.ListAlertsResponse\x12U\n\x08SeeAlert\x12#.federation.wire.v1.SeeAlertRequest\x1a$.federation.wire.v1.SeeAlertResponse\x12N\n\x05Index\x12 .federation.wire.v1.IndexRequest\x1a!.federation.wire.v1.IndexResponse0\x01\x12\x61\n\x0cOrderSources\x12\'.federation.wire.v1.OrderSourcesRequest\x1a(.federation.wire.v1.OrderSourcesResponse\x12X\n\tGetStatus\x12$.federation.wire.v1.GetStatusRequest\x1a%.federation.wire.v1.GetStatusResponse\x12X\n\tOrderTeam\x12$.federation.wire.v1.OrderTeamRequest\x1a%.federation.wire.v1.OrderTeamResponse\x12U\n\x08ShowTeam\x12#.federation.wire.v1.ShowTeamRequest\x1a$.federation.wire.v1.ShowTeamResponse\x12[\n\nGetUserRef\x12%.federation.wire.v1.GetUserRefRequest\x1a&.federation.wire.v1.GetUserRefResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/local.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"$\n\x13OrderSourcesRequest\x12\r\n\x05order\x18\x01 \x01(\x0c\"\'\n\x14OrderSourcesResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\x0c\" \n\x10OrderTeamRequest\x12\x0c\n\x04wish\x18\x01 \x01(\x0c\"$\n\x11OrderTeamResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\x0c\"0\n\x0fShowTeamRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\" \n\x10ShowTeamResponse\x12\x0c\n\x04team\x18\x01 \x01(\x0c\"!\n\x11GetUserRefRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"&\n\x12GetUserRefResponse\x12\x10\n\x08user_ref\x18\x01 \x01(\t\"#\n\x0fPutQueryRequest\x12\x10\n\x08question\x18\x01 \x01(\x0c\"#\n\x10PutQueryResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"3\n\x11GetPictureRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"%\n\x12GetPictureResponse\x12\x0f\n\x07picture\x18\x01 \x01(\x0c\"$\n\x14ListReferralsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"*\n\x15ListReferralsResponse\x12\x11\n\treferrals\x18\x01 \x01(\x0c\"l\n\x15\x44\x65\x63ideReferralRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x13\n\x0breferral_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06ground\x18\x05 \x01(\t\"*\n\x16\x44\x65\x63ideReferralResponse\x12\x10\n\x08referral\x18\x01 \x01(\x0c\"!\n\x11ListAlertsRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"$\n\x12ListAlertsResponse\x12\x0e\n\x06\x61lerts\x18\x01 \x01(\x0c\"1\n\x0fSeeAlertRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\"\x12\n\x10SeeAlertResponse\"\x0e\n\x0cIndexRequest\"!\n\rIndexResponse\x12\x10\n\x08progress\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"#\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\x32\xe0\x08\n\x0cLocalService\x12U\n\x08PutQuery\x12#.federation.wire.v1.PutQueryRequest\x1a$.federation.wire.v1.PutQueryResponse\x12[\n\nGetPicture\x12%.federation.wire.v1.GetPictureRequest\x1a&.federation.wire.v1.GetPictureResponse\x12\x64\n\rListReferrals\x12(.federation.wire.v1.ListReferralsRequest\x1a).federation.wire.v1.ListReferralsResponse\x12g\n\x0e\x44\x65\x63ideReferral\x12).federation.wire.v1.DecideReferralRequest\x1a*.federation.wire.v1.DecideReferralResponse\x12[\n\nListAlerts\x12%.federation.wire.v1.ListAlertsRequest\x1a&.federation.wire.v1.ListAlertsResponse\x12U\n\x08SeeAlert\x12#.federation.wire.v1.SeeAlertRequest\x1a$.federation.wire.v1.SeeAlertResponse\x12N\n\x05Index\x12 .federation.wire.v1.IndexRequest\x1a!.federation.wire.v1.IndexResponse0\x01\x12\x61\n\x0cOrderSources\x12\'.federation.wire.v1.OrderSourcesRequest\x1a(.federation.wire.v1.OrderSourcesResponse\x12X\n\tGetStatus\x12$.federation.wire.v1.GetStatusRequest\x1a%.federation.wire.v1.GetStatusResponse\x12X\n\tOrderTeam\x12$.federation.wire.v1.OrderTeamRequest\x1a%.federation.wire.v1.OrderTeamResponse\x12U\n\x08ShowTeam\x12#.federation.wire.v1.ShowTeamRequest\x1a$.federation.wire.v1.ShowTeamResponse\x12[\n\nGetUserRef\x12%.federation.wire.v1.GetUserRefRequest\x1a&.federation.wire.v1.GetUserRefResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,25 +60,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTREFERRALSRESPONSE']._serialized_start=568
   _globals['_LISTREFERRALSRESPONSE']._serialized_end=610
   _globals['_DECIDEREFERRALREQUEST']._serialized_start=612
-  _globals['_DECIDEREFERRALREQUEST']._serialized_end=704
-  _globals['_DECIDEREFERRALRESPONSE']._serialized_start=706
-  _globals['_DECIDEREFERRALRESPONSE']._serialized_end=748
-  _globals['_LISTALERTSREQUEST']._serialized_start=750
-  _globals['_LISTALERTSREQUEST']._serialized_end=783
-  _globals['_LISTALERTSRESPONSE']._serialized_start=785
-  _globals['_LISTALERTSRESPONSE']._serialized_end=821
-  _globals['_SEEALERTREQUEST']._serialized_start=823
-  _globals['_SEEALERTREQUEST']._serialized_end=872
-  _globals['_SEEALERTRESPONSE']._serialized_start=874
-  _globals['_SEEALERTRESPONSE']._serialized_end=892
-  _globals['_INDEXREQUEST']._serialized_start=894
-  _globals['_INDEXREQUEST']._serialized_end=908
-  _globals['_INDEXRESPONSE']._serialized_start=910
-  _globals['_INDEXRESPONSE']._serialized_end=943
-  _globals['_GETSTATUSREQUEST']._serialized_start=945
-  _globals['_GETSTATUSREQUEST']._serialized_end=963
-  _globals['_GETSTATUSRESPONSE']._serialized_start=965
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1000
-  _globals['_LOCALSERVICE']._serialized_start=1003
-  _globals['_LOCALSERVICE']._serialized_end=2123
+  _globals['_DECIDEREFERRALREQUEST']._serialized_end=720
+  _globals['_DECIDEREFERRALRESPONSE']._serialized_start=722
+  _globals['_DECIDEREFERRALRESPONSE']._serialized_end=764
+  _globals['_LISTALERTSREQUEST']._serialized_start=766
+  _globals['_LISTALERTSREQUEST']._serialized_end=799
+  _globals['_LISTALERTSRESPONSE']._serialized_start=801
+  _globals['_LISTALERTSRESPONSE']._serialized_end=837
+  _globals['_SEEALERTREQUEST']._serialized_start=839
+  _globals['_SEEALERTREQUEST']._serialized_end=888
+  _globals['_SEEALERTRESPONSE']._serialized_start=890
+  _globals['_SEEALERTRESPONSE']._serialized_end=908
+  _globals['_INDEXREQUEST']._serialized_start=910
+  _globals['_INDEXREQUEST']._serialized_end=924
+  _globals['_INDEXRESPONSE']._serialized_start=926
+  _globals['_INDEXRESPONSE']._serialized_end=959
+  _globals['_GETSTATUSREQUEST']._serialized_start=961
+  _globals['_GETSTATUSREQUEST']._serialized_end=979
+  _globals['_GETSTATUSRESPONSE']._serialized_start=981
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1016
+  _globals['_LOCALSERVICE']._serialized_start=1019
+  _globals['_LOCALSERVICE']._serialized_end=2139
 # @@protoc_insertion_point(module_scope)

@@ -304,12 +304,15 @@ class DecideReferralRequest(_message.Message):
     REFERRAL_ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     referral_id: _builtins.str
     decision: _builtins.str
     """`release` or `withhold`."""
     reason: _builtins.str
     """Why; kept in the node only, committed to in its ledger."""
+    ground: _builtins.str
+    """Code of the bundle on which the decision rests; empty for the only one that carries a release."""
     def __init__(
         self,
         *,
@@ -317,10 +320,11 @@ class DecideReferralRequest(_message.Message):
         referral_id: _builtins.str = ...,
         decision: _builtins.str = ...,
         reason: _builtins.str = ...,
+        ground: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "reason", b"reason", "referral_id", b"referral_id", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "ground", b"ground", "reason", b"reason", "referral_id", b"referral_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,5 +87,5 @@ async def test_an_undecided_referral_ends_at_the_last_moment_and_a_refused_task_
     assert await house.answering.due() == [put.task.task_id]
     reply = await house.answering.answer(put.task.task_id)
     assert reply.answer is not None
-    assert put.opened(reply.answer).outcome is Outcome.REFUSED
+    assert put.opened(reply.answer).outcome is Outcome.UNDECIDED
     assert await house.answering.due() == []

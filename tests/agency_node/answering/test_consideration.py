@@ -13,7 +13,7 @@ from federation.policy.decision import NodeDecision
 from federation.policy.engine import EngineIdentity, EntryPoint, Failure
 from federation.policy.evaluator import Evaluated
 from federation.policy.record import DecisionRecord, Occasion
-from federation.policy.results import NOBODY, Audience, Existence, Reason, RecordDecision, Severity
+from federation.policy.results import ANYBODY, NOBODY, Audience, Existence, Reason, RecordDecision, Severity
 from federation.vocabulary import Effect, EnquiryOutcome, Tier
 
 
@@ -83,11 +83,14 @@ def evaluated(
                 enquiry=EnquiryOutcome.NOTIFY,
                 reasons=(),
                 obligations=(),
+                shown_as="",
             )
             for ref in refs
         ),
         existence=Existence.VISIBLE if visible else Existence.HIDDEN,
         older=older,
+        person=ANYBODY,
+        absence_confirmed=False,
     )
     record_of = DecisionRecord(
         id="0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11",

@@ -102,6 +102,13 @@ async def test_a_query_refused_as_a_whole_is_refused_whatever_is_held(node: Node
     assert known.reasons == unknown.reasons
 
 
+async def test_a_query_without_a_reason_in_words_is_refused_even_if_the_gateway_admitted_it(node: NodeHouse) -> None:
+    await held(node)
+    found = [await answered(node, node.federation.ask(CHILD, justification=text)) for text in ("", "  ", "x")]
+    assert [answer.outcome for answer in found] == [Outcome.REFUSED, Outcome.REFUSED, Outcome.RECORDS]
+    assert [[reason.code for reason in answer.reasons] for answer in found[:2]] == [["JUSTIFICATION_MISSING"]] * 2
+
+
 async def test_the_node_decides_again_by_what_the_admission_says_of_the_case_grant(node: NodeHouse) -> None:
     await held(node)
     grant = CaseGrantGiven(
@@ -490,7 +497,9 @@ async def test_what_a_human_withholds_is_refused_and_the_rest_is_given(node: Nod
     put = node.federation.ask(CHILD)
     referral_id = await referred(node, put)
 
-    await node.decisions.decide("dsl", referral_id, decision="withhold", reason="It would put the child at risk.")
+    await node.decisions.decide(
+        "dsl", referral_id, decision="withhold", ground="more_detrimental", reason="It would put the child at risk."
+    )
 
     reply = await node.answering.answer(put.task.task_id)
     assert reply.answer is not None
@@ -504,7 +513,9 @@ async def test_when_everything_is_withheld_by_a_human_the_answer_is_refused_with
     put = node.federation.ask(CHILD)
     referral_id = await referred(node, put)
 
-    await node.decisions.decide("dsl", referral_id, decision="withhold", reason="It would put the child at risk.")
+    await node.decisions.decide(
+        "dsl", referral_id, decision="withhold", ground="more_detrimental", reason="It would put the child at risk."
+    )
 
     reply = await node.answering.answer(put.task.task_id)
     assert reply.answer is not None
@@ -524,7 +535,9 @@ async def test_a_record_changed_since_the_human_saw_it_is_not_released(node: Nod
     reply = await node.answering.answer(put.task.task_id)
 
     assert reply.answer is not None
-    assert put.opened(reply.answer).outcome is Outcome.REFUSED
+    answer = put.opened(reply.answer)
+    assert (answer.outcome, answer.undecided) == (Outcome.UNDECIDED, True)  # of what it says now nobody has decided
+    assert await node.decisions.waiting("dsl") == []
 
 
 async def test_a_flag_set_since_the_human_decided_still_hides(node: NodeHouse) -> None:
@@ -556,11 +569,14 @@ async def test_at_the_last_moment_the_answer_goes_without_the_human(node: NodeHo
 
     assert [reply.state for reply in replies] == [TaskState.ANSWERED]
     assert replies[0].answer is not None
-    assert [record.category for record in put.opened(replies[0].answer).records] == ["attendance"]
+    answer = put.opened(replies[0].answer)
+    assert ([record.category for record in answer.records], answer.undecided) == (["attendance"], True)
     assert len(await node.entries(EntryKind.REFERRAL_EXPIRED)) == 1
     assert await node.decisions.waiting("dsl") == []
-    with pytest.raises(WardgateError, match="REFERRAL_DECIDED"):
+    with pytest.raises(WardgateError) as caught:
         await node.decisions.decide("dsl", await _only_referral(node), decision="release", reason="Too late.")
+    assert caught.value.code is ErrorCode.REFERRAL_ENDED
+    assert caught.value.told == "the time for it ended at 2026-11-22T10:59:00+00:00 without a decision"
 
 
 async def _only_referral(node: NodeHouse) -> str:
@@ -568,7 +584,7 @@ async def _only_referral(node: NodeHouse) -> str:
         return str((await connection.execute(select(metadata.tables["referral"].c.referral_id))).scalar_one())
 
 
-async def test_an_undecided_referral_of_everything_ends_as_refused(node: NodeHouse) -> None:
+async def test_an_undecided_referral_of_everything_is_undecided_and_never_absence(node: NodeHouse) -> None:
     await held(node)
     node.overlay = Overlay(categories_refer=("safeguarding_log",))
     put = node.federation.ask(CHILD, expiry_s=3600)
@@ -578,7 +594,8 @@ async def test_an_undecided_referral_of_everything_ends_as_refused(node: NodeHou
     replies = await settle(node)
 
     assert replies[0].answer is not None
-    assert put.opened(replies[0].answer).outcome is Outcome.REFUSED
+    answer = put.opened(replies[0].answer)
+    assert (answer.outcome, answer.undecided, answer.contact, answer.reasons) == (Outcome.UNDECIDED, True, None, [])
 
 
 async def test_a_referral_of_a_cancelled_query_leaves_the_inbox(node: NodeHouse) -> None:
@@ -590,6 +607,10 @@ async def test_a_referral_of_a_cancelled_query_leaves_the_inbox(node: NodeHouse)
     await node.answering.cancel(put.task.task_id)
 
     assert await node.decisions.waiting("dsl") == []
+    with pytest.raises(WardgateError) as caught:
+        await node.decisions.decide("dsl", await _only_referral(node), decision="release", reason="Too late.")
+    assert caught.value.code is ErrorCode.REFERRAL_ENDED
+    assert caught.value.told == "the question was withdrawn at 2026-11-22T10:00:00+00:00"
 
 
 # -- silent referrals -----------------------------------------------------------------------------------------------

@@ -16,7 +16,17 @@ from agency_node.settings import MAX_CONTEXT_CHARS, MAX_SOURCES
 from agency_node.sources.record import Unreadable
 from federation.answer import Answer, Contact, DatasetReading
 from federation.policy.decision import NodeDecision
-from federation.policy.results import NOBODY, Audience, Existence, Obligation, Reason, RecordDecision, Severity
+from federation.policy.results import (
+    ANYBODY,
+    NOBODY,
+    Audience,
+    Existence,
+    Obligation,
+    Person,
+    Reason,
+    RecordDecision,
+    Severity,
+)
 from federation.query import CategoryAsked, Period, QueryHeader
 from federation.vocabulary import (
     Effect,
@@ -29,10 +39,15 @@ from federation.vocabulary import (
     Tier,
     Urgency,
 )
+from tests.support.catalogues import small_catalogue
 
 DUTY = Contact(name="Duty desk", role="DSL", phone="01632 960001")
 RELAY = Contact(name="Relay", role="Relay", phone="01632 960999")
 CONTACTS = Contacts(duty=DUTY, relay=RELAY)
+CATALOGUE = small_catalogue(
+    told=("no_onward_share", "do_not_remove_from_roll", "ring_duty_desk"),
+    kept=("silent_alert", "shield_existence", "relay_contact"),
+)
 HEADER = QueryHeader(
     query_id="0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11",
     requester="testshire-csc",
@@ -112,8 +127,13 @@ def decision(*records: RecordDecision, effect: Effect = Effect.PERMIT, **changes
     return NodeDecision(**values)
 
 
+AWAITED = Person(awaited=True, people=1, roles=())
+SHIELDED = Obligation(id="shield_existence", type="handling", mandatory=True, params={})
+
+
 def said(records: Sequence[HeldRecord], made: NodeDecision, **occasion: Any) -> Answer:
-    return disclose(records, made, occasion=Occasion(HEADER, 1_795_341_601, **occasion), contacts=CONTACTS)
+    when = Occasion(HEADER, 1_795_341_601, **occasion)
+    return disclose(records, made, occasion=when, contacts=CONTACTS, catalogue=CATALOGUE)
 
 
 REASONS = st.builds(
@@ -165,6 +185,8 @@ WHOLE = st.fixed_dictionaries(
         "obligations": st.lists(OBLIGATIONS, max_size=2).map(tuple),
         "existence": st.just(Existence.HIDDEN),
         "older": st.booleans(),
+        "person": st.sampled_from([ANYBODY, Person(awaited=True, people=2, roles=("dsl",))]),
+        "absence_confirmed": st.booleans(),
     }
 )
 
@@ -247,7 +269,7 @@ def test_a_decision_about_other_records_is_not_used() -> None:
         (decision(decided()), {}, Outcome.RECORDS),
         (decision(decided(), existence=Existence.HIDDEN), {}, Outcome.NOTHING_HELD),
         (decision(decided(effect=Effect.WITHHOLD)), {}, Outcome.NOTHING_HELD),
-        (decision(decided(effect=Effect.REFER)), {}, Outcome.REFUSED),
+        (decision(decided(effect=Effect.REFER)), {}, Outcome.UNDECIDED),
         (decision(decided(effect=Effect.WITHHOLD)), {"was_announced": True}, Outcome.REFUSED),
         (decision(decided(effect=Effect.WITHHOLD), effect=Effect.DENY), {}, Outcome.REFUSED),
         (decision(decided()), {"grounds": DOUBT}, Outcome.RECORDS),
@@ -255,6 +277,26 @@ def test_a_decision_about_other_records_is_not_used() -> None:
         (decision(decided(effect=Effect.WITHHOLD)), {"grounds": PARTIAL}, Outcome.NOTHING_HELD),
         (decision(decided(effect=Effect.WITHHOLD)), {"grounds": Grounds((), ("epoch",))}, Outcome.ERROR),
         (decision(decided(effect=Effect.WITHHOLD), effect=Effect.DENY), {"grounds": DOUBT}, Outcome.REFUSED),
+        # what nobody decided
+        (decision(decided(effect=Effect.REFER)), {"grounds": DOUBT}, Outcome.UNDECIDED),
+        (decision(decided(effect=Effect.REFER, obligations=(SHIELDED,))), {}, Outcome.REFUSED),
+        (decision(decided(effect=Effect.REFER), existence=Existence.HIDDEN), {}, Outcome.NOTHING_HELD),
+        (decision(decided(effect=Effect.REFER), effect=Effect.DENY), {}, Outcome.REFUSED),
+        # a question that a person must answer, before and after
+        (decision(decided(), person=AWAITED), {}, Outcome.UNDECIDED),
+        (decision(decided(), person=AWAITED), {"grounds": DOUBT}, Outcome.UNDECIDED),
+        (decision(decided(), person=AWAITED, effect=Effect.DENY), {}, Outcome.REFUSED),
+        (
+            decision(decided(effect=Effect.WITHHOLD), absence_confirmed=True),
+            {"was_announced": True},
+            Outcome.NOTHING_HELD,
+        ),
+        (
+            decision(decided(effect=Effect.WITHHOLD), absence_confirmed=True),
+            {"was_announced": True, "grounds": DOUBT},
+            Outcome.ERROR,
+        ),
+        (decision(decided(), absence_confirmed=True), {"was_announced": True}, Outcome.RECORDS),
     ],
 )
 def test_the_outcome_follows_from_decision_and_sources(
@@ -356,6 +398,64 @@ def test_a_pointer_carries_every_handling_code_and_no_single_relation_when_they_
     pointer = said(records, decision(*(decided(item.ref, tier=Tier.T0, fields=()) for item in records))).records[0]
 
     assert (pointer.handling_code, pointer.relation) == ("C,P", "other")
+
+
+@given(held=HELD, data=st.data(), whole=WHOLE, occasion=OCCASION, hidden=st.booleans())
+def test_until_a_person_answers_everything_held_equals_nothing_held_byte_for_byte(
+    held: list[dict[str, Any]],
+    data: st.DataObject,
+    whole: dict[str, Any],
+    occasion: dict[str, bool],
+    hidden: bool,  # noqa: FBT001 - drawn
+) -> None:
+    records = [record(f"r{n}", **values) for n, values in enumerate(held)]
+    parts = [decided(item.ref, **data.draw(DECIDED)) for item in records]
+    existence = Existence.HIDDEN if hidden else Existence.VISIBLE
+    asked = {**whole, "person": AWAITED, "existence": existence}
+
+    answer = said(records, decision(*parts, **asked), **occasion)
+    absent = said([], decision(**asked | {"existence": Existence.HIDDEN}), **occasion)
+
+    assert answer.canonical() == absent.canonical()
+    assert answer.outcome in {Outcome.UNDECIDED, Outcome.REFUSED}
+    assert (answer.records, answer.contact, answer.undecided) == ([], None, answer.outcome is Outcome.UNDECIDED)
+
+
+def test_records_leave_with_a_mark_where_others_were_never_decided() -> None:
+    answer = said([record(), record("r2")], decision(decided(), decided("r2", effect=Effect.REFER)))
+    whole = said([record(), record("r2")], decision(decided(), decided("r2", effect=Effect.WITHHOLD)))
+    silent = said(
+        [record(), record("r2")], decision(decided(), decided("r2", effect=Effect.REFER, obligations=(SHIELDED,)))
+    )
+
+    assert [len(item.records) for item in (answer, whole, silent)] == [1, 1, 1]
+    assert [item.undecided for item in (answer, whole, silent)] == [True, False, False]
+
+
+def test_what_is_shown_under_another_name_is_one_pointer_without_anything_of_its_own() -> None:
+    held = [
+        record("r1", category="s47", handling_code="P", flags=("DISPUTED",)),
+        record("r2", category="cp_plan", date=dt.date(2020, 1, 1)),
+        record("r3", category="concern"),
+    ]
+    parts = [
+        decided("r1", shown_as="concern", redactions=("secret",)),
+        decided("r2", shown_as="concern", tier=Tier.T0, fields=()),
+        decided("r3", tier=Tier.T0, fields=()),
+    ]
+
+    answer = said(held, decision(*parts), contexts={"register": "Plans since 2019."})
+
+    [pointer] = answer.records
+    assert (pointer.category, pointer.tier, pointer.type, pointer.date) == ("concern", Tier.T0, "", "")
+    assert (pointer.fields, pointer.fields_unreadable, pointer.flags, pointer.redactions) == ({}, [], [], [])
+    assert answer.context_note == ""
+    one = said(held[2:], decision(parts[2]), contexts={"register": "Plans since 2019."})
+    assert one.records[0].model_copy(update={"handling_code": "P"}) == pointer
+
+
+def test_what_is_shown_under_its_own_name_is_itself() -> None:
+    assert said([record()], decision(decided(shown_as="cp_plan"))) == said([record()], decision(decided()))
 
 
 def test_a_contact_goes_only_with_records() -> None:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from agency_node.answering.duties import Contacts, alerts, contact_for, each_once, is_shielded, told
+from agency_node.answering.duties import Contacts, alerts, contact_for, each_once, is_shielded
 from federation.answer import Contact
 from federation.policy.results import Obligation
 
@@ -9,18 +9,6 @@ DUTY = Contact(name="Duty desk", role="DSL", phone="01632 960001")
 
 def obligation(name: str, kind: str = "handling", **params: Any) -> Obligation:
     return Obligation(id=name, type=kind, mandatory=True, params=params)
-
-
-def test_handling_conditions_travel_and_duties_of_this_node_do_not() -> None:
-    given = [
-        obligation("no_onward_share"),
-        obligation("do_not_remove_from_roll", "notice"),
-        obligation("shield_existence"),
-        obligation("relay_contact"),
-        obligation("silent_alert", "alert"),
-    ]
-
-    assert [item.id for item in told(given)] == ["no_onward_share", "do_not_remove_from_roll"]
 
 
 def test_an_alert_names_its_recipients_and_whether_it_is_silent() -> None:

@@ -118,12 +118,16 @@ async def test_what_policy_hides_is_answered_as_not_held(
         reviews={},
         now=NOW,
     )
-    occasion, contacts = Occasion(task.header, NOW + 1), Contacts(duty=DUTY, relay=RELAY)
+    telling: dict[str, Any] = {
+        "occasion": Occasion(task.header, NOW + 1),
+        "contacts": Contacts(duty=DUTY, relay=RELAY),
+        "catalogue": scene.policy.catalogue,
+    }
 
     held = await consider(scene.policy, task, in_order(records), circumstances, Patience())
     absent = await consider(scene.policy, task, [], circumstances, Patience())
-    answer = disclose(held.records, held.decision, occasion=occasion, contacts=contacts)
-    nothing = disclose(absent.records, absent.decision, occasion=occasion, contacts=contacts)
+    answer = disclose(held.records, held.decision, **telling)
+    nothing = disclose(absent.records, absent.decision, **telling)
 
     assert held.decision.failure is absent.decision.failure is None
     assert nothing.outcome in {Outcome.NOTHING_HELD, Outcome.REFUSED}

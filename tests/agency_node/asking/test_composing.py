@@ -4,6 +4,7 @@ import pytest
 
 from agency_node.answering.task import open_question, pseudonym_of, verify_task
 from federation import limits
+from federation.audit_note import findings, open_note
 from federation.errors import ErrorCode, WardgateError
 from federation.query import AuditNote, Part, Ticket, VerifiedQuery, audit_context, verify_query, verify_ticket
 from keys.digest import sha256
@@ -86,6 +87,14 @@ def test_the_auditors_alone_read_who_asked_and_why(federation: Federation, put: 
     assert note.pseudonym == federation.pseudonym(REQUESTER, CHILD).reveal()
     with pytest.raises(EnvelopeRejected):
         federation.parties[RESPONDER].sealing.open(purpose="audit", context=context, ciphertext=request.audit_envelope)
+
+
+def test_the_header_says_whether_a_justification_was_sealed(federation: Federation) -> None:
+    for text, justified in (("Bruises.", True), (" .", True), ("", False), (" \t\n", False)):
+        composed = federation.ask(CHILD, justification=text).composed
+        assert composed.header.justified is justified
+        note = open_note(composed.request.audit_envelope, composed.header, audit_key=federation.audit)
+        assert (note.justification, findings(composed.header, note)) == (text, [])
 
 
 def test_nothing_in_clear_names_child_user_or_reason(federation: Federation, put: Put) -> None:

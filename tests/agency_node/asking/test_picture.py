@@ -1,18 +1,29 @@
 """The joined picture: whole only when everybody permitted has answered, and what is missing is said."""
 
+from io import StringIO
 from itertools import product
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from agency_node.asking.picture import FALSE_REASSURANCE, QueryView, TargetView, build_picture, completeness_of
+from agency_node.asking.picture import (
+    FALSE_REASSURANCE,
+    NOTHING_HELD,
+    QueryView,
+    TargetView,
+    build_picture,
+    completeness_of,
+)
 from agency_node.asking.reference import spoken_reference
+from agency_node.asking.showing import show_picture
 from federation.admission import ObligationGiven, ReasonGiven
 from federation.answer import Answer, DatasetReading, DisclosedRecord
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.results import Audience, Severity
 from federation.query import Period
 from federation.vocabulary import Completeness, IdentifierState, Outcome, ReadingState, Share, TargetState, Tier
+from tests.support.catalogues import small_catalogue
 from tests.support.node_house import number
 from tests.support.two_agencies import NOW, Federation
 
@@ -32,6 +43,7 @@ def an_answer(outcome: Outcome, *records: DisclosedRecord) -> Answer:
         contact=None,
         period_covered=Period(start="2021-11-22", end="2026-11-22"),
         older=False,
+        undecided=outcome is Outcome.UNDECIDED,
         context_note="",
         identifier_state=IdentifierState.PRESENT,
         answered_at=NOW,
@@ -76,11 +88,51 @@ def test_complete_means_that_every_permitted_target_answered_and_none_failed(
     missing = [
         f"agency-{position}"
         for position, (state, outcome) in enumerate(cases)
-        if state is not TargetState.NOT_PERMITTED and outcome in {None, Outcome.ERROR}
+        if state is not TargetState.NOT_PERMITTED and outcome in {None, Outcome.ERROR, Outcome.UNDECIDED}
     ]
     assert (picture["missing"] == []) == (picture["completeness"] != "incomplete")
     assert picture["missing"] == missing
     assert (FALSE_REASSURANCE in picture["warnings"]) == bool(missing)
+
+
+def test_records_are_no_complete_answer_while_others_were_never_decided(policy: PolicyPoint) -> None:
+    answer = an_answer(Outcome.RECORDS, record("2026-05-01")).model_copy(update={"undecided": True})
+    whole = a_target("b", TargetState.ANSWERED, an_answer(Outcome.NOTHING_HELD))
+
+    picture = build_picture(a_query(), [a_target("a", TargetState.ANSWERED, answer), whole], policy.catalogue)
+
+    assert (picture["completeness"], picture["missing"]) == ("incomplete", ["a"])
+    assert [target["answer"]["undecided"] for target in picture["targets"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (an_answer(Outcome.UNDECIDED), "nobody decided in time: ring"),
+        (an_answer(Outcome.NOTHING_HELD), "nothing held"),
+    ],
+)
+def test_a_person_reads_that_nobody_decided_and_not_that_nothing_is_held(
+    policy: PolicyPoint, answer: Answer, words: str
+) -> None:
+    picture = build_picture(a_query(), [a_target("a", TargetState.ANSWERED, answer)], policy.catalogue)
+    out = Console(record=True, width=200, file=StringIO())
+
+    show_picture(picture, out)
+
+    shown = out.export_text()
+    assert words in shown
+    assert ("nothing held" in shown) == (answer.outcome is Outcome.NOTHING_HELD)
+
+
+def test_a_person_reads_that_records_are_not_all(policy: PolicyPoint) -> None:
+    answer = an_answer(Outcome.RECORDS, record("2026-05-01")).model_copy(update={"undecided": True})
+    picture = build_picture(a_query(), [a_target("a", TargetState.ANSWERED, answer)], policy.catalogue)
+    out = Console(record=True, width=200, file=StringIO())
+
+    show_picture(picture, out)
+
+    assert "more that nobody decided in time: ring" in out.export_text()
 
 
 def test_nobody_asked_is_nothing_permitted_and_no_empty_success(policy: PolicyPoint) -> None:
@@ -130,17 +182,49 @@ def test_targets_stand_in_order_with_what_is_known_of_each(policy: PolicyPoint) 
     assert (found[0]["late"], found[1]["fault"], found[2]["absent_until"]) == (True, "SIGNATURE_REJECTED", NOW + 5)
 
 
-def test_reasons_carry_the_bundles_text_and_law_and_stand_once(policy: PolicyPoint) -> None:
+def test_reasons_carry_the_bundles_text_and_law_stand_once_and_are_not_shown_without_a_text(
+    policy: PolicyPoint,
+) -> None:
     reason = ReasonGiven(code="TARGET_OUTSIDE_AREA", audience=Audience.BOTH, severity=Severity.DENIAL)
     unknown = ReasonGiven(code="NOT_IN_THE_BUNDLE", audience=Audience.BOTH, severity=Severity.INFO)
-    obligation = ObligationGiven(id="no_tip_off", type="handling", mandatory=True, params={})
-    query = a_query(reasons=[reason, reason, unknown], obligations=[obligation, obligation])
-    picture = build_picture(query, [], policy.catalogue)
-    assert [item["code"] for item in picture["reasons"]] == ["TARGET_OUTSIDE_AREA", "NOT_IN_THE_BUNDLE"]
+    picture = build_picture(a_query(reasons=[reason, reason, unknown]), [], policy.catalogue)
+    assert [item["code"] for item in picture["reasons"]] == ["TARGET_OUTSIDE_AREA"]
     row = policy.catalogue.reasons["TARGET_OUTSIDE_AREA"]
     assert (picture["reasons"][0]["text"], picture["reasons"][0]["legal_basis"]) == (row.user, row.legal_basis)
-    assert picture["reasons"][1]["text"] == ""
-    assert len(picture["obligations"]) == 1
+
+
+def an_obligation(name: str) -> ObligationGiven:
+    return ObligationGiven(id=name, type="handling", mandatory=True, params={})
+
+
+def test_of_obligations_the_told_stand_once_with_their_text_and_those_of_a_newer_bundle_without() -> None:
+    given = [an_obligation(name) for name in ("keep", "watch", "keep", "newer")]
+    answer = an_answer(Outcome.NOTHING_HELD).model_copy(update={"obligations": given})
+    target = a_target("a", TargetState.ANSWERED, answer, obligations=tuple(given))
+    picture = build_picture(a_query(obligations=given), [target], small_catalogue(told=["keep"], kept=["watch"]))
+    (shown,) = picture["targets"]
+    for found in (picture["obligations"], shown["obligations"], shown["answer"]["obligations"]):
+        assert [(item["id"], item["text"]) for item in found] == [("keep", "Text of keep."), ("newer", "")]
+
+
+@pytest.mark.parametrize("answered", [None, *Outcome])
+def test_every_picture_says_what_nothing_held_means_and_what_its_purpose_does_not(answered: Outcome | None) -> None:
+    targets = [a_target("a", TargetState.ANSWERED, an_answer(answered))] if answered else []
+    catalogue = small_catalogue(purposes={"WITH": {"caution": "Clear is not safe."}, "WITHOUT": {}})
+
+    def said(purpose: str) -> Any:
+        return build_picture(a_query(purpose=purpose), targets, catalogue)["cautions"]
+
+    assert said("WITH") == [NOTHING_HELD, "Clear is not safe."]
+    assert said("WITHOUT") == said("NEVER_PERMITTED") == [NOTHING_HELD]
+
+
+def test_a_record_carries_the_title_of_its_category() -> None:
+    records = [record("", "hold"), record("", "untitled"), record("", "unknown")]
+    targets = [a_target("a", TargetState.ANSWERED, an_answer(Outcome.RECORDS, *records))]
+    catalogue = small_catalogue(categories={"hold": {"title": "Hold"}, "untitled": {}})
+    (target,) = build_picture(a_query(), targets, catalogue)["targets"]
+    assert [item["title"] for item in target["answer"]["records"]] == ["Hold", "", ""]
 
 
 def test_what_was_asked_and_the_spoken_reference_are_shown(policy: PolicyPoint) -> None:

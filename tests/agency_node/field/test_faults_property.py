@@ -157,7 +157,13 @@ class Weigher:
             decisions[number, described] = await self._decided(found)
         records, decision = decisions[number, described]
         occasion = Occasion(self.task.header, int(house.clock()), grounds)
-        answer = disclose(records, decision, occasion=occasion, contacts=house.responder.contacts)
+        answer = disclose(
+            records,
+            decision,
+            occasion=occasion,
+            contacts=house.responder.contacts,
+            catalogue=house.policy.catalogue,
+        )
         return Known(
             answer.outcome,
             refs=frozenset(record.source_ref for record in found.records),

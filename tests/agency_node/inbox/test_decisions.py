@@ -34,7 +34,9 @@ async def referral_id(node: NodeHouse) -> str:
 
 
 async def decide(node: NodeHouse, referral_id: str, user: str = "dsl", **changes: Any) -> None:
-    await node.decisions.decide(user, referral_id, **{"decision": "withhold", "reason": REASON, **changes})
+    await node.decisions.decide(
+        user, referral_id, **{"decision": "withhold", "ground": "more_detrimental", "reason": REASON, **changes}
+    )
 
 
 async def test_an_entitled_person_sees_the_records_and_who_asks_why(node: NodeHouse, referral_id: str) -> None:
@@ -70,7 +72,7 @@ async def test_a_decision_is_made_once(node: NodeHouse, referral_id: str) -> Non
     await decide(node, referral_id)
 
     with pytest.raises(WardgateError) as caught:
-        await decide(node, referral_id, decision="release")
+        await decide(node, referral_id, decision="release", ground="")
 
     assert caught.value.code is ErrorCode.REFERRAL_DECIDED
     assert (await node.decisions.show("dsl", referral_id)).referral.state is ReferralState.WITHHELD
@@ -81,7 +83,7 @@ async def test_of_two_decisions_at_once_one_counts(node: NodeHouse, referral_id:
     node.users.append(a_user("head", role="headteacher"))
 
     results = await asyncio.gather(
-        decide(node, referral_id, "dsl", decision="release"),
+        decide(node, referral_id, "dsl", decision="release", ground=""),
         decide(node, referral_id, "head", decision="withhold"),
         return_exceptions=True,
     )
@@ -175,7 +177,7 @@ async def test_without_a_ledger_nothing_is_decided(
 async def test_a_decision_whose_answer_was_never_made_is_found_after_a_restart(
     node: NodeHouse, referral_id: str
 ) -> None:
-    await decide(node, referral_id, decision="release")
+    await decide(node, referral_id, decision="release", ground="")
 
     unfinished = await node.answering.unfinished()
 
