@@ -7,13 +7,11 @@ nothing, so that neither counts.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
+from agency_node.answering.duties import ALERT
 from agency_node.users import Users
 from federation.policy.catalogue import Catalogue
-
-ALERT: Final = "alert"
-"""Type of obligation."""
 
 
 @dataclass(frozen=True, slots=True)

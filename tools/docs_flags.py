@@ -74,8 +74,8 @@ def overview(docs: PolicyDocs) -> Iterator[str]:
     ]
     yield table(("Flag", "Meaning", "Precedence", "Reach", "Effect"), rows)
     yield (
-        "A flag that the bundle does not know withholds every record of the child, as nobody knows how far it reaches; one that "
-        "is not in force withholds what it reaches."
+        "A flag that the bundle does not know withholds every record of the child, as nobody knows how far it reaches; "
+        "one that is not in force withholds what it reaches."
     )
 
 
@@ -178,7 +178,8 @@ def _referral(row: Row) -> Iterator[str]:
 
 def _deciders(row: Row) -> Iterator[str]:
     if row["people"] > 1:
-        yield f"{row['people']} different people must agree before anything leaves; one who withholds is enough to keep it."
+        people = f"{row['people']} different people must agree before anything leaves"
+        yield f"{people}; one who withholds is enough to keep it."
     if row["roles"]:
         yield f"Only people with {codes(row['roles'])} decide."
 

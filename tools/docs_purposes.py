@@ -239,10 +239,10 @@ def _people(row: Row) -> Iterator[str]:
     yield f"About {listed(reached)}."
     start = row["human_decision_from"]
     if row["compelled"]["applies"]:
-        people = {1: "A person", 2: "Two people"}[row["compelled"]["people"]]
+        people = {1: "one person", 2: "two people"}[row["compelled"]["people"]]
         yield (
-            f"Disclosure is compelled. {people} at every responder answer, whatever is held: until then each looks alike, "
-            "and “nothing held” is a person's word. Detriment to the child is no ground to refuse."
+            f"Disclosure is compelled: {people} at every responder answer, whatever is held. Until then each looks "
+            "alike, and “nothing held” is a person's word. Detriment to the child is no ground to refuse."
         )
     elif start:
         yield f"From tier {TIERS[start]} on a person at the responder considers relevance and detriment and decides."

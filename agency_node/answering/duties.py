@@ -14,7 +14,10 @@ from federation import limits
 from federation.answer import Contact
 from federation.policy.results import Obligation
 
-UNDERSTOOD: Final = frozenset({"alert", "handling", "notice"})
+ALERT: Final = "alert"
+"""Type of what one of this agency's people must see."""
+
+UNDERSTOOD: Final = frozenset({ALERT, "handling", "notice"})
 """Types of obligation that a responding node can carry out."""
 
 SHIELD: Final = "shield_existence"
@@ -62,7 +65,7 @@ def each_once(lists: Iterable[Sequence[Obligation]]) -> list[Obligation]:
 
 def alerts(obligations: Iterable[Obligation]) -> list[AlertDue]:
     """Those that one of this agency's people must see."""
-    return [_alert(item) for item in obligations if item.type == "alert"]
+    return [_alert(item) for item in obligations if item.type == ALERT]
 
 
 def _alert(obligation: Obligation) -> AlertDue:

@@ -1,6 +1,7 @@
 """A user's question becomes a query: check, decide, make, store, and show the picture as it stands.
 
-This node's own policy speaks first. What it refuses is recorded here and goes nowhere: nobody hears of it.
+This node's own policy speaks first. What it refuses is recorded here and goes nowhere: nobody hears of the question.
+Where policy has a misuse reported, a notice without a word of the question leaves later (`agency_node.asking.reports`).
 """
 
 import asyncio

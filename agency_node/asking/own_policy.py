@@ -55,6 +55,7 @@ def requester_input(
             "approvals": [item.model_dump(mode="json") for item in question.approvals],
             "family_informed": question.family_informed.value,
             "break_glass": question.break_glass,
+            "justified": question.justified,
             "issued_at": now,
             "expires_at": expires_at,
             "identifier_state": question.identifier_state.value,

@@ -211,5 +211,5 @@ _PASSING: Final = frozenset(
 
 
 def _is_passing(error: WardgateError) -> bool:
-    """Whether the fault is none of the notice's own."""
-    return error.code in _PASSING or error.spec.family in (Family.OPERATOR, Family.INTERNAL)
+    """Whether the fault is none of the notice's own; a defect at the gateway may be about one notice alone."""
+    return error.code in _PASSING or error.spec.family is Family.OPERATOR

@@ -2,20 +2,26 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from agency_node.app import say_unheld, unheld_at
+from agency_node.checking import check_node
 from agency_node.recipients import Unheld, unheld
+from agency_node.settings import NodeSettings
 from agency_node.users import User, Users
 from federation.errors import ErrorCode, WardgateError
+from federation.policy.bundle import install_bundle
 from federation.policy.catalogue import Catalogue
 from federation.policy.evaluator import PolicyPoint
+from keys.signing import SigningKey
 from tests.support.node_house import a_user
 from tests.support.two_agencies import NOW
 
+DIST = Path(__file__).parents[2] / "policies" / "dist"
 TODAY = dt.date(2026, 11, 22)
 CATALOGUE = Catalogue.model_validate(
     {
@@ -87,6 +93,41 @@ def test_where_the_users_file_cannot_be_read_nobody_holds_anything() -> None:
 
     assert unheld_at(_base(broken), CATALOGUE) == NEEDED
     assert unheld_at(_base(lambda: _users([a_user("a", role="dsl")])), CATALOGUE) == Unheld(alerts=NEEDED.alerts)
+
+
+def checked(folder: Path, users: str) -> list[str]:
+    """What `check-config` prints of a node without sources, with these people."""
+    authority = SigningKey.generate()
+    install_bundle(DIST, folder / "bundle", authority)
+    (folder / "authority.pub").write_text(authority.verify_key.hex)
+    (folder / "users.toml").write_text(users)
+    settings = NodeSettings.model_validate(
+        {
+            "agency": "testshire-csc",
+            "data_dir": folder,
+            "users_file": folder / "users.toml",
+            "gateway": {
+                "address": "localhost:1",
+                "enrolment_address": "localhost:2",
+                "roots_file": folder / "roots.pem",
+                "verify_key_file": folder / "gateway.pub",
+                "trustee_verify_key_file": folder / "trustee.pub",
+            },
+            "policy": {"bundle_dir": folder / "bundle", "bundle_key_file": folder / "authority.pub"},
+        }
+    )
+    return list(check_node(settings))
+
+
+def test_check_config_warns_of_what_nobody_holds_and_says_nothing_where_all_is_held(tmp_path: Path) -> None:
+    person = '[[user]]\nid = "a"\nname = "A"\nrole = "dsl"\ntraining_expires = 2027-03-31\n'
+    alone = checked(tmp_path, person)
+    together = checked(tmp_path, person + 'grants = ["auditor", "caldicott_guardian", "designated_officer", "dpo"]\n')
+
+    assert [line for line in alone if line.startswith("warning")] == [
+        "warning: nobody holds auditor, caldicott_guardian, designated_officer, dpo: alerts to them reach nobody"
+    ]
+    assert [line for line in alone if not line.startswith("warning")] == together
 
 
 def _users(users: Iterable[User]) -> Users:

@@ -26,7 +26,17 @@ from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.catalogue import FAILURE_CODES, Catalogue
 from federation.policy.decision import GatewayDecision, NodeDecision
-from federation.policy.results import NOBODY, Audience, Existence, Granted, Obligation, Reason, RecordDecision, Severity
+from federation.policy.results import (
+    ANYBODY,
+    NOBODY,
+    Audience,
+    Existence,
+    Granted,
+    Obligation,
+    Reason,
+    RecordDecision,
+    Severity,
+)
 from federation.policy.results import TargetDecision as TargetDecided
 from federation.query import VerifiedQuery
 from federation.vocabulary import Effect, EnquiryOutcome, TargetState, Tier
@@ -102,6 +112,7 @@ def answered(reasons: tuple[Reason, ...], obligations: tuple[Obligation, ...]) -
         fields=(),
         grounds=(),
         redactions=(),
+        shown_as="",
         enquiry=EnquiryOutcome.NEVER,
         reasons=reasons,
         obligations=obligations,
@@ -116,6 +127,8 @@ def answered(reasons: tuple[Reason, ...], obligations: tuple[Obligation, ...]) -
         records=(released,),
         existence=Existence.VISIBLE,
         older=False,
+        person=ANYBODY,
+        absence_confirmed=False,
     )
     return disclose([record], decision, occasion=Occasion(COMPOSED.header, NOW), contacts=Contacts(), catalogue=SHIPPED)
 

@@ -32,6 +32,19 @@ async def nothing_stored(world: World) -> None:
     assert await world.entries(EntryKind.QUERY_ADMITTED, EntryKind.QUERY_REFUSED) == []
 
 
+@pytest.mark.parametrize(("justification", "effect"), [("x", "permit"), (" \n", "deny"), ("", "deny")])
+async def test_a_query_that_needs_a_reason_in_words_is_refused_without_one_whatever_its_node_let_through(
+    stored_world: World, justification: str, effect: str
+) -> None:
+    stream = stored_world.stream(stored_world.composed(justification=justification))
+    admission = await stream.opening()
+    await stream.aclose()
+
+    assert admission.effect == effect
+    missing = {reason.code for reason in admission.reasons} & {"JUSTIFICATION_MISSING"}
+    assert bool(missing) is (effect == "deny")
+
+
 async def test_a_target_that_policy_does_not_permit_gets_no_task_and_no_byte(stored_world: World) -> None:
     world, sessions = stored_world, {}
     for agency in (SCHOOL, POLICE, FARAWAY):

@@ -344,7 +344,8 @@ class MisuseReported(Case):
         scene.things["notice"] = signed(scene.world.secrets.parties[CSC].signing, CSC)
 
     async def act(self, scene: Scene) -> None:
-        await scene.world.misuse.report(CSC, *scene.things["notice"], "test-c")
+        content, signature = scene.things["notice"]
+        await scene.world.misuse.report(CSC, content, signature, "test-c")
 
     async def check(self, scene: Scene) -> None:
         assert await scene.world.count("misuse") == 1

@@ -187,7 +187,8 @@ async def test_an_alert_on_a_query_that_is_permitted_is_no_misuse(world: World) 
     admission = await world.put(world.composed())
 
     assert admission.effect == "permit"
-    assert "alert" in {item.type for item in admission.obligations}
+    (entry,) = await world.entries(EntryKind.QUERY_ADMITTED)
+    assert "alert" in {item["type"] for item in entry.body["decision"]["obligations"]}
     assert await world.entries(EntryKind.MISUSE_REPORTED) == []
 
 

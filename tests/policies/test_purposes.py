@@ -251,8 +251,8 @@ def test_what_people_answer_is_what_leaves(decide: Decide) -> None:
 
 
 def test_what_an_order_finds_shut_is_refused_and_never_called_absent(decide: Decide) -> None:
+    category = asking.plain_categories("COURT_ORDER")[0]
     for flag in ("WITNESS_PROT", "ADOPTED_SEALED", "HFEA", "LEGAL_PRIV"):
-        category = asking.plain_categories("COURT_ORDER")[0]
         shut = answered(asking.node_input("COURT_ORDER", category, flags=[flag]), 1)
         assert not decide(EntryPoint.NODE, shut)["absence_confirmed"], flag
     for flag in ("SENSITIVE_ADDRESS", "DECEASED", "MAPPA", "HIV_STI"):

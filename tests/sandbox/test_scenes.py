@@ -22,6 +22,7 @@ from sandbox.families import find_child
 from sandbox.region import SHIPPED_REGION, Region, RegionUser, load_region
 from sandbox.region_scenes import Scene
 from sandbox.sources import families_of
+from tests.support.source_files import known as known_flags
 from tests.support.source_files import protected
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC).timestamp()
@@ -65,6 +66,7 @@ def query(region: Region, scene: Scene) -> dict[str, Any]:
         ],
         "family_informed": scene.family_informed.value,
         "break_glass": scene.break_glass,
+        "justified": (scene.justification or scene.title).strip() != "",
         "issued_at": int(NOW),
         "expires_at": int(NOW) + 3_600,
         "identifier_state": "present",
@@ -113,6 +115,7 @@ async def test_policy_decides_as_the_scene_says(shipped: Region, rows: Rows, pol
             "gateway": {"categories": permitted, "obligations": []},
             "overlay": Overlay.model_validate(plan.overlay).model_dump(mode="json"),
             "records": [descriptor(record) for record in held],
+            "child_flags": sorted(known_flags(rows[plan.kind]).get(child, ())),
             "review": [],
         }
         decided = (await policy.decide(EntryPoint.NODE, document, 5)).decision

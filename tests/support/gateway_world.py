@@ -285,6 +285,7 @@ class World:
         approvals: Sequence[Approval] = (),
         case_grant: str = "",
         start: str = "2021-11-22",
+        justification: str = "Bruises seen by the class teacher.",
         key: SigningKey | None = None,
         directory: TrustedDirectory | None = None,
     ) -> Composed:
@@ -298,7 +299,7 @@ class World:
             period=Period(start=start, end="2026-12-31"),
             attestations=ATTESTED,
             approvals=tuple(approvals),
-            justification="Bruises seen by the class teacher.",
+            justification=justification,
             family_informed=FamilyInformed.UNSAFE,
             identifier_state=IdentifierState.PRESENT,
             urgency=Urgency.ROUTINE,

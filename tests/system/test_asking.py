@@ -7,7 +7,7 @@ import pytest
 
 from federation.ledger.entry import EntryKind
 from sandbox.leaks import find_leaks, forbidden_places, needles_of
-from tests.support.box import KNOWN, KNOWN_BEFORE, KNOWN_BEFORE_SEALED, LONG_KNOWN, NOBODY, PROTECTED, Box
+from tests.support.box import KNOWN, KNOWN_BEFORE, KNOWN_BEFORE_SEALED, LONG_KNOWN, NOBODY, PROTECTED, Box, until
 
 pytestmark = pytest.mark.system
 
@@ -100,19 +100,41 @@ def test_a_protected_identity_is_reported_to_the_designated_officer_and_to_nobod
     assert region.entries("small-police", kind=EntryKind.OBLIGATION_MET)[-1]["query_id"] == query_id
 
 
-def test_a_purpose_that_is_never_permitted_is_reported_to_the_askers_own_officer(region: Box) -> None:
+def reported(region: Box, query_id: str) -> dict[str, Any]:
+    """What the gateway's ledger has of a misuse that the asker's node refused, as soon as the notice is there."""
+    (refusal,) = region.entries("small-csc", kind=EntryKind.QUERY_REFUSED, query_id=query_id)
+    decision_id, found = refusal["body"]["decision"]["decision_id"], list[dict[str, Any]]()
+
+    def is_there() -> bool:
+        entries = region.entries("gateway", kind=EntryKind.MISUSE_REPORTED)
+        found[:] = [entry for entry in entries if entry["body"]["decision_id"] == decision_id]
+        return bool(found)
+
+    until(is_there, wait_s=20, pause_s=0.1)
+    (entry,) = found
+    return entry
+
+
+def test_a_purpose_that_is_never_permitted_is_reported_to_the_askers_own_officer_and_to_the_scheme(region: Box) -> None:
     asking = region.asking(KNOWN)
     asking[asking.index("FRONT_DOOR")] = "IMMIGRATION_ENFORCEMENT"
     done = region.wardgate(*asking)
 
     assert done.json["effect"] == "deny", done.err
     (alert,) = [item for item in alerts(region, "small-csc", "dpo") if item["query_id"] == done.json["query_id"]]
-    assert alert["obligation"] == "alert_misuse"
+    assert (alert["obligation"], alert["to"]) == ("alert_misuse", "dpo")
+    entry = reported(region, done.json["query_id"])
+    assert (entry["actor"], entry["query_id"], entry["body"]["refused_by"]) == ("small-csc", "", "node")
+    assert (entry["body"]["purpose"], entry["body"]["user_ref"]) == ("IMMIGRATION_ENFORCEMENT", alert["user_ref"])
     assert region.entries("gateway", query_id=done.json["query_id"]) == []
+    links = region.wardgate(
+        "gateway", "links", "--config", str(region.folder.gateway_config), "--operator", "sandbox-operator", "--json"
+    ).json["links"]
+    assert {row["agency"] for row in links if row["misuse_week"]} == {"small-csc"}
 
 
 def test_a_question_the_law_does_not_know_reaches_nobody(region: Box) -> None:
-    before = len(region.entries("gateway"))
+    before = [entry for entry in region.entries("gateway") if entry["kind"] != EntryKind.MISUSE_REPORTED]
 
     done = region.wardgate(
         "node", "ask", "--dir", str(region.folder.root), "--agency", "small-csc", "--user", "hub",
@@ -124,7 +146,10 @@ def test_a_question_the_law_does_not_know_reaches_nobody(region: Box) -> None:
     assert done.json["completeness"] == "nothing_permitted"
     assert done.json["targets"] == []
     assert "PURPOSE_NEVER_PERMITTED" in {reason["code"] for reason in done.json["reasons"]}
-    assert len(region.entries("gateway")) == before
+    notice = json.dumps(reported(region, done.json["query_id"]))  # that somebody tried is told, and nothing of whom
+    assert not any(secret in notice for secret in (KNOWN, KNOWN.replace(" ", ""), done.json["query_id"]))
+    after = [entry for entry in region.entries("gateway") if entry["kind"] != EntryKind.MISUSE_REPORTED]
+    assert after == before
 
 
 def test_every_step_of_a_query_stands_in_three_ledgers_exactly_once(region: Box) -> None:

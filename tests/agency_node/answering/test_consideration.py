@@ -89,6 +89,7 @@ def evaluated(
                 enquiry=EnquiryOutcome.NOTIFY,
                 reasons=(),
                 obligations=(),
+                shown_as="",
             )
             for ref in refs
         ),
@@ -180,7 +181,7 @@ def test_absence_is_confirmed_by_all_of_them_or_not_at_all() -> None:
 
 
 def test_a_refusal_or_a_failure_waits_for_nobody_and_confirms_nothing() -> None:
-    waits = {"person": a_person(2, awaited=True), "absence_confirmed": True}
+    waits: dict[str, Any] = {"person": a_person(2, awaited=True), "absence_confirmed": True}
     refused = join((record("r1"),), [evaluated("r1", **waits), evaluated(effect=Effect.DENY, **waits)])
     failed = join((record("r1"),), [evaluated("r1", **waits), evaluated(failure=True, **waits)])
 

@@ -103,6 +103,13 @@ async def test_a_query_refused_as_a_whole_is_refused_whatever_is_held(node: Node
     assert known.reasons == unknown.reasons
 
 
+async def test_a_query_without_a_reason_in_words_is_refused_even_if_the_gateway_admitted_it(node: NodeHouse) -> None:
+    await held(node)
+    found = [await answered(node, node.federation.ask(CHILD, justification=text)) for text in ("", "  ", "x")]
+    assert [answer.outcome for answer in found] == [Outcome.REFUSED, Outcome.REFUSED, Outcome.RECORDS]
+    assert [[reason.code for reason in answer.reasons] for answer in found[:2]] == [["JUSTIFICATION_MISSING"]] * 2
+
+
 async def test_the_node_decides_again_by_what_the_admission_says_of_the_case_grant(node: NodeHouse) -> None:
     await held(node)
     grant = CaseGrantGiven(

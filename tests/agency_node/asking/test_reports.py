@@ -36,12 +36,13 @@ class Gateway:
     taken: list[tuple[bytes, bytes]] = field(default_factory=list)
     fault: ErrorCode | None = None
     refuses: set[bytes] = field(default_factory=set)
+    refusal: ErrorCode = ErrorCode.SIGNATURE_REJECTED
 
     async def report(self, notice: bytes, signature: bytes) -> None:
         if self.fault is not None:
             raise WardgateError(self.fault, "test")
         if notice in self.refuses:
-            raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "test")
+            raise WardgateError(self.refusal, "test")
         self.taken.append((notice, signature))
 
 
@@ -112,7 +113,7 @@ async def test_nothing_of_the_child_or_the_question_stands_in_a_notice(node: Nod
         b"attendance",
         query_id,
         MANAGER.name.encode(),
-        MANAGER.id.encode() + b'"',
+        f'"{MANAGER.id}"'.encode(),
     ):
         assert secret not in content + signature
     assert MisuseNotice.parse(content).area == ""
@@ -153,11 +154,12 @@ async def test_a_gateway_that_takes_no_more_for_now_is_asked_again(node: NodeHou
     assert len(gateway.taken) == 1
 
 
+@pytest.mark.parametrize("refusal", [ErrorCode.SIGNATURE_REJECTED, ErrorCode.QUERY_EXPIRED, ErrorCode.INTERNAL])
 async def test_a_notice_that_is_refused_holds_up_no_other_and_is_said_once(
-    node: NodeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    node: NodeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: ErrorCode
 ) -> None:
     monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
-    asking, gateway = asker(node), Gateway()
+    asking, gateway = asker(node), Gateway(refusal=refusal)
     for _ in range(3):
         await asking.put(CURIOUS)
         node.clock.now += 1

@@ -112,6 +112,17 @@ async def test_a_picture_that_an_earlier_version_stored_is_shown_without_what_is
     }
 
 
+@pytest.mark.parametrize(("text", "effect"), [("x", "permit"), ("", "deny"), (" \n", "deny")])
+async def test_a_question_that_needs_a_reason_in_words_goes_nowhere_without_one(
+    node: NodeHouse, text: str, effect: str
+) -> None:
+    node.users.append(MANAGER)
+    gateway = AskedGateway(node.federation)
+    picture = await asking_of(node, pursuits_of(node, gateway)).put(QUESTION.model_copy(update={"justification": text}))
+    assert (picture["effect"], bool(gateway.asked)) == (effect, effect == "permit")
+    assert ("JUSTIFICATION_MISSING" in {item["code"] for item in picture["reasons"]}) is (effect == "deny")
+
+
 def timeless(picture: JsonObject) -> JsonObject:
     """A picture without what names the query and its moment."""
     found = copy.deepcopy(picture)
