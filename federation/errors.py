@@ -243,10 +243,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Nobody decided in time, or the question was withdrawn. Ring whoever asked; they may ask again.",
     ),
     ErrorCode.GROUND_UNKNOWN: ErrorSpec(
-        _C,
-        _S.INVALID_ARGUMENT,
-        "This ground does not carry this decision.",
-        "Name one of the grounds that the message lists (`--ground`).",
+        _C, _S.INVALID_ARGUMENT, "This ground does not carry this decision.", "Name one of those listed (`--ground`)."
     ),
     ErrorCode.QUOTA_EXCEEDED: ErrorSpec(
         _C,
