@@ -252,10 +252,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Wait for the next hour; a larger caseload needs its quota raised by two approvals.",
     ),
     ErrorCode.REPORTS_EXCEEDED: ErrorSpec(
-        _C,
-        _S.RESOURCE_EXHAUSTED,
-        "This agency has reported as much refused misuse as is taken in an hour.",
-        "Nothing: the node keeps its notices and sends them again. Look at who is refused so often there.",
+        _C, _S.RESOURCE_EXHAUSTED, "This agency has used up its reports of this hour.", "Nothing: they are sent again."
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,
