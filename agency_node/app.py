@@ -382,6 +382,8 @@ def say_unheld(found: Unheld) -> None:
     for kind, codes in (("alert", found.alerts), ("decides", found.deciders)):
         for code in codes:
             _log.event(Event.RECIPIENT_MISSING, kind=kind, role=code)
+    if found.more_people:
+        _log.event(Event.RECIPIENT_MISSING, kind="decides", count=found.more_people)
 
 
 async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:

@@ -243,10 +243,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Nobody decided in time, or the question was withdrawn. Ring whoever asked; they may ask again.",
     ),
     ErrorCode.GROUND_UNKNOWN: ErrorSpec(
-        _C,
-        _S.INVALID_ARGUMENT,
-        "This ground does not carry this decision.",
-        "Name one of the grounds that the message lists (`--ground`).",
+        _C, _S.INVALID_ARGUMENT, "This ground does not carry this decision.", "Name one of those listed (`--ground`)."
     ),
     ErrorCode.QUOTA_EXCEEDED: ErrorSpec(
         _C,
@@ -255,10 +252,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Wait for the next hour; a larger caseload needs its quota raised by two approvals.",
     ),
     ErrorCode.REPORTS_EXCEEDED: ErrorSpec(
-        _C,
-        _S.RESOURCE_EXHAUSTED,
-        "This agency has reported as much refused misuse as is taken in an hour.",
-        "Nothing: the node keeps its notices and sends them again. Look at who is refused so often there.",
+        _C, _S.RESOURCE_EXHAUSTED, "This agency has used up its reports of this hour.", "Nothing: they are sent again."
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,

@@ -36,7 +36,12 @@ PURE_WITHOUT_SAYING_SO = {
 }
 """Modules that others rely on to be free of I/O though their first lines are about something else."""
 
-NAME_STORE_TYPES = {"agency_node.answering.evidence", "agency_node.inbox.referral"}
+NAME_STORE_TYPES = {
+    "agency_node.answering.evidence",
+    "agency_node.inbox.opinion",
+    "agency_node.inbox.referral",
+    "agency_node.inbox.shown",
+}
 """Pure functions over row types of the store: they load its library and call nothing of it."""
 
 CLAIM = re.compile(r"\bPure(?=[.:;])|\b[Nn]o I/O[.;]|\bwithout I/O\b")

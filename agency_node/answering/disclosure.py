@@ -49,7 +49,7 @@ class Occasion:
         header: The query's header.
         answered_at: Seconds since the epoch.
         grounds: On what a claim of absence would rest.
-        was_announced: The requester has been told that a human decides, so that something is held is known already.
+        was_announced: The requester has been told that a human decides: absence is then a person's to confirm.
         contexts: What a reader should know of each source, by its id.
     """
 

@@ -167,7 +167,7 @@ def _answer(answer: Answer, catalogue: Catalogue) -> JsonObject:
 def _record(record: DisclosedRecord, catalogue: Catalogue) -> JsonObject:
     return {
         **record.model_dump(mode="json", exclude={"reasons"}),
-        "title": str(catalogue.categories.get(record.category, {}).get("title", "")),
+        "title": catalogue.title_of(record.category),
         "reasons": reasons_shown(record.reasons, catalogue),
     }
 

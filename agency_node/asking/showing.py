@@ -101,7 +101,7 @@ def _notices(target: Mapping[str, Any]) -> Iterator[str]:
     """What an agency's answer tells the reader to do at once, and whom to ring there."""
     answer = target["answer"] or {}
     contact = answer.get("contact")
-    ring = f" Ring {contact['name']}, {contact['phone']}." if contact else ""
+    ring = f" {contact['name']}: {contact['phone']}" if contact else ""
     for obligation in answer.get("obligations", []):
         if obligation["type"] == "notice":
             yield f"{target['name']}: {obligation['text'] or obligation['id'] + '.'}{ring}"

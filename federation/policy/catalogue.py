@@ -49,6 +49,12 @@ class ObligationRow(Row):
     params: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class TitledRow(Row):
+    """A word that people are shown by its title."""
+
+    title: Sentence = ""
+
+
 class RightRow(Row):
     """A role or a grant: whether whoever has it decides what is referred to a person of their agency."""
 
@@ -73,6 +79,7 @@ class Catalogue(Row):
     grants: Mapping[Code, RightRow] = Field(default_factory=dict)
     review_reasons: Mapping[Code, ReviewReasonRow] = Field(default_factory=dict)
     flags: Mapping[Code, Mapping[str, Any]] = Field(default_factory=dict)
+    shown_names: Mapping[Code, TitledRow] = Field(default_factory=dict)
     purposes: Mapping[Code, Mapping[str, Any]]
     categories: Mapping[Code, Mapping[str, Any]]
     never_permitted: Mapping[Code, Mapping[str, Any]]
@@ -94,6 +101,12 @@ class Catalogue(Row):
         if missing:
             raise WardgateError(ErrorCode.BUNDLE_REJECTED, f"no reason {', '.join(sorted(missing))}")
         return found
+
+    def title_of(self, category: str) -> str:
+        """The title of what a record is shown as: a category, or a name that stands for several; empty if neither."""
+        if category in self.shown_names:
+            return self.shown_names[category].title
+        return str(self.categories.get(category, {}).get("title", ""))
 
     @property
     def obligation_types(self) -> frozenset[str]:

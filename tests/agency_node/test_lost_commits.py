@@ -28,6 +28,7 @@ from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
 from federation.wire.v1 import link_pb2
 from tests.support.asking import MANAGER, QUESTION, AskedGateway, asking_of, pursuits_of
+from tests.support.hand_policy import hand_policy
 from tests.support.losing_proxy import REFUSED_S, LosingProxy, assert_whole, losing_proxy
 from tests.support.node_house import NodeHouse, a_node, a_user, log_entry, number
 from tests.support.waiting import until
@@ -291,6 +292,34 @@ async def test_a_persons_decision_is_acted_on_although_its_reply_was_lost(
         assert scene.outlet.kinds == ["referred", "answer"]
         assert await scene.count(EntryKind.REFERRAL_DECIDED) == await scene.count(EntryKind.ANSWERED) == 1
         await assert_whole(scene.node.journal)
+
+
+@pytest.mark.usefixtures("gives_up")
+async def test_a_first_release_counts_once_although_its_reply_was_lost(
+    postgres_url: str, policy: PolicyPoint, socket_folder: Path
+) -> None:
+    with hand_policy(policy, people=2):
+        async with a_scene(postgres_url, policy, socket_folder) as scene:
+            node = scene.node
+            node.users.append(a_user("head", role="headteacher"))
+            node.overlay = Overlay(categories_refer=("safeguarding_log",))
+            scene.worker.deliver(node.federation.ask(CHILD).task)
+            await until(lambda: scene.worker.in_flight == 0)
+            (view,) = await node.decisions.waiting("dsl")
+            referral_id = view.referral.referral_id
+            scene.proxy.arm("referral_decided", refuse_s=REFUSED_S)
+            with pytest.raises(WardgateError) as caught:
+                await node.decisions.decide("dsl", referral_id, decision="release", reason="Needed.")
+            assert caught.value.code is ErrorCode.OUTCOME_UNKNOWN
+            await scene.proxy.until_lost()
+
+            with pytest.raises(WardgateError) as again:
+                await node.decisions.decide("dsl", referral_id, decision="release", reason="Needed.")
+            assert again.value.code is ErrorCode.REFERRAL_DECIDED
+            await node.decisions.decide("head", referral_id, decision="release", reason="Needed.")
+            assert await scene.count(EntryKind.REFERRAL_DECIDED) == 2
+            assert len(node.decided) == 1
+            await assert_whole(node.journal)
 
 
 @pytest.mark.nightly

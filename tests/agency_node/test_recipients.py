@@ -58,6 +58,18 @@ def test_one_who_decides_is_enough_and_each_recipient_of_alerts_is_one_of_its_ow
     assert found(a_user("a", role="dpo")) == Unheld(alerts=("auditor", "officer"), deciders=NEEDED.deciders)
 
 
+def test_where_two_must_agree_one_who_decides_is_too_few() -> None:
+    two = Catalogue.model_validate(
+        {**CATALOGUE.model_dump(), "flags": {"KIN": {"decided_by": {"people": 2}}, "OLD": {}}, "purposes": {"P": {}}}
+    )
+    alone, both = [a_user("a", role="dsl")], [a_user("a", role="dsl"), a_user("b", grants=("decide",))]
+    counted = [unheld(two, Users({user.id: user for user in users}), TODAY).more_people for users in (alone, both)]
+    assert counted == [1, 0]
+    assert list(Unheld(more_people=1).sentences()) == [
+        "1 more must decide referrals: what several people must agree on can never leave"
+    ]
+
+
 def test_whoever_has_left_holds_nothing() -> None:
     yesterday = TODAY - dt.timedelta(days=1)
 
@@ -121,13 +133,19 @@ def checked(folder: Path, users: str) -> list[str]:
 
 def test_check_config_warns_of_what_nobody_holds_and_says_nothing_where_all_is_held(tmp_path: Path) -> None:
     person = '[[user]]\nid = "a"\nname = "A"\nrole = "dsl"\ntraining_expires = 2027-03-31\n'
+    other = person.replace('"a"', '"b"')
     alone = checked(tmp_path, person)
-    together = checked(tmp_path, person + 'grants = ["auditor", "caldicott_guardian", "designated_officer", "dpo"]\n')
+    held = person + 'grants = ["auditor", "caldicott_guardian", "designated_officer", "dpo"]\n'
+    together = checked(tmp_path, held + other)
 
     assert [line for line in alone if line.startswith("warning")] == [
-        "warning: nobody holds auditor, caldicott_guardian, designated_officer, dpo: alerts to them reach nobody"
+        "warning: nobody holds auditor, caldicott_guardian, designated_officer, dpo: alerts to them reach nobody",
+        "warning: 1 more must decide referrals: what several people must agree on can never leave",
     ]
-    assert [line for line in alone if not line.startswith("warning")] == together
+    assert not [line for line in together if line.startswith("warning")]
+    assert [line for line in alone if not line.startswith("warning")] == [
+        line.replace("users: 2", "users: 1") for line in together
+    ]
 
 
 def _users(users: Iterable[User]) -> Users:

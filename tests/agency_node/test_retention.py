@@ -11,7 +11,7 @@ from agency_node.store.tables import metadata
 from federation.errors import WardgateError
 from federation.ledger.entry import EntryKind
 from keys.nhs_number import check_digit
-from tests.support.node_house import NodeHouse, log_entry, number
+from tests.support.node_house import NodeHouse, a_user, log_entry, number
 from tests.support.two_agencies import NOW
 
 CHILD = number(1)
@@ -79,6 +79,27 @@ async def test_reasons_go_with_their_salts_and_the_ledger_keeps_its_commitment(
         "decided_before_at": NOW + 1,
         "expired_before_at": NOW + 70 * DAY_S + 1,
     }
+
+
+async def test_what_one_of_two_said_goes_with_the_reasons_although_nobody_decided(node: NodeHouse) -> None:
+    node.users.append(a_user("head", role="headteacher"))
+    node.sources[0].hold(CHILD, log_entry(CHILD), flags=frozenset({"STAFF_SUBJECT"}))
+    await node.caseload.update()
+    put = node.federation.ask(CHILD)
+    await node.accept(put.task)
+    await node.answering.answer(put.task.task_id)
+    view = (await node.decisions.waiting("dsl"))[0]
+    await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="Needed.")
+    node.clock.now = put.composed.header.expires_at - 30
+    await node.answering.answer(put.task.task_id)
+    retention = Retention(node.journal, clock=node.clock, periods=PERIODS)
+
+    node.clock.now += 100 * DAY_S
+    assert (await retention.apply()).reasons == 0
+    assert (await row(node, "referral")).given
+    node.clock.now += 1
+    assert (await retention.apply()).reasons == 1
+    assert (await row(node, "referral")).given is None
 
 
 async def test_a_moment_that_has_the_digits_of_an_nhs_number_is_recorded_all_the_same(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from federation import limits
+from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.query import Period, Ticket, verify_begun
@@ -43,6 +44,21 @@ async def test_a_query_that_needs_a_reason_in_words_is_refused_without_one_whate
     assert admission.effect == effect
     missing = {reason.code for reason in admission.reasons} & {"JUSTIFICATION_MISSING"}
     assert bool(missing) is (effect == "deny")
+
+
+async def test_an_admission_does_not_tell_that_auditors_are_alerted_and_the_record_does(stored_world: World) -> None:
+    for _ in range(99):
+        stored_world.counters.add(CSC, "a" * 32, broke_glass=False)
+    admissions = []
+    for _ in range(2):  # the hundredth query of the day, and the hundred and first
+        stream = stored_world.stream(stored_world.composed())
+        admissions.append(await stream.opening())
+        await stream.aclose()
+
+    hundredth, next_one = admissions
+    assert (hundredth.reasons, hundredth.obligations) == (next_one.reasons, next_one.obligations)
+    entries = await stored_world.entries(EntryKind.QUERY_ADMITTED)
+    assert [b'"audience":"auditor"' in to_canonical(entry.body) for entry in entries] == [False, True]
 
 
 async def test_a_target_that_policy_does_not_permit_gets_no_task_and_no_byte(stored_world: World) -> None:

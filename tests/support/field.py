@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agency_node.answering.desk import Reply
 from agency_node.caseload.update import CaseloadReport
 from agency_node.sources.opening import SourceSettings, open_source
 from agency_node.sources.source import Source
@@ -20,7 +21,7 @@ from federation.policy.evaluator import PolicyPoint
 from federation.vocabulary import Outcome, Tier
 from keys.nhs_number import NhsNumber
 from tests.support.node_house import NodeHouse, a_node
-from tests.support.two_agencies import NOW, REQUESTER, RESPONDER, Federation, Party
+from tests.support.two_agencies import NOW, REQUESTER, RESPONDER, Federation, Party, Put
 
 TODAY: Final = dt.date(2026, 11, 22)
 """The day of `NOW` in England."""
@@ -73,13 +74,21 @@ class Field:
 
     async def answer(self, number: str, *, tier: str = "T2") -> Answer:
         """What the requester gets about a child."""
+        put, reply = await self._asked(number, tier)
+        assert reply.answer is not None, reply.state
+        return put.opened(reply.answer)
+
+    async def waits_for_a_person(self, number: str) -> bool:
+        """Whether a question about a child is put before a person here, and nothing is told until then."""
+        _, reply = await self._asked(number, "T2")
+        return reply.state is TaskState.REFERRED and reply.answer is None
+
+    async def _asked(self, number: str, tier: str) -> tuple[Put, Reply]:
         self.house.clock.now += 1
         asked = tuple((name, tier) for name in self.categories)
         put = self.house.federation.ask(NhsNumber(number), categories=asked, now=self.house.clock())
         assert await self.house.accept(put.task) is TaskState.ACCEPTED
-        reply = await self.house.answering.answer(put.task.task_id)
-        assert reply.answer is not None, reply.state
-        return put.opened(reply.answer)
+        return put, await self.house.answering.answer(put.task.task_id)
 
     async def outcome(self, number: str) -> Outcome:
         """The answer's outcome."""

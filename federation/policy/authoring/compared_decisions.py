@@ -1,12 +1,32 @@
 """Two decisions on one input compared: what more, and what less, the newer gives. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from federation.policy.authoring.change import Direction, Found
-from federation.policy.authoring.comparators import TIERS, columns, members, number, rank, rows, switch, words
+from federation.policy.authoring.comparators import (
+    TIERS,
+    alternatives,
+    columns,
+    members,
+    number,
+    rank,
+    rows,
+    switch,
+    unclear,
+    words,
+)
 
 Json = Any
+
+
+def redactions(old: Sequence[str], new: Sequence[str]) -> Found:
+    """Marks of fields taken out: one that appears tells something; what one that goes gave way to is seen elsewhere."""
+    for name in sorted(set(new) - set(old)):
+        yield Direction.UNCLEAR, f"field {name} is said to be redacted now"
+    for name in sorted(set(old) - set(new)):
+        yield Direction.OTHER, f"field {name} is not said to be redacted any more"
+
 
 EFFECTS: Final = ("deny", "withhold", "refer", "permit")
 
@@ -14,7 +34,7 @@ LISTS: Final = {
     "reasons": members("reason {} is given", "reason {} is not given any more", more_is_wider=True),
     "obligations": members("obligation {} is laid down", "obligation {} falls away", more_is_wider=False),
     "fields": members("field {} is released", "field {} is no longer released", more_is_wider=True),
-    "redactions": members("field {} is redacted", "field {} is no longer redacted", more_is_wider=False),
+    "redactions": redactions,
     "grounds": words("grounds of what is released"),
     "processing": words("conditions of data protection law"),
     "parts": members("{} may be shown", "{} may no longer be shown", more_is_wider=True),
@@ -25,6 +45,7 @@ PART: Final = columns(
         **LISTS,
         "effect": rank("effect", EFFECTS),
         "tier": rank("tier", TIERS),
+        "shown_as": unclear("the name under which it is shown"),
         "categories": rows(
             (Direction.WIDENED, "category {} at {}"),
             (Direction.NARROWED, "category {} is gone"),
@@ -42,6 +63,14 @@ WHOLE: Final = columns(
         "effect": rank("effect", EFFECTS),
         "existence": rank("existence", ("hidden", "visible")),
         "older": switch("something older is told of now", "nothing older is told of any more", on_is_wider=True),
+        "person": columns(
+            {
+                "awaited": switch("a person answers first now", "no person answers first any more", on_is_wider=False),
+                "people": number("people who must agree", higher_is_wider=False),
+                "roles": alternatives("rights of those who decide"),
+            }
+        ),
+        "absence_confirmed": unclear("whether absence is confirmed"),
         "expires_in_s": number("seconds for which it holds"),
         "targets": rows(NEW, GONE, PART, "target {}"),
         "records": rows(NEW, GONE, PART, "record {}"),

@@ -13,7 +13,7 @@ from federation.policy.decision import NodeDecision
 from federation.policy.engine import EngineIdentity, EntryPoint, Failure
 from federation.policy.evaluator import Evaluated
 from federation.policy.record import DecisionRecord, Occasion
-from federation.policy.results import ANYBODY, NOBODY, Audience, Existence, Reason, RecordDecision, Severity
+from federation.policy.results import ANYBODY, NOBODY, Audience, Existence, Person, Reason, RecordDecision, Severity
 from federation.vocabulary import Effect, EnquiryOutcome, Tier
 
 
@@ -62,7 +62,13 @@ def test_what_nobody_asked_for_is_left_out_unless_it_carries_a_flag() -> None:
 
 
 def evaluated(
-    *refs: str, effect: Effect = Effect.PERMIT, visible: bool = True, failure: bool = False, older: bool = False
+    *refs: str,
+    effect: Effect = Effect.PERMIT,
+    visible: bool = True,
+    failure: bool = False,
+    older: bool = False,
+    person: Person = ANYBODY,
+    absence_confirmed: bool = False,
 ) -> Any:
     reason = Reason(code=Failure.TIMEOUT.value, audience=Audience.BOTH, severity=Severity.DENIAL)
     decision = NodeDecision(
@@ -89,8 +95,8 @@ def evaluated(
         ),
         existence=Existence.VISIBLE if visible else Existence.HIDDEN,
         older=older,
-        person=ANYBODY,
-        absence_confirmed=False,
+        person=person,
+        absence_confirmed=absence_confirmed,
     )
     record_of = DecisionRecord(
         id="0b0e5f0c-3a53-4b57-9b43-3d2f9a1c7e11",
@@ -149,3 +155,35 @@ def test_something_older_in_one_evaluation_is_enough_and_in_a_failure_nothing_is
     assert not join(records, [evaluated("r1"), evaluated("r2")]).decision.older
     assert not join(records, [evaluated("r1", older=True), evaluated("r2", failure=True)]).decision.older
     assert not join((record("r1"),), [evaluated("r1", older=True), evaluated(effect=Effect.DENY)]).decision.older
+
+
+def a_person(people: int = 1, *roles: str, awaited: bool = False) -> Person:
+    return Person(awaited=awaited, people=people, roles=roles)
+
+
+def test_of_several_evaluations_the_most_people_decide_and_those_of_the_first_that_names_any() -> None:
+    records = (record("r1"), record("r2"), record("r3"))
+    evaluations = [
+        evaluated("r1", person=a_person()),
+        evaluated("r2", person=a_person(2, "designated_officer")),
+        evaluated("r3", person=a_person(1, "dsl", awaited=True)),
+    ]
+
+    assert join(records, evaluations).decision.person == a_person(2, "designated_officer", awaited=True)
+    assert join(records[:1], evaluations[:1]).decision.person == ANYBODY
+
+
+def test_absence_is_confirmed_by_all_of_them_or_not_at_all() -> None:
+    records = (record("r1"), record("r2"))
+
+    assert join(records, [evaluated(ref, absence_confirmed=True) for ref in ("r1", "r2")]).decision.absence_confirmed
+    assert not join(records, [evaluated("r1", absence_confirmed=True), evaluated("r2")]).decision.absence_confirmed
+
+
+def test_a_refusal_or_a_failure_waits_for_nobody_and_confirms_nothing() -> None:
+    waits: dict[str, Any] = {"person": a_person(2, awaited=True), "absence_confirmed": True}
+    refused = join((record("r1"),), [evaluated("r1", **waits), evaluated(effect=Effect.DENY, **waits)])
+    failed = join((record("r1"),), [evaluated("r1", **waits), evaluated(failure=True, **waits)])
+
+    for joined in (refused, failed):
+        assert (joined.decision.person, joined.decision.absence_confirmed) == (ANYBODY, False)

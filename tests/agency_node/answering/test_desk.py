@@ -1,6 +1,7 @@
 """One task to its answer: real policy, real cryptography, real store."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -624,14 +625,19 @@ async def shielded(node: NodeHouse) -> None:
     await held(node, record)
 
 
-SENSITIVE = (("sexual_health", "T0"),)
+SILENTLY: dict[str, Any] = {
+    "purpose": "EXPLOIT",
+    "attestations": ("exploitation_indicators", "sensitive_consent"),
+    "categories": (("sexual_health", "T0"),),
+}
+"""A question under which such a record is shielded."""
 
 
 async def test_a_shielded_referral_is_not_seen_from_outside(node: NodeHouse) -> None:
     await shielded(node)
 
-    hidden_put = node.federation.ask(CHILD, categories=SENSITIVE)
-    absent_put = node.federation.ask(STRANGER, categories=SENSITIVE)
+    hidden_put = node.federation.ask(CHILD, **SILENTLY)
+    absent_put = node.federation.ask(STRANGER, **SILENTLY)
     hidden, absent = await answered(node, hidden_put), await answered(node, absent_put)
 
     assert hidden.model_copy(update={"query_id": absent.query_id}) == absent
@@ -642,32 +648,32 @@ async def test_a_shielded_referral_is_not_seen_from_outside(node: NodeHouse) -> 
 
 async def test_what_is_released_silently_holds_for_the_requesters_next_query(node: NodeHouse) -> None:
     await shielded(node)
-    await answered(node, node.federation.ask(CHILD, categories=SENSITIVE))
+    await answered(node, node.federation.ask(CHILD, **SILENTLY))
     view = (await node.decisions.waiting("dsl"))[0]
 
     await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="The clinician agrees.")
 
     assert node.decided == []
-    again = await answered(node, node.federation.ask(CHILD, categories=SENSITIVE))
+    again = await answered(node, node.federation.ask(CHILD, **SILENTLY))
     assert (again.outcome, [record.tier for record in again.records]) == (Outcome.RECORDS, [Tier.T0])
 
 
 async def test_a_silent_release_ends_with_its_time(node: NodeHouse) -> None:
     await shielded(node)
-    await answered(node, node.federation.ask(CHILD, categories=SENSITIVE))
+    await answered(node, node.federation.ask(CHILD, **SILENTLY))
     view = (await node.decisions.waiting("dsl"))[0]
     await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="The clinician agrees.")
 
     node.clock.now += node.standing_s
     await node.caseload.update()
-    later = await answered(node, node.federation.ask(CHILD, categories=SENSITIVE, now=node.clock.now))
+    later = await answered(node, node.federation.ask(CHILD, **SILENTLY, now=node.clock.now))
 
     assert later.outcome is Outcome.NOTHING_HELD
 
 
 async def test_a_silent_referral_that_nobody_decides_leaves_the_inbox(node: NodeHouse) -> None:
     await shielded(node)
-    await answered(node, node.federation.ask(CHILD, categories=SENSITIVE))
+    await answered(node, node.federation.ask(CHILD, **SILENTLY))
 
     node.clock.now += node.standing_s
     await settle(node)

@@ -105,6 +105,7 @@ def decided(ref: str = "r1", effect: Effect = Effect.PERMIT, **changes: Any) -> 
         "enquiry": EnquiryOutcome.NOTIFY,
         "reasons": (),
         "obligations": (),
+        "shown_as": "",
         **changes,
     }
     return RecordDecision(**values)
@@ -122,6 +123,8 @@ def decision(*records: RecordDecision, effect: Effect = Effect.PERMIT, **changes
         "records": records,
         "existence": Existence.VISIBLE if shown else Existence.HIDDEN,
         "older": False,
+        "person": ANYBODY,
+        "absence_confirmed": False,
         **changes,
     }
     return NodeDecision(**values)

@@ -44,19 +44,19 @@ def shown(answer: Answer, **query: Any) -> str:
 
 def test_a_hold_is_printed_in_words_with_a_number_to_ring() -> None:
     text = shown(a_hold())
-    assert "Council: Text of stay. Ring Duty desk, 01632 960001." in text
+    assert "Council: Text of stay. Duty desk: 01632 960001" in text
     assert "Hold: known" in text
 
 
 def test_without_a_contact_there_is_none_to_ring() -> None:
     text = shown(a_hold(contact=None))
     assert "Council: Text of stay.\n" in text.replace(" \n", "\n")
-    assert "Ring" not in text
+    assert "Duty desk" not in text
 
 
 def test_a_notice_of_a_newer_bundle_is_printed_by_its_name_and_a_condition_of_handling_is_none() -> None:
     text = shown(a_hold(obligations=[a_notice("newer"), a_notice("keep", "handling")]))
-    assert "Council: newer. Ring Duty desk" in text
+    assert "Council: newer. Duty desk" in text
     assert "Text of keep." not in text
 
 

@@ -305,7 +305,7 @@ async def test_a_label_on_an_appointment_protects_it(trust: Field, export: Path)
 
     await trust.index()
 
-    assert await trust.is_hidden(NUMBERS[1])
+    assert await trust.waits_for_a_person(NUMBERS[1])
     assert await trust.told(NUMBERS[2], "appointment_setting") == [("Clinic named here",)]
 
 

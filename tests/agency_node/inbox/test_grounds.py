@@ -84,6 +84,12 @@ def test_of_two_grounds_to_release_none_is_taken_for_granted(catalogue: Catalogu
     assert ground_for("agreed", "release", "FRONT_DOOR", more) == "agreed"
 
 
+def test_under_every_purpose_a_person_can_release_and_withhold(catalogue: Catalogue) -> None:
+    for purpose in catalogue.purposes:
+        assert grounds_of("release", purpose, catalogue), purpose
+        assert grounds_of("withhold", purpose, catalogue), purpose
+
+
 async def test_the_ground_stands_in_the_ledger_in_the_review_and_before_policy(node: NodeHouse) -> None:
     referral_id = await referral(node)
 

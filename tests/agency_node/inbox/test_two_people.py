@@ -19,6 +19,7 @@ from federation.vocabulary import Outcome
 from keys.digest import opens_commitment
 from keys.secret import Secret
 from tests.agency_node.answering.test_crashes import Killed, Mortal
+from tests.agency_node.answering.test_desk import SILENTLY
 from tests.support.hand_policy import hand_policy
 from tests.support.node_house import ListSource, NodeHouse, a_node, a_user, log_entry, number, url_of
 from tests.support.two_agencies import Federation, Put
@@ -306,10 +307,9 @@ async def test_a_silent_referral_wants_two_as_well(house: NodeHouse) -> None:
     house.federation.publish()
     house.sources[0].rows[1] = log_entry(CHILD, category="sexual_health", type="sexual_health", fields={})
     await house.caseload.update()
-    sensitive = (("sexual_health", "T0"),)
 
     async def asked() -> Outcome:
-        put = house.federation.ask(CHILD, categories=sensitive)
+        put = house.federation.ask(CHILD, **SILENTLY)
         await house.accept(put.task)
         return await outcome(house, put)
 
@@ -320,3 +320,17 @@ async def test_a_silent_referral_wants_two_as_well(house: NodeHouse) -> None:
     await say(house, view.referral.referral_id, "head")
     assert house.decided == []
     assert await asked() is Outcome.RECORDS
+
+
+async def test_a_colleague_s_child_goes_to_two_people_and_a_stranger_s_to_none(node: NodeHouse) -> None:
+    """As the shipped bundle has it, with nothing said by hand."""
+    node.users[:] = [a_user("dsl"), a_user("head", role="headteacher")]
+    node.sources[0].hold(CHILD, log_entry(CHILD), flags=frozenset({"STAFF_SUBJECT"}))
+    await node.caseload.update()
+    put, referral_id = await waiting(node)
+
+    await say(node, referral_id, "dsl")
+    assert (await node.answering.answer(put.task.task_id)).state is TaskState.REFERRED
+    await say(node, referral_id, "head")
+
+    assert await outcome(node, put) is Outcome.RECORDS

@@ -29,7 +29,7 @@ LEFT_OUT = {
     "childrens_services": {
         *("channel", "court_orders", "death_review", "disability", "exploitation", "family_network"),
         *("identity", "kinship", "looked_after_health", "marac", "missing_risk", "private_fostering"),
-        "serious_incident",
+        *("serious_incident", "special_school_placement"),
     },
     "police": {
         *("channel", "custody", "death_review", "disclosure_scheme", "mappa", "marac", "missing_risk"),

@@ -133,6 +133,58 @@ async def test_alerts_are_split_by_recipient_and_say_whose_act_they_are_about(st
         await engine.dispose()
 
 
+OLD_REFERRAL = (
+    "INSERT INTO referral (referral_id, task_id, state, silent, content, opened_at, expires_at, decided_at, decided_by)"
+    " VALUES (:referral_id, :task_id, :state, :silent, :content, 1, 9, :decided_at, :decided_by)"
+)
+OLD_REVIEW = (
+    "INSERT INTO review (referral_id, ref, query_id, requester, purpose, digest, decision, expires_at)"
+    " VALUES (:referral_id, :ref, '', 'testshire-csc', 'EXPLOIT', 'd', :decision, 9)"
+)
+
+
+async def test_old_reviews_keep_who_decided_and_on_the_ground_that_there_was(store_url: str) -> None:
+    await migrate(store_url, PACKAGE, "0004")
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            for digit, state, by in (("1", "withheld", "u" * 32), ("2", "released", "v" * 32), ("3", "open", None)):
+                task = {**TASK, "task_id": digit * 36, "query_id": digit * 36}
+                await connection.execute(insert(metadata.tables["task"]), task)
+                row = {"referral_id": digit * 36, "task_id": digit * 36, "state": state, "silent": False}
+                row |= {"content": b"c", "decided_at": 5 if by else None, "decided_by": by}
+                await connection.execute(text(OLD_REFERRAL), row)
+            for digit, decision in (("1", "withhold"), ("2", "release")):
+                for ref in ("r1", "r2"):
+                    await connection.execute(
+                        text(OLD_REVIEW), {"referral_id": digit * 36, "ref": ref, "decision": decision}
+                    )
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0005")
+        review, referral = metadata.tables["review"], metadata.tables["referral"]
+        async with engine.connect() as connection:
+            reviews = (await connection.execute(select(review))).all()
+            referrals = (await connection.execute(select(referral))).all()
+        assert {(row.ref, row.decision, row.ground, row.reviewer) for row in reviews} == {
+            (ref, *known)
+            for ref in ("r1", "r2")
+            for known in (("withhold", "more_detrimental", "u" * 32), ("release", "considered", "v" * 32))
+        }
+        assert {(row.people, row.roles, row.given) for row in referrals} == {(1, "", None)}
+        async with writing(engine).begin() as connection:
+            second = {**reviews[0]._mapping, "reviewer": "w" * 32}
+            await connection.execute(insert(review), second)
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0004")
+        async with engine.connect() as connection:
+            kept = (await connection.execute(text("SELECT ref, decision FROM review ORDER BY ref, decision"))).all()
+        assert [tuple(row) for row in kept] == [
+            ("r1", "release"), ("r1", "withhold"), ("r2", "release"), ("r2", "withhold"),
+        ]  # fmt: skip
+    finally:
+        await engine.dispose()
+
+
 async def test_a_child_takes_holdings_and_records_along(store_url: str) -> None:
     await migrate(store_url, PACKAGE)
     engine = open_engine(store_url)

@@ -226,6 +226,10 @@ NODE: list[tuple[tuple[str | int, ...], object]] = [
     (("existence",), "hidden"),
     (("existence",), "shown"),
     (("existence",), ...),
+    (("person",), ...),
+    (("person", "awaited"), "false"),
+    (("absence_confirmed",), ...),
+    (("records", 0, "shown_as"), ...),
     (("older",), ...),
     (("older",), "false"),
     (("older",), 1),
@@ -354,10 +358,16 @@ def withheld(ref: str) -> JsonObject:
         "enquiry": "never",
         "reasons": [DENIAL],
         "obligations": [],
+        "shown_as": "",
     }
 
 
-def node_result(*records: JsonObject, existence: str, effect: str = "permit", older: bool = False) -> JsonObject:
+NOBODY_AWAITED: JsonObject = {"awaited": False, "people": 1, "roles": []}
+
+
+def node_result(
+    *records: JsonObject, existence: str, effect: str = "permit", older: bool = False, **changes: Any
+) -> JsonObject:
     return {
         "effect": effect,
         "reasons": [],
@@ -367,6 +377,9 @@ def node_result(*records: JsonObject, existence: str, effect: str = "permit", ol
         "records": list(records),
         "existence": existence,
         "older": older,
+        "person": NOBODY_AWAITED,
+        "absence_confirmed": False,
+        **changes,
     }
 
 
@@ -408,6 +421,53 @@ def test_with_no_records_only_hidden_is_admissible(judge: Judge) -> None:
     nothing = node_input(records=0)
     assert judge(node_result(existence="hidden"), EntryPoint.NODE, nothing)[0].permitted
     assert_denied(judge(node_result(existence="visible"), EntryPoint.NODE, nothing)[0], Failure.BAD_RESULT)
+
+
+def test_nothing_leaves_before_a_person_who_is_awaited_has_answered(judge: Judge) -> None:
+    awaited, one = {**NOBODY_AWAITED, "awaited": True}, node_input(records=1)
+    released = {**withheld("r0"), "effect": "permit", "tier": "T1"}
+    waiting = node_result({**released, "effect": "refer"}, existence="visible", person=awaited)
+    decision, _ = judge(waiting, EntryPoint.NODE, one)
+    assert isinstance(decision, NodeDecision)
+    assert decision.person.awaited  # noqa: PGH005 - no mock: whether a person is awaited
+    early = node_result(released, existence="visible", person=awaited)
+    assert_denied(judge(early, EntryPoint.NODE, one)[0], Failure.BAD_RESULT)
+    refused = {**node_result(withheld("r0"), existence="hidden", effect="deny", person=awaited), "reasons": [DENIAL]}
+    assert_denied(judge(refused, EntryPoint.NODE, one)[0], Failure.BAD_RESULT)
+
+
+@pytest.mark.parametrize("person", [{}, {**NOBODY_AWAITED, "people": 0}, {**NOBODY_AWAITED, "people": 3}])
+def test_who_decides_is_said_in_full(judge: Judge, person: JsonObject) -> None:
+    result = node_result(existence="hidden", person=person)
+    assert_denied(judge(result, EntryPoint.NODE, node_input(records=0))[0], Failure.BAD_RESULT)
+
+
+def test_absence_is_confirmed_of_nothing_that_is_there_and_after_an_answer(judge: Judge) -> None:
+    one, nothing = node_input(records=1), node_input(records=0)
+    confirmed, _ = judge(node_result(existence="hidden", absence_confirmed=True), EntryPoint.NODE, nothing)
+    assert isinstance(confirmed, NodeDecision)
+    assert confirmed.absence_confirmed
+    assert judge(node_result(withheld("r0"), existence="hidden", absence_confirmed=True), EntryPoint.NODE, one)[
+        0
+    ].permitted
+    referred = {**withheld("r0"), "effect": "refer"}
+    there = node_result(referred, existence="hidden", absence_confirmed=True)
+    assert_denied(judge(there, EntryPoint.NODE, one)[0], Failure.BAD_RESULT)
+    awaited = {**NOBODY_AWAITED, "awaited": True}
+    early = node_result(existence="hidden", absence_confirmed=True, person=awaited)
+    assert_denied(judge(early, EntryPoint.NODE, nothing)[0], Failure.BAD_RESULT)
+    denied = node_result(withheld("r0"), existence="hidden", effect="deny", absence_confirmed=True)
+    assert_denied(judge({**denied, "reasons": [DENIAL]}, EntryPoint.NODE, one)[0], Failure.BAD_RESULT)
+
+
+def test_what_is_shown_under_another_name_is_a_pointer(judge: Judge) -> None:
+    one = node_input(records=1)
+    pointer = {**withheld("r0"), "effect": "permit", "shown_as": "hold"}
+    assert judge(node_result(pointer, existence="visible"), EntryPoint.NODE, one)[0].permitted
+    for more in ({"tier": "T1"}, {"redactions": ["end_date"]}, {"fields": ["start_date"], "grounds": [GROUND]}):
+        assert_denied(
+            judge(node_result({**pointer, **more}, existence="visible"), EntryPoint.NODE, one)[0], Failure.BAD_RESULT
+        )
 
 
 def test_something_older_is_admissible_only_of_records_and_in_a_permission(judge: Judge) -> None:

@@ -2,7 +2,13 @@ package wardgate.node
 
 import data.wardgate.everything
 
-decision := object.union(everything.query_permission, {"records": records, "existence": "visible", "older": false})
+decision := object.union(everything.query_permission, {
+	"records": records,
+	"existence": "visible",
+	"older": false,
+	"person": {"awaited": false, "people": 1, "roles": []},
+	"absence_confirmed": false,
+})
 
 records := [record |
 	some held in input.records
@@ -16,5 +22,6 @@ records := [record |
 		"enquiry": "notify",
 		"reasons": [],
 		"obligations": [],
+		"shown_as": "",
 	}
 ]

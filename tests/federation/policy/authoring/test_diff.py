@@ -121,11 +121,47 @@ CASES: dict[str, tuple[Callable[[Json], None], Direction, str]] = {
     "a human decides from T0": (put(*S47, "human_decision_from", value="T0"), NARROWED, "a human decides from tier"),
     "no human decides": (put("purposes", "ISD_16LA", "human_decision_from", value=""), WIDENED, "a human decides"),
     "a shorter grant": (put(*S47, "ttl_s", value=60), NARROWED, "seconds for which a grant lasts"),
-    "an unlimited look-back": (
-        put("purposes", "EHE_CONSENT_434A", "categories", "cp_plan", "look_back_years", value=0),
+    "a longer look-back": (
+        put("purposes", "EHE_CONSENT_434A", "categories", "cp_plan", "limbs", 1, "look_back_years", value=6),
         WIDENED,
-        "years looked back",
+        "limb LIMB_434A_LOOK_BACK: years looked back",
     ),
+    "a limb fewer": (
+        drop("purposes", "EHE_CONSENT_434A", "categories", "cp_plan", "limbs", 1),
+        NARROWED,
+        "limb LIMB_434A_LOOK_BACK is no longer asked about",
+    ),
+    "no limbs": (
+        put("purposes", "EHE_CONSENT_434A", "categories", "s47", "limbs", value=[]),
+        UNCLEAR,
+        "limbs",
+    ),
+    "a shield opened": (
+        add("flags", "CPS_LIVE", "refer", "open_purposes", value="FRONT_DOOR"),
+        WIDENED,
+        "shows to purpose FRONT_DOOR now",
+    ),
+    "two people where one decided": (
+        put("flags", "CPS_LIVE", "decided_by", "people", value=2),
+        NARROWED,
+        "people who must agree: 1 is now 2",
+    ),
+    "a mark that may show": (
+        put("flags", "GENDER_RECOG", "redact", "shows", value=True),
+        WIDENED,
+        "may be told of now",
+    ),
+    "a ground that stands against an order": (
+        put("review_reasons", "more_detrimental", "under_compulsion", value=True),
+        NARROWED,
+        "stands against compulsion now",
+    ),
+    "a code for others too": (
+        add("handling_codes", "1", "permit_kinds", value="school"),
+        WIDENED,
+        "permits to school now",
+    ),
+    "a type more": (add("categories", "custody", "types", value="print"), WIDENED, "print suffices now"),
     "an obligation fewer": (put("purposes", "EHE_CONSENT_434A", "obligations", value=[]), WIDENED, "falls away"),
     "a column nobody knows": (put(*S47, "moon_phase", value="full"), UNCLEAR, "moon_phase appeared: full"),
     "a title": (put(*S47, "title", value="Other"), OTHER, "title: Section 47 enquiry is now Other"),

@@ -2,12 +2,18 @@ package wardgate.node
 
 import data.wardgate.fixture
 
-decision := object.union(fixture.query_permission, {"records": records, "existence": "visible", "older": false}) if {
+said := {
+	"older": false,
+	"person": {"awaited": false, "people": 1, "roles": []},
+	"absence_confirmed": false,
+}
+
+decision := object.union_n([fixture.query_permission, said, {"records": records, "existence": "visible"}]) if {
 	fixture.ordinary
 	count(input.records) > 0
 }
 
-decision := object.union(fixture.query_permission, {"records": [], "existence": "hidden", "older": false}) if {
+decision := object.union_n([fixture.query_permission, said, {"records": [], "existence": "hidden"}]) if {
 	fixture.ordinary
 	count(input.records) == 0
 }
@@ -24,5 +30,6 @@ records := [record |
 		"enquiry": "notify",
 		"reasons": [],
 		"obligations": [],
+		"shown_as": "",
 	}
 ]
