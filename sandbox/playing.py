@@ -166,7 +166,19 @@ async def _ask(stage: Stage, scene: Scene, expected: Expectation, title: str) ->
             faults += differences_then(chosen, picture)
     if expected.decide:
         picture = await _looked_at(caller, first["query_id"], scene.user, expected.decide)
-    return Asked(title, expected, first, picture, decided, [*faults, *differences(expected, picture)])
+    faults += [*differences(expected, picture), *await _alert_faults(stage, expected, first["query_id"])]
+    return Asked(title, expected, first, picture, decided, faults)
+
+
+async def _alert_faults(stage: Stage, expected: Expectation, query_id: str) -> list[str]:
+    """Whom a question should have alerted and did not, or the other way round."""
+    faults = []
+    for one in (*expected.alerts, *expected.without_alerts):
+        alerts = await stage.caller(one.agency).alerts(one.user)
+        is_told = any(item["query_id"] == query_id and item["obligation"] == one.obligation for item in alerts)
+        if is_told != (one in expected.alerts):
+            faults.append(f"{one.user} of {one.agency} should {'not ' if is_told else ''}be told by {one.obligation}")
+    return faults
 
 
 async def _decide(caller: NodeCaller, chosen: SceneDecision, query_id: str) -> int:

@@ -51,6 +51,20 @@ class SceneDecision(Strict):
     then: Expected | None = None
 
 
+class SceneAlert(Strict):
+    """Somebody is told of this question by an alert.
+
+    Attributes:
+        agency: Whose alert it is.
+        user: The person there, by one of their roles or grants.
+        obligation: The obligation that demands it.
+    """
+
+    agency: AgencyName
+    user: StrictStr
+    obligation: Code
+
+
 class ShownRecord(Strict):
     """Something about the records of one category that one agency shows.
 
@@ -82,6 +96,8 @@ class Expectation(Strict):
         obligations: Obligations that must be among those of the query, its targets and its answers.
         without_obligations: Obligations that must not be among them.
         reasons: Exactly the reasons given for the whole.
+        alerts: Who must have been alerted to this question.
+        without_alerts: Who must not have been.
         decide: What people at responders decide about this question, in this order, before the picture is looked at.
     """
 
@@ -94,12 +110,19 @@ class Expectation(Strict):
     obligations: tuple[Code, ...] = ()
     without_obligations: tuple[Code, ...] = ()
     reasons: tuple[Code, ...] | None = None
+    alerts: tuple[SceneAlert, ...] = ()
+    without_alerts: tuple[SceneAlert, ...] = ()
     decide: tuple[SceneDecision, ...] = ()
 
     def agencies(self) -> set[str]:
         """Every agency that is named."""
         named = {*self.before, *self.expect, *self.records, *self.contact, *(shown.agency for shown in self.shows)}
-        return named | {decision.agency for decision in self.decide}
+        return named | {agency for agency, _ in self.people()}
+
+    def people(self) -> list[tuple[str, str]]:
+        """Everybody who decides, is alerted or must not be: agency and user."""
+        named: tuple[SceneDecision | SceneAlert, ...] = (*self.decide, *self.alerts, *self.without_alerts)
+        return [(one.agency, one.user) for one in named]
 
     @property
     def says_something(self) -> bool:
@@ -204,7 +227,7 @@ class Scene(Expectation):
         asked = [self, *(self.varied(variation) for variation in self.variations)]
         expectations: list[Expectation] = [self, *self.variations]
         people = [(one.agency, user) for one in asked for user in (one.user, *(item.user for item in one.approvals))]
-        people += [(decision.agency, decision.user) for one in expectations for decision in one.decide]
+        people += [person for one in expectations for person in one.people()]
         named = {agency for one in expectations for agency in one.agencies()} | {agency for agency, _ in people}
         for agency in sorted(named):
             if agency not in users:

@@ -234,6 +234,9 @@ def test_a_shipped_region_speaks_the_bundles_words(path: Path) -> None:
             for shown in expected.shows:
                 assert {*shown.fields, *shown.without} <= fields_of(scene, shown.category), (scene.name, shown.category)
                 assert set(shown.flags) <= set(BUNDLE["flags"])
+            assert {one.obligation for one in (*expected.alerts, *expected.without_alerts)} <= set(
+                BUNDLE["obligations"]
+            )
             assert {decision.ground for decision in expected.decide} <= {"", *BUNDLE["review_reasons"]}
 
 

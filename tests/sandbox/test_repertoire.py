@@ -250,3 +250,9 @@ def test_each_region_shows_a_hold_on_each_limb_of_a_statute_and_none_where_it_ha
             shown |= (held | literal.get(child.nhs_number.canonical(), set())) & HELD_AS_ONE
             assert any(set(one.expect.values()) == {"nothing_held"} for one in scene.variations), scene.name
     assert shown == HELD_AS_ONE
+
+
+def test_every_alert_of_the_bundle_but_that_of_volume_reaches_somebody_in_a_scene() -> None:
+    demanded = {code for code, row in BUNDLE["obligations"].items() if row["type"] == "alert"}
+    expectations = [one for _, scene in SCENES for one in (scene, *scene.variations)]
+    assert {alert.obligation for one in expectations for alert in one.alerts} == demanded - {"alert_volume"}

@@ -89,6 +89,7 @@ attestations = ["threshold_decision_needed"]
 family_informed = "unsafe"
 before = { two-police = "referred" }
 decide = [{ agency = "two-police", user = "chief", decision = "release", reason = "None needed.", then = "refused" }]
+alerts = [{ agency = "two-police", user = "chief", obligation = "alert_break_glass" }]
 expect = { two-police = "nothing_held" }
 
 [[scenes.variations]]
@@ -132,6 +133,7 @@ def test_a_scene_that_ends_otherwise_fails_the_demo_and_is_named(tmp_path: Path)
         "asks-wrongly: two-police referred nothing to chief",
         "asks-wrongly: after chief's decision, two-police should be refused, is records",
         "asks-wrongly: two-police should be nothing_held, is records",
+        "asks-wrongly: chief of two-police should be told by alert_break_glass",
         "asks-wrongly (Nor does it look as it should): two-police does not look exactly alike",
     ]
 
