@@ -74,6 +74,7 @@ class ShownRecord(Strict):
         fields: Fields that every one of them has.
         without: Fields that none of them has.
         flags: Handling flags that travel with every one of them.
+        redactions: Exactly the fields of which each says that they were taken out; left out, that is not looked at.
     """
 
     agency: AgencyName
@@ -81,6 +82,7 @@ class ShownRecord(Strict):
     fields: tuple[Code, ...] = ()
     without: tuple[Code, ...] = ()
     flags: tuple[Code, ...] = ()
+    redactions: tuple[Code, ...] | None = None
 
 
 class Expectation(Strict):

@@ -106,6 +106,8 @@ def _shown(shown: ShownRecord, record: Mapping[str, Any]) -> Iterator[str]:
         yield f"{what} should not say {_listed(surplus)}"
     if untold := set(shown.flags) - set(record["flags"]):
         yield f"{what} does not carry {_listed(untold)}"
+    if shown.redactions is not None and set(record["redactions"]) != set(shown.redactions):
+        yield f"{what} should say that {_listed(shown.redactions)} were taken out, says {_listed(record['redactions'])}"
 
 
 def _by_agency(picture: JsonObject) -> dict[str, list[JsonObject]]:

@@ -13,6 +13,7 @@ RECORD: dict[str, Any] = {
     "tier": "T1",
     "fields": {"injury_date": "2026-10-01"},
     "flags": ["RETRACTED"],
+    "redactions": ["body_map_ref"],
 }
 PICTURE: dict[str, Any] = {
     "effect": "permit",
@@ -58,6 +59,7 @@ def faults(**expected: Any) -> list[str]:
         {"obligations": ["record_outcome", "no_tip_off", "carry_accuracy_note"]},
         {"without_obligations": ["single_use"]},
         {"shows": [{**SHOWN, "fields": ["injury_date"], "without": ["body_map_ref"], "flags": ["RETRACTED"]}]},
+        {"shows": [{**SHOWN, "redactions": ["body_map_ref"]}]},
     ],
 )
 def test_what_is_so_is_no_fault(expected: dict[str, Any]) -> None:
@@ -82,6 +84,7 @@ def test_what_is_so_is_no_fault(expected: dict[str, Any]) -> None:
         ({"shows": [{**SHOWN, "fields": ["body_map_ref"]}]}, "a-health: injury lacks body_map_ref"),
         ({"shows": [{**SHOWN, "without": ["injury_date"]}]}, "a-health: injury should not say injury_date"),
         ({"shows": [{**SHOWN, "flags": ["STALE"]}]}, "a-health: injury does not carry STALE"),
+        ({"shows": [{**SHOWN, "redactions": []}]}, "a-health: injury should say that none were taken out, says body"),
     ],
 )
 def test_what_is_not_so_is_named(expected: dict[str, Any], said: str) -> None:
