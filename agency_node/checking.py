@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 from agency_node.answering.overlay import Overlay
+from agency_node.mapping_words import unknown_words
 from agency_node.recipients import unheld
 from agency_node.settings import NodeSettings
 from agency_node.sources.mapped_source import MappedSource
@@ -18,7 +19,7 @@ from federation.policy.catalogue import Catalogue
 
 
 def check_node(settings: NodeSettings) -> Iterator[str]:
-    """Check part after part; yields a line for each that is right, and a warning for what works and reaches nobody.
+    """Check part after part; yields a line for each that is right, and a warning for what works and cannot be meant.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`, `BUNDLE_REJECTED`, `MAPPING_INVALID`, `SOURCE_UNREADABLE`.
@@ -36,6 +37,8 @@ def check_node(settings: NodeSettings) -> Iterator[str]:
     for source in open_sources(settings):
         source.check()
         yield f"source {source.name}: readable"
+        for sentence in unknown_words(source.mapping, catalogue):
+            yield f"warning: source {source.name}: {sentence}"
 
 
 def open_sources(settings: NodeSettings, *, clock: Callable[[], float] = time.time) -> list[MappedSource]:

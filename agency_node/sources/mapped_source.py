@@ -101,6 +101,11 @@ class MappedSource:
         return self._name
 
     @property
+    def mapping(self) -> MappingFile:
+        """What its rows are."""
+        return self._mapping
+
+    @property
     def datasets(self) -> tuple[DatasetPlan, ...]:
         """Its datasets, in the mapping's order."""
         return tuple(self._plan(name) for name in self._mapping.datasets)
