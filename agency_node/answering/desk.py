@@ -6,7 +6,9 @@ offered again by the gateway; an answer that was sealed once is never sealed ane
 entry.
 
 Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
-query is answered at once as if the record did not exist, and what the human decides holds for the next query. A
+query is answered at once as if the record did not exist, and what the human decides holds for the next query. In an
+emergency nothing waits that policy releases: it goes at once, with the word that more is before a person, whose decision
+holds for the next query too. A
 question that a person must answer waits whatever is held: what is said, kept and entered until a person has answered is
 the same for a child with records, with hidden ones and without. A question waits for people once: what is held only
 since, or differs from what they saw, is decided by policy without them.
@@ -43,7 +45,7 @@ from federation.ledger.writes import NothingChanged, Write
 from federation.policy.engine import WAIT_S
 from federation.store import reading, store_errors
 from federation.telemetry import EventLog
-from federation.vocabulary import Outcome
+from federation.vocabulary import Effect, Outcome, Urgency
 from federation.wire.v1 import link_pb2 as wire
 
 LAST_MOMENT_S: Final = 60
@@ -225,7 +227,7 @@ class Answering:
         referred = referred_by(weighed.considered)
         can_open = referred.is_any and not stored.referral_id
         can_wait = not referred.silent and self._responder.clock() < _last_moment(stored)
-        if can_open and can_wait:
+        if can_open and can_wait and not _is_urgent(weighed):
             return await self._refer(job, weighed, referred)
         # A question that nobody can answer any more leaves nothing to decide: the next one waits for a person again.
         can_outlast = can_open and not referred.person.awaited
@@ -379,6 +381,13 @@ class Answering:
 def _last_moment(stored: store.StoredTask | store.Due) -> float:
     """When an answer must be made at the latest: a minute before expiry, or a tenth of the time there was."""
     return stored.expires_at - min(LAST_MOMENT_S, max(stored.expires_at - stored.arrived_at, 0) // 10)
+
+
+def _is_urgent(weighed: Weighed) -> bool:
+    """Whether what policy releases must not wait for a person: in an emergency it goes at once."""
+    decision = weighed.considered.decision
+    is_emergency = weighed.task.header.urgency is Urgency.EMERGENCY
+    return is_emergency and any(item.effect is Effect.PERMIT for item in decision.records)
 
 
 def _alerts(considered: Considered) -> list[AlertDue]:

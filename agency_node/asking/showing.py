@@ -75,7 +75,7 @@ def _targets(picture: JsonObject) -> Table:
         if answer.get("records"):
             said = "; ".join(_pointer(record) for record in answer["records"])
             if answer["undecided"]:
-                said += "; more that nobody decided in time: ring"
+                said += "; more that a person there has not decided: ring, and ask again"
         reasons = [*target["reasons"], *answer.get("reasons", [])]
         state = _STATES.get(target["state"], target["state"]) + (" (late)" if target["late"] else "")
         if target["fault"] == ErrorCode.CLOCK_DIFFERS:

@@ -253,8 +253,8 @@ class Referral(NodeTable, table=True):
 
     Attributes:
         state: A `ReferralState`.
-        silent: The query was answered at once as if the referred records did not exist: nothing outside may show that
-            somebody decides about them.
+        silent: The query was answered without waiting: as if the referred records did not exist, where nothing outside
+            may show that somebody decides about them; or, in an emergency, with the word that somebody does.
         people: How many different people must agree before anything is released.
         roles: Roles or grants of those who may see it and decide, separated by spaces; empty for whoever decides here.
         content: Encrypted: what the responder is shown, and the digests of the records that the decision covers.

@@ -144,6 +144,13 @@ test_under_compulsion_no_referral_is_shielded if {
 	[obligation.id | some obligation in _compelled(service, 1).records[0].obligations] == []
 }
 
+test_a_purpose_that_compels_shields_nothing_whatever_else_it_says if {
+	both := object.union(_compelling(1), {"human_decision_shields": true})
+	decision := node.decision with input as fixtures.node with data.reference.purposes.S47_ENQ as both
+	[obligation.id | some obligation in decision.records[0].obligations] == []
+	decision.existence == "visible"
+}
+
 test_a_protected_identity_is_answered_for_by_its_officer if {
 	_compelled(_hidden, 1).person.roles == ["designated_officer"]
 	_compelled(fixtures.changed(_nothing, {"child_flags": ["WITNESS_PROT"]}), 1).person.roles == ["designated_officer"]

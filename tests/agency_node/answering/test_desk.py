@@ -14,7 +14,7 @@ from federation.answer import Answer, AnswerHeader
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.team import CaseGrantGiven
-from federation.vocabulary import Outcome, ReadingState, Tier
+from federation.vocabulary import Outcome, ReadingState, Tier, Urgency
 from tests.support.node_house import DUTY, RELAY, TEXT, ListSource, NodeHouse, log_entry, number
 from tests.support.two_agencies import Put
 
@@ -458,6 +458,43 @@ async def referred(node: NodeHouse, put: Put) -> str:
     reply = await node.answering.answer(await accepted(node, put))
     assert (reply.state, reply.answer) == (TaskState.REFERRED, None)
     return (await node.decisions.waiting("dsl"))[0].referral.referral_id
+
+
+TWO: dict[str, Any] = {"categories": (("safeguarding_log", "T1"), ("attendance", "T1"))}
+
+
+async def one_open_and_one_for_a_person(node: NodeHouse) -> None:
+    await held(
+        node,
+        log_entry(CHILD, "log:1"),
+        log_entry(CHILD, "log:2", category="attendance", fields={"attendance_percent": 71}),
+    )
+    node.overlay = Overlay(categories_refer=("safeguarding_log",))
+
+
+async def test_in_an_emergency_nothing_waits_for_a_person_that_policy_releases(node: NodeHouse) -> None:
+    await one_open_and_one_for_a_person(node)
+
+    at_once = await answered(node, node.federation.ask(CHILD, urgency=Urgency.EMERGENCY, **TWO))
+
+    assert [record.category for record in at_once.records] == ["attendance"]
+    assert at_once.undecided
+    (view,) = await node.decisions.waiting("dsl")
+    await node.decisions.decide("dsl", view.referral.referral_id, decision="release", reason="It bears on the danger.")
+    again = await answered(node, node.federation.ask(CHILD, urgency=Urgency.EMERGENCY, **TWO))
+    assert {record.category for record in again.records} == {"attendance", "safeguarding_log"}
+    assert not again.undecided
+
+
+async def test_outside_an_emergency_and_where_nothing_is_open_the_whole_answer_waits(node: NodeHouse) -> None:
+    await one_open_and_one_for_a_person(node)
+
+    for changes in (
+        {"urgency": Urgency.URGENT, **TWO},
+        {"urgency": Urgency.EMERGENCY, "categories": TWO["categories"][:1]},
+    ):
+        reply = await node.answering.answer(await accepted(node, node.federation.ask(CHILD, **changes)))
+        assert (reply.state, reply.answer) == (TaskState.REFERRED, None)
 
 
 async def test_what_is_referred_is_not_sent_before_a_human_has_decided(node: NodeHouse) -> None:

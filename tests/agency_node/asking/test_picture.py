@@ -132,7 +132,7 @@ def test_a_person_reads_that_records_are_not_all(policy: PolicyPoint) -> None:
 
     show_picture(picture, out)
 
-    assert "more that nobody decided in time: ring" in out.export_text()
+    assert "more that a person there has not decided: ring" in out.export_text()
 
 
 def test_nobody_asked_is_nothing_permitted_and_no_empty_success(policy: PolicyPoint) -> None:
