@@ -17,6 +17,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.policy.catalogue import Catalogue
 from federation.query import Approval, CategoryAsked, Period
 from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
+from federation.words import says_something
 from keys.errors import NhsNumberRejected
 from keys.nhs_number import NhsNumber, may_be_issued
 
@@ -85,8 +86,8 @@ class CheckedQuestion:
 
     @property
     def justified(self) -> bool:
-        """Whether it says why it is put; blanks say nothing."""
-        return self.justification.strip() != ""
+        """Whether it says why it is put."""
+        return says_something(self.justification)
 
 
 def check_question(
