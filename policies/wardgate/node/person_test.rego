@@ -204,3 +204,14 @@ test_who_alone_may_know_answers_alone_and_cannot_say_for_two_that_nothing_is_hel
 	_compelled(one, 2).absence_confirmed == false
 	_compelled(one, 1).absence_confirmed == true
 }
+
+test_without_compulsion_nobody_confirms_absence if {
+	decision := node.decision with input as _answered(_nothing, [_said("", "release", "reviewer")])
+	decision.absence_confirmed == false
+}
+
+test_what_may_be_asked_about_as_a_pointer_is_asked_about if {
+	pointer := {"categories": [{"name": "s47", "tier": "T0"}]}
+	shut := fixtures.changed(_hidden, {"gateway": pointer, "query": pointer})
+	_compelled(_answered(shut, [_said("", "release", "reviewer")]), 1).absence_confirmed == false
+}
