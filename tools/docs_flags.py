@@ -113,12 +113,21 @@ def _flag(docs: PolicyDocs, row: Row) -> Iterator[str]:
     seen = f"“{reason['user']}”" if reason["user"] else "nothing of this flag"
     yield bullets(
         [
-            f"The requester's user: {seen}. Withheld looks exactly like nothing held.",
+            f"The requester's user: {seen}.{_hidden(row)}",
             f"The auditor: “{reason['auditor']}”",
             f"Reason: [`{row['reason_code']}`](../reasons/{row['reason_code']}.md).",
         ]
     )
     yield from further_part(row, TOLD)
+
+
+def _hidden(row: Row) -> str:
+    """What the requester cannot tell apart."""
+    hides = [
+        *(["Withheld"] if row["withhold"]["applies"] or row["needs"]["attestations_any"] else []),
+        *(["Until a person has released it, it"] if row["refer"]["shields"] else []),
+    ]
+    return f" {hides[0]} looks exactly like nothing held." if hides else ""
 
 
 def _effects(docs: PolicyDocs, row: Row) -> list[str]:

@@ -8,9 +8,9 @@ entry.
 Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
 query is answered at once as if the record did not exist, and what the human decides holds for the next query. In an
 emergency nothing waits that policy releases: it goes at once, with the word that more is before a person, whose
-decision holds for the next query too. A question that a person must answer waits whatever is held: what is said, kept and entered until a person has answered is
-the same for a child with records, with hidden ones and without. A question waits for people once: what is held only
-since, or differs from what they saw, is decided by policy without them.
+decision holds for the next query too. A question that a person must answer waits whatever is held: what is said, kept and
+entered until a person has answered is the same for a child with records, with hidden ones and without. A question
+waits for people once: what is held only since, or differs from what they saw, is decided by policy without them.
 """
 
 from collections.abc import Sequence
@@ -384,8 +384,8 @@ def _last_moment(stored: store.StoredTask | store.Due) -> float:
 
 def _is_urgent(weighed: Weighed) -> bool:
     """Whether what policy releases must not wait for a person: in an emergency it goes at once."""
-    decision = weighed.considered.decision
-    is_emergency = weighed.task.header.urgency is Urgency.EMERGENCY
+    decision, header = weighed.considered.decision, weighed.task.header
+    is_emergency = header.urgency is Urgency.EMERGENCY or bool(header.break_glass)
     return is_emergency and any(item.effect is Effect.PERMIT for item in decision.records)
 
 

@@ -26,6 +26,9 @@ WIDENED, UNCLEAR, NARROWED, OTHER = Direction
 
 EXCEPT: Final = members("spares purpose {} now", "no longer spares purpose {}", more_is_wider=True)
 
+SHIELDS: Final = switch("hides existence now", "no longer hides existence", on_is_wider=False)
+SHOWS_TO: Final = members("shows to purpose {} now", "shows to purpose {} no longer", more_is_wider=True)
+
 FLAG: Final = columns(
     {
         **TITLES,
@@ -53,10 +56,8 @@ FLAG: Final = columns(
             {
                 "applies": switch("a human decides now", "no human decides any more", on_is_wider=False),
                 "except_purposes": EXCEPT,
-                "shields": switch("hides existence now", "no longer hides existence", on_is_wider=False),
-                "open_purposes": members(
-                    "shows to purpose {} now", "shows to purpose {} no longer", more_is_wider=True
-                ),
+                "shields": SHIELDS,
+                "open_purposes": SHOWS_TO,
                 "lifted_by": unclear("what lifts it"),
             },
             "referral: ",
@@ -169,6 +170,8 @@ DOCUMENTS: Final[Mapping[str, tuple[str, Comparator]]] = {
                 {
                     **TITLES,
                     "effect": rank("effect", ("withhold", "refer", "permit")),
+                    "shields": SHIELDS,
+                    "open_purposes": SHOWS_TO,
                     "permit_kinds": members("permits to {} now", "no longer permits to {}", more_is_wider=True),
                     "obligations": OBLIGATIONS,
                 }

@@ -185,7 +185,6 @@ target_denials[target.id] contains "TARGET_NOT_REACHED" if {
 #   reason_code: TARGET_KEEPS_NONE
 target_denials[target.id] contains "TARGET_KEEPS_NONE" if {
 	some target in input.targets
-	not _may_be_asked_something(target)
 	_keeps_none(target)
 }
 

@@ -209,3 +209,15 @@ test_three_truths_are_told_of_an_agency_that_is_not_asked if {
 		["TARGET_KEEPS_NONE"],
 	]
 }
+
+test_what_the_law_does_not_reach_yet_is_not_reached if {
+	dormant := [{"areas": ["testshire"], "effective_from": "2026-11-23", "effective_to": null}]
+	cell := object.union(data.reference.purposes.FRONT_DOOR.categories.police_known, {"provisions": ["EA1996_S434A_LOOK_BACK"]})
+	only := object.union(data.reference.purposes.FRONT_DOOR, {"categories": null})
+	row := object.union(only, {"categories": {"police_known": cell, "cin": data.reference.purposes.FRONT_DOOR.categories.cin}})
+	document := fixtures.changed(_front_door(["cin"]), {"targets": [fixtures.police, fixtures.csc, fixtures.neighbour]})
+	decision := gateway.decision with input as document
+		with data.reference.purposes.FRONT_DOOR as row
+		with data.reference.provisions.EA1996_S434A_LOOK_BACK.rows as dormant
+	_codes(decision.targets[0]) == ["TARGET_NOT_REACHED"]
+}

@@ -85,11 +85,13 @@ _of_limb(_, limb) if count(limb.types) == 0
 
 _of_limb(record, limb) if record.type in limb.types
 
+# What may be of any kind may be of this one: that is for a person to find out, and no ground for a "no".
+_of_limb(record, _) if not _type_listed(record)
+
 _of_limb(record, _) if _unreadable(record, "type")
 
-_first_day_of(limb) := calendar.today if limb.look_back_years == 0
-
-_first_day_of(limb) := calendar.years_ago(limb.look_back_years) if limb.look_back_years > 0
+# No years back is today.
+_first_day_of(limb) := calendar.years_ago(limb.look_back_years)
 
 _begun_by(record, day) if _first_day(record) <= day
 

@@ -183,11 +183,16 @@ test_the_period_that_was_typed_does_not_decide_what_the_statute_decides if {
 	decision.records[0].effect == "permit"
 }
 
-test_a_place_at_a_special_school_is_a_hold_and_another_kind_of_place_is_for_a_person if {
+test_a_place_at_a_special_school_is_a_hold_and_a_place_of_nobodys_list_is_for_a_person if {
 	place := {"category": "special_school_placement", "type": "special_school", "date": fixtures.day(2024, 9, 1), "fields": []}
 	_reasons(_hold(place)) == ["LIMB_434A_A"]
 	_reasons(_hold(object.union(place, {"type": "independent_sen_school"}))) == ["LIMB_434A_A"]
-	_reasons(_hold(object.union(place, {"type": "mainstream"}))) == ["LIMB_NOT_MET"]
+	unknown := _hold(object.union(place, {"type": "Special School"}))
+	unknown.records[0].effect == "refer"
+	unknown.existence == "visible"
+	known := _hold(object.union(place, {"type": "mainstream"}))
+		with data.reference.categories.special_school_placement.types as ["special_school", "independent_sen_school", "mainstream"]
+	_reasons(known) == ["LIMB_NOT_MET"]
 	_reasons(_hold(object.union(place, {"ended_on": fixtures.day(2026, 7, 20)}))) == ["LIMB_NOT_MET"]
 }
 

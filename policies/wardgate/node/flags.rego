@@ -161,7 +161,9 @@ withheld[record.ref] contains _rows[flag].reason_code if {
 
 # METADATA
 # title: Users not named as permitted
-# description: A flag under which a record names the only users who may read it refuses everybody else.
+# description: >-
+#   A flag under which a record names the only users who may read it refuses everybody else. Under a purpose that must know
+#   that somebody here knows the child a person is asked first, who can say so and cannot let others read it.
 # custom:
 #   legal_basis: The order; Family Procedure Rules 12.73 and 12.75
 #   reason_code: FLAG_*
@@ -171,7 +173,7 @@ withheld[record.ref] contains _rows[flag].reason_code if {
 	flag in flags_of[record.ref]
 	count(record.permitted_users) > 0
 	not _user_permitted(record)
-	not _shown_all_the_same(flag)
+	not _shown_to_be_asked_about(record, flag)
 }
 
 # METADATA
@@ -299,8 +301,13 @@ _barred_users := {flag: users |
 	users := {user | some record in input.records; flag in record.flags; some user in record.barred_users}
 }
 
-# Where one carrier of the flag names nobody, a person must find out who is meant.
-_unnamed_flags := {flag |
+# Where one carrier of the flag names nobody, a person must find out who is meant; the child as such names nobody.
+_unnamed_flags contains flag if {
+	some flag in _barring_flags
+	flag in input.child_flags
+}
+
+_unnamed_flags contains flag if {
 	some flag in _barring_flags
 	some record in input.records
 	flag in record.flags
@@ -332,6 +339,11 @@ _withholding_spares(flag) if {
 _yields(flag) if {
 	purpose.compelled
 	_rows[flag].withhold.yields_to_compulsion
+}
+
+_shown_to_be_asked_about(record, flag) if {
+	_shown_all_the_same(flag)
+	not _released(record)
 }
 
 _shown_all_the_same(flag) if input.query.purpose in _rows[flag].refer.open_purposes

@@ -335,6 +335,7 @@ test_a_redacting_flag_takes_nothing_out_of_another_record if {
 	every redact in [{"tags": ["source_identity"]}, {"fields": ["cont_contact_source_desc"]}] {
 		decision := node.decision with input as two with data.reference.flags as _flags({"redact": redact})
 		[record.redactions | some record in decision.records] == [["cont_contact_source_desc"], []]
+		[record.fields | some record in decision.records] == [["cont_contact_date"], ["cont_contact_date", "cont_contact_source_desc"]]
 	}
 }
 
@@ -488,6 +489,22 @@ test_an_order_lets_only_those_it_names_read if {
 	_first(fixtures.with_record(_flagged, {"permitted_users": ["somebody"]}), order).effect == "withhold"
 	_first(_flagged, order).effect == "refer"
 	_first(fixtures.with_record(_flagged, {"permitted_users": ["user"]}), order).obligations == []
+}
+
+test_where_the_referral_shows_a_person_still_cannot_let_others_read_what_an_order_keeps if {
+	order := _flags({"users": "permitted", "refer": {"applies": true, "shields": true, "open_purposes": ["S47_ENQ"]}})
+	other := fixtures.with_record(_flagged, {"permitted_users": ["somebody"]})
+	asked := node.decision with input as other with data.reference.flags as order
+	asked.records[0].effect == "refer"
+	asked.existence == "visible"
+	_first(fixtures.changed(other, {"review": [fixtures.review("r1", "release")]}), order).effect == "withhold"
+	named := fixtures.with_record(_flagged, {"permitted_users": ["user"]})
+	_first(named, order).effect == "permit"
+}
+
+test_a_conflict_of_the_child_as_such_names_nobody if {
+	document := fixtures.changed(fixtures.node, {"child_flags": ["INVENTED"]})
+	_first(document, _conflict).effect == "refer"
 }
 
 test_an_order_speaks_of_its_own_record_alone if {

@@ -43,7 +43,7 @@ withheld[record.ref] contains "HUMAN_WITHHELD" if {
 # title: Absence confirmed
 # description: >-
 #   A person has answered a question that must be answered, and nothing of what was asked about is held. Where something is
-#   held that stays shut, "nothing held" would be untrue, and the answer is a refusal.
+#   held that stays shut, by the agency's own overlay too, "nothing held" would be untrue, and the answer is a refusal.
 # custom:
 #   legal_basis: Children Act 1989 s.48; Children Act 2004 s.16H; UK GDPR Art 15
 #   reason_code: NONE
@@ -52,6 +52,7 @@ default absence_confirmed := false
 absence_confirmed if {
 	purpose.compelled
 	_answered
+	count(_releasing[_question]) >= purpose.row.compelled.people
 	not _refused
 	not _something_asked_about
 }
@@ -73,26 +74,32 @@ _refused if {
 
 _something_asked_about if {
 	some record in input.records
-	_permitted_record(record)
+	_gateway_ranks[record.category] >= 0
 	_relation_covered(record)
 	_in_period(record)
 }
 
-_people := max((({1} | _people_by_purpose) | _people_by_flag))
+# Where a flag names who may know, they alone decide, and as many of them as it says.
+_people := _rows[_naming_flag].decided_by.people
+
+_people := max((({1} | _people_by_purpose) | _people_by_flag)) if not _some_flag_names_people
 
 _people_by_purpose := {purpose.row.compelled.people | purpose.compelled}
 
 _people_by_flag := {_rows[flag].decided_by.people | some flag in referring_flags}
 
-# Those of the weightiest flag that names some, of those on which a person decides.
 default _roles := []
 
-_roles := _rows[flag].decided_by.roles if {
-	weights := {[_rows[flag].precedence, flag] |
-		some flag in _put_before_people
-		count(_rows[flag].decided_by.roles) > 0
-	}
-	flag := min(weights)[1]
+_roles := _rows[_naming_flag].decided_by.roles
+
+# The weightiest flag that names who decides, of those on which a person decides.
+_naming_flag := min(_naming_flags)[1]
+
+_some_flag_names_people if count(_naming_flags) > 0
+
+_naming_flags := {[_rows[flag].precedence, flag] |
+	some flag in _put_before_people
+	count(_rows[flag].decided_by.roles) > 0
 }
 
 _put_before_people := _known if purpose.compelled

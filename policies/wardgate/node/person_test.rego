@@ -91,6 +91,20 @@ test_a_refusal_of_the_question_withholds_all_of_it if {
 	decision.absence_confirmed == false
 }
 
+test_one_who_refuses_outweighs_those_who_answered if {
+	refusal := object.union(_said("", "withhold", "another"), {"reason": "legal_restriction"})
+	decision := _compelled(_answered(_nothing, [_said("", "release", "reviewer"), refusal]), 1)
+	decision.absence_confirmed == false
+	decision.person.awaited == false
+}
+
+test_what_the_overlay_keeps_is_not_called_absent if {
+	kept := fixtures.changed(fixtures.node, {"overlay": {"categories_never": ["s47"]}})
+	decision := _compelled(_answered(kept, [_said("", "release", "reviewer")]), 1)
+	decision.records[0].effect == "withhold"
+	decision.absence_confirmed == false
+}
+
 test_detriment_does_not_beat_an_order if {
 	held := [_said("", "withhold", "reviewer"), _said("r1", "withhold", "reviewer")]
 	decision := _compelled(_answered(fixtures.node, held), 1)
@@ -141,7 +155,18 @@ test_under_compulsion_no_referral_is_shielded if {
 		fixtures.with_record(fixtures.node, {"category": "marac", "fields": []}),
 		{"gateway": {"categories": [{"name": "marac", "tier": "T2"}]}, "query": {"categories": [{"name": "marac", "tier": "T2"}]}},
 	)
-	[obligation.id | some obligation in _compelled(service, 1).records[0].obligations] == []
+	under_compulsion := node.decision with input as service
+		with data.reference.purposes.S47_ENQ as _compelling(1)
+		with data.reference.categories.marac.open_purposes as []
+	[obligation.id | some obligation in under_compulsion.records[0].obligations] == []
+}
+
+test_under_compulsion_no_handling_code_shields if {
+	coded := fixtures.with_record(fixtures.police_node, {"handling_code": "4"})
+	decision := node.decision with input as coded
+		with data.reference.purposes.S47_ENQ as _compelling(1)
+		with data.reference.handling_codes["4"].open_purposes as []
+	not "shield_existence" in [obligation.id | some obligation in decision.records[0].obligations]
 }
 
 test_a_purpose_that_compels_shields_nothing_whatever_else_it_says if {
@@ -169,4 +194,24 @@ test_what_was_released_before_the_question_was_answered_still_waits if {
 	decision.person.awaited == true
 	decision.records[0].effect == "refer"
 	decision.existence == "visible"
+}
+
+test_who_alone_may_know_answers_alone_and_cannot_say_for_two_that_nothing_is_held if {
+	document := fixtures.changed(_nothing, {"child_flags": ["WITNESS_PROT"]})
+	_compelled(document, 2).person == {"awaited": true, "people": 1, "roles": ["designated_officer"]}
+	one := _answered(document, [_said("", "release", "reviewer")])
+	_compelled(one, 2).person.awaited == false
+	_compelled(one, 2).absence_confirmed == false
+	_compelled(one, 1).absence_confirmed == true
+}
+
+test_without_compulsion_nobody_confirms_absence if {
+	decision := node.decision with input as _answered(_nothing, [_said("", "release", "reviewer")])
+	decision.absence_confirmed == false
+}
+
+test_what_may_be_asked_about_as_a_pointer_is_asked_about if {
+	pointer := {"categories": [{"name": "s47", "tier": "T0"}]}
+	shut := fixtures.changed(_hidden, {"gateway": pointer, "query": pointer})
+	_compelled(_answered(shut, [_said("", "release", "reviewer")]), 1).absence_confirmed == false
 }

@@ -62,7 +62,7 @@ withheld[record.ref] contains "RELATION_NOT_COVERED" if {
 withheld[record.ref] contains "TYPE_NEVER_SHARED" if {
 	some record in input.records
 	some word in _categories[record.category].never_types
-	contains(lower(record.type), word)
+	contains(_letters(record.type), word)
 }
 
 # METADATA
@@ -210,6 +210,22 @@ shielded contains record.ref if {
 }
 
 # METADATA
+# title: Existence shielded by handling code
+# description: >-
+#   While a person decides on what such a code keeps with its originator, the answer shows nothing of it, unless to a purpose
+#   that must know that somebody here knows the child.
+# custom:
+#   legal_basis: College of Policing APP, intelligence report 5x5x5 (legacy codes 4 and 5)
+#   reason_code: NONE
+shielded contains record.ref if {
+	not purpose.compelled
+	some record in input.records
+	_handling[record.handling_code].shields
+	not _code_shown_all_the_same(record)
+	not _released(record)
+}
+
+# METADATA
 # title: Shield while a person decides
 # description: Whoever carries out the decision must not let the referral itself show that something is held.
 # custom:
@@ -268,6 +284,9 @@ tier_rank := {record.ref: rank |
 	})
 }
 
+# As it would be read out: what stands between the letters does not count.
+_letters(text) := strings.replace_n({" ": "", ".": "", "-": "", "_": "", "/": "", "'": ""}, lower(text))
+
 _type_listed(record) if count(_categories[record.category].types) == 0
 
 _type_listed(record) if record.type in _categories[record.category].types
@@ -284,6 +303,8 @@ _permitted_by_code(record) if {
 _to_kind(kinds) if "*" in kinds
 
 _to_kind(kinds) if input.requester.agency.kind in kinds
+
+_code_shown_all_the_same(record) if input.query.purpose in _handling[record.handling_code].open_purposes
 
 _category_shown_all_the_same(record) if input.query.purpose in _categories[record.category].open_purposes
 

@@ -104,7 +104,7 @@ test_records_about_others_follow_the_purpose if {
 }
 
 test_output_of_national_systems_is_never_shared if {
-	every type in ["pnd", "PND", "pnc_print", "from_Pnc"] {
+	every type in ["pnd", "PND", "pnc_print", "from_Pnc", "P.N.D. print", "p-n-d", "PN C", "police national computer"] {
 		_codes(_record_decision(fixtures.with_record(fixtures.police_node, {"type": type}))) == ["TYPE_NEVER_SHARED"]
 	}
 	_record_decision(fixtures.with_record(fixtures.police_node, {"type": "assault"})).effect == "permit"
@@ -149,6 +149,21 @@ test_legacy_codes_for_authorities_permit_to_them_alone if {
 	}
 }
 
+test_a_code_that_keeps_with_its_originator_shields_but_from_an_enquiry if {
+	coded := fixtures.with_record(fixtures.police_node, {"handling_code": "4"})
+	seen := node.decision with input as coded
+	seen.existence == "visible"
+	unseen := node.decision with input as coded with data.reference.handling_codes["4"].open_purposes as []
+	unseen.existence == "hidden"
+	"shield_existence" in [obligation.id | some obligation in unseen.records[0].obligations]
+	conditions := node.decision with input as fixtures.with_record(fixtures.police_node, {"handling_code": "C"})
+		with data.reference.handling_codes.C.open_purposes as []
+	conditions.existence == "visible"
+	released := node.decision with input as fixtures.changed(coded, {"review": [fixtures.review("r1", "release")]})
+		with data.reference.handling_codes["4"].open_purposes as []
+	not "shield_existence" in [obligation.id | some obligation in released.records[0].obligations]
+}
+
 test_a_type_that_is_on_no_list_is_for_a_person if {
 	odd := fixtures.with_record(fixtures.police_node, {"type": "print"})
 	_record_decision(odd).effect == "refer"
@@ -173,6 +188,7 @@ test_sensitive_services_are_released_by_a_person if {
 	decision.existence == "hidden"
 	[obligation.id | some obligation in decision.records[0].obligations] == ["shield_existence"]
 	released := node.decision with input as fixtures.changed(held, {"review": [fixtures.review("r1", "release")]})
+		with data.reference.categories.sexual_health.open_purposes as []
 	released.records[0].effect == "permit"
 	released.records[0].tier == "T0"
 	released.records[0].obligations == []
