@@ -196,12 +196,15 @@ def test_check_config_warns_of_what_nobody_holds_and_says_nothing_where_all_is_h
     person = '[[user]]\nid = "a"\nname = "A"\nrole = "dsl"\ntraining_expires = 2027-03-31\n'
     other = person.replace('"a"', '"b"')
     alone = checked(tmp_path, person)
-    held = person + 'grants = ["auditor", "caldicott_guardian", "designated_officer", "dpo"]\n'
-    together = checked(tmp_path, held + other)
+    alone_they_decide = '"designated_officer", "shielded_persons"'
+    held = person + f'grants = ["auditor", "caldicott_guardian", "dpo", {alone_they_decide}]\n'
+    together = checked(tmp_path, held + other + f"grants = [{alone_they_decide}]\n")
 
     assert [line for line in alone if line.startswith("warning")] == [
         "warning: nobody holds auditor, caldicott_guardian, designated_officer, dpo: alerts to them reach nobody",
         "warning: 1 more must decide referrals: what several people must agree on can never leave",
+        "warning: 2 more must hold designated_officer: what they alone decide can never leave",
+        "warning: 2 more must hold shielded_persons: what they alone decide can never leave",
     ]
     assert not [line for line in together if line.startswith("warning")]
     assert [line for line in alone if not line.startswith("warning")] == [
