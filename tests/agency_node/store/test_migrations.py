@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from agency_node.store.tables import metadata
+from federation.canonical import to_canonical
+from federation.errors import WardgateError
 from federation.store import migrate, open_engine, writing
 
 PACKAGE = "agency_node.store"
@@ -74,6 +77,42 @@ async def test_records_of_the_old_form_are_read_again_and_children_stay(store_ur
                 for name in ("child", "holding", "record", "dataset_state")
             }
         assert counts == {"child": 1, "holding": 0, "record": 0, "dataset_state": 0}
+    finally:
+        await engine.dispose()
+
+
+REPORT = (
+    "INSERT INTO misuse_report (notice_id, obligation, query_id, content, signature, stored_at)"
+    " VALUES (:notice_id, 'report_misuse', :query_id, :content, :signature, :stored_at)"
+)
+NOTICE = {
+    "notice_id": "n" * 36,
+    "query_id": "q" * 36,
+    "content": to_canonical({"user_ref": "r" * 32, "reason": "WHY", "purpose": "NEVER"}),
+    "signature": b"s" * 64,
+    "stored_at": 7_205,
+}
+
+
+async def test_no_way_down_drops_a_notice_that_the_gateway_has_not_taken(store_url: str) -> None:
+    await migrate(store_url, PACKAGE, "0004")
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            await connection.execute(text(REPORT), NOTICE)
+        await engine.dispose()
+        await migrate(store_url, PACKAGE)
+        for to in ("0003", "base"):
+            with pytest.raises(WardgateError, match="STORE_UNAVAILABLE") as caught:
+                await migrate(store_url, PACKAGE, to)
+            assert caught.value.detail == "the gateway has not taken 1 notices of misuse"
+            async with engine.connect() as connection:
+                assert await connection.run_sync(differences) == []  # nothing of the way down was gone
+            await engine.dispose()
+        async with writing(engine).begin() as connection:
+            await connection.execute(text("DELETE FROM misuse_report"))
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0003")
     finally:
         await engine.dispose()
 

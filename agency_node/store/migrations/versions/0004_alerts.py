@@ -12,6 +12,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 from alembic import op
 
+from federation.errors import ErrorCode, WardgateError
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -93,6 +95,10 @@ def _split(alert: Mapping[Any, Any], act: tuple[str, str]) -> list[dict[str, Any
 
 
 def downgrade() -> None:
+    """Not while a notice waits: nobody else knows of the misuse that it reports."""
+    waiting = op.get_bind().execute(sa.text("SELECT count(*) FROM misuse_report")).scalar_one()
+    if waiting:
+        raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"the gateway has not taken {waiting} notices of misuse")
     op.drop_table("misuse_report")
     found = op.get_bind().execute(sa.text("SELECT * FROM alert")).mappings().all()
     op.drop_table("alert")
