@@ -32,6 +32,8 @@ class Misuse(Document):
         decision_id: The decision that refused it.
         bundle_digest: Of the policies that decided.
         at: When it was refused, seconds since the epoch.
+        count: How many attempts of this person there were so far, this one included, for this reason and purpose in its
+            hour of the clock.
     """
 
     agency: AgencyName
@@ -43,6 +45,7 @@ class Misuse(Document):
     decision_id: Uuid
     bundle_digest: Hex32
     at: Instant
+    count: Annotated[int, Field(ge=1, le=2**40)] = 1
 
 
 class MisuseNotice(Misuse):

@@ -5,6 +5,7 @@ with an alert laid down, is recorded by the same code: a node that keeps silent 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,7 @@ from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
 from federation.ledger.writes import Write
 from federation.misuse import Misuse, MisuseNotice, area_told, verify_notice
+from federation.policy.catalogue import Catalogue
 from federation.policy.decision import GatewayDecision
 from federation.policy.evaluator import Evaluated
 from federation.query import QueryHeader
@@ -35,6 +37,12 @@ ALERT: Final = "alert"
 """Type of obligation: somebody must be told. A refusal that lays one down is of misuse."""
 
 NODE, GATEWAY = "node", "gateway"
+
+UNKNOWN: Final = "unknown"
+"""Stands for a word of a notice that the gateway's bundle does not know: a node may have written anything."""
+
+_REFERENCE: Final = re.compile(r"[0-9a-f]{32}")
+"""What every node makes of a person: see `keys.digest.keyed_reference`."""
 
 _log = EventLog(__name__)
 
@@ -59,6 +67,7 @@ class Recorded:
             reason_code=self.misuse.reason,
             decision_id=self.misuse.decision_id,
             party=self.refused_by,
+            count=self.misuse.count,
         )
 
 
@@ -72,6 +81,7 @@ def recorded(
     query_id: str | None = None,
     content: bytes = b"",
     signature: bytes = b"",
+    kept: bytes = b"",
 ) -> Recorded:
     """How a misuse is recorded.
 
@@ -84,6 +94,7 @@ def recorded(
         query_id: Of a query that came as far as the gateway.
         content: The notice as it was signed, where there is one.
         signature: Over it.
+        kept: What is kept of it; see `kept_of`.
     """
     entry = Entry(
         kind=EntryKind.MISUSE_REPORTED,
@@ -103,6 +114,7 @@ def recorded(
             "reason": misuse.reason,
             "decision_id": misuse.decision_id,
             "bundle_digest": misuse.bundle_digest.hex(),
+            "count": misuse.count,
         },
     )
     write = store.misuse_stored(
@@ -110,7 +122,7 @@ def recorded(
         agency=misuse.agency,
         refused_by=refused_by,
         reported_at=now,
-        content=content,
+        content=kept,
         signature=signature,
     )
     return Recorded(misuse, refused_by, notice_id, entry, write)
@@ -152,6 +164,25 @@ def refused_here(
     ]
 
 
+def in_known_words(notice: MisuseNotice, catalogue: Catalogue, directory: TrustedDirectory) -> MisuseNotice:
+    """A notice as it may stand in the ledger: in words that the bundle and the directory know, and in no others."""
+    purposes = {*catalogue.purposes, *catalogue.never_permitted}
+    return notice.model_copy(
+        update={
+            "user_ref": notice.user_ref if _REFERENCE.fullmatch(notice.user_ref) else UNKNOWN,
+            "role": notice.role if notice.role in catalogue.roles else UNKNOWN,
+            "purpose": notice.purpose if notice.purpose in purposes else UNKNOWN,
+            "reason": notice.reason if notice.reason in catalogue.reasons else UNKNOWN,
+            "area": area_told(notice.area, directory),
+        }
+    )
+
+
+def kept_of(content: bytes, *, is_known: bool) -> bytes:
+    """What is kept of a notice, so that none counts twice: the notice, or its digest where its words are not known."""
+    return content if is_known else sha256(content)
+
+
 class MisuseDesk:
     """Takes notices of agencies.
 
@@ -159,6 +190,7 @@ class MisuseDesk:
         engine: The gateway's store.
         journal: The gateway's.
         directory: The directory in force.
+        catalogue: The words of the bundle in force.
         clock: Seconds since the epoch.
     """
 
@@ -168,11 +200,13 @@ class MisuseDesk:
         engine: AsyncEngine,
         journal: Journal,
         directory: Callable[[], TrustedDirectory],
+        catalogue: Callable[[], Catalogue],
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._directory = directory
+        self._catalogue = catalogue
         self._clock = clock
         self._taking = asyncio.Lock()
 
@@ -191,14 +225,16 @@ class MisuseDesk:
             taken = await store.count_since(self._engine, agency, NODE, now - HOUR_S)
             if taken >= limits.MAX_NOTICES_PER_HOUR:
                 raise WardgateError(ErrorCode.REPORTS_EXCEEDED, agency)
+            known = in_known_words(notice, self._catalogue(), self._directory())
             found = recorded(
-                notice.model_copy(update={"area": area_told(notice.area, self._directory())}),
+                known,
                 refused_by=NODE,
                 notice_id=notice.notice_id,
                 now=now,
                 correlation_id=correlation_id,
                 content=content,
                 signature=signature,
+                kept=kept_of(content, is_known=known == notice),
             )
             await self._record(found, content)
 
@@ -213,7 +249,7 @@ class MisuseDesk:
 
     async def _is_known(self, notice_id: str, content: bytes) -> bool:
         stored = await store.stored_content(self._engine, notice_id)
-        if stored is not None and stored != content:
+        if stored is not None and stored not in {kept_of(content, is_known=known) for known in (True, False)}:
             raise WardgateError(ErrorCode.REPLAYED, "another notice has this id")
         return stored is not None
 

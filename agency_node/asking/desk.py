@@ -6,7 +6,7 @@ Where policy has a misuse reported, a notice without a word of the question leav
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ from agency_node.asking.deciding import decide_in_time
 from agency_node.asking.own_policy import CaseGrants, requester_input
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.asking.question import CheckedQuestion, QuestionDocument, Times, check_question
-from agency_node.asking.reports import notices_due
+from agency_node.asking.reports import is_reported, notices_due
 from agency_node.asking.viewing import Viewing
 from agency_node.inbox.alerts import Act, new_alerts
 from agency_node.store import asked as store
@@ -127,6 +127,7 @@ class Asking:
         self._test_numbers = test_numbers
         self._clock_difference = clock_difference
         self._on_reported = on_reported
+        self._reporting = asyncio.Lock()
         self._viewing = Viewing(
             vault=vault,
             directory=directory,
@@ -346,18 +347,23 @@ class Asking:
         row = self._row(question, query_id, evaluated, AskedState.REFUSED)
         body = {"purpose": question.purpose, "decision": evaluated.record.body()}
         act = self._act(question, user, query_id, evaluated)
-        reports = notices_due(
-            evaluated,
-            act,
-            area=question.area,
-            directory=self._directory(),
-            key=self._key,
-            now=int(self._clock()),
-        )
-        try:
-            await self._record(_Asked(EntryKind.QUERY_REFUSED, body, row, [], evaluated, act, reports))
-        finally:
-            if reports:
+        refused = _Asked(EntryKind.QUERY_REFUSED, body, row, [], evaluated, act)
+        if not is_reported(evaluated):
+            await self._record(refused)
+            return
+        async with self._reporting:  # each notice says how many there were before it
+            reports = await notices_due(
+                evaluated,
+                act,
+                engine=self._engine,
+                area=question.area,
+                directory=self._directory(),
+                key=self._key,
+                now=int(self._clock()),
+            )
+            try:
+                await self._record(replace(refused, reports=reports))
+            finally:
                 self._on_reported()  # also where it is not known whether it was stored: whoever sends them looks
 
     def _act(

@@ -1,11 +1,14 @@
 """Misuse that this node refused reaches the scheme: a signed notice, kept until the gateway has acknowledged it.
 
 The notice is stored in the transaction that records the refusal, so that neither a crash nor an operator who switches
-the node off in between loses it. It is sent until it is taken, oldest first, over restarts; the gateway takes it once.
+the node off in between loses it. It is sent until it is taken, over restarts; the gateway takes it once. Of what one
+person tries for one cause in an hour the first is told at once and the rest as one, with how many there were; the turn
+goes round the people, so that nobody's many hold up the notice of another.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 from uuid import uuid4
@@ -14,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.inbox.alerts import Act
 from agency_node.store import reports as store
+from federation.counters import HOUR_S
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, Family, WardgateError
 from federation.events import Event
@@ -33,7 +37,7 @@ LOOK_EVERY_S: Final = 60.0
 """How often it is looked for notices that nobody announced: one whose commit was in doubt, say."""
 
 MOST_AT_ONCE: Final = 100
-"""Notices read from the store in one go."""
+"""Attempts that are written down as told in one go."""
 
 _log = EventLog(__name__)
 
@@ -46,33 +50,42 @@ class NoticeGateway(Protocol):
         ...
 
 
-def notices_due(
+def is_reported(evaluated: Evaluated[RequesterDecision]) -> bool:
+    """Whether a refusal demands that the scheme hears of it."""
+    return any(item.type == REPORT for item in evaluated.decision.obligations)
+
+
+async def notices_due(
     evaluated: Evaluated[RequesterDecision],
     act: Act,
     *,
+    engine: AsyncEngine,
     area: str,
     directory: TrustedDirectory,
     key: SigningKey,
     now: int,
 ) -> list[Write]:
-    """The notices that a refusal demands, to be stored with it; none where it demands none.
+    """The notices that a refusal demands, to be stored with it before the next are made; none where it demands none.
 
     Args:
         evaluated: The refusal.
         act: Who asked, under which purpose.
+        engine: The node's store: the notices say how many there were before them.
         area: The area that was asked in, as the user typed it: it is told only where an agency works in it.
         directory: With this agency's own keys.
         key: This agency's signing key.
         now: Seconds since the epoch.
 
     Raises:
-        WardgateError: `AGENCY_UNKNOWN`: this node is not enrolled.
+        WardgateError: `AGENCY_UNKNOWN`: this node is not enrolled. `STORE_UNAVAILABLE`.
     """
-    demanded = [item for item in evaluated.decision.obligations if item.type == REPORT]
-    if not demanded:
-        return []
-    reports = []
-    for obligation in demanded:
+    reports: list[store.StoredReport] = []
+    for obligation in evaluated.decision.obligations:
+        if obligation.type != REPORT:
+            continue
+        reason = _reason(obligation, evaluated.decision)
+        group = store.Group(act.user_ref, f"{reason} {act.purpose}", now // HOUR_S)
+        before = await _count_before(engine, group) + sum(report.group == group for report in reports)
         notice = MisuseNotice(
             notice_id=str(uuid4()),
             agency=act.agency,
@@ -81,14 +94,45 @@ def notices_due(
             role=act.role,
             purpose=act.purpose,
             area=area_told(area, directory),
-            reason=_reason(obligation, evaluated.decision),
+            reason=reason,
             decision_id=act.decision_id,
             bundle_digest=bytes.fromhex(evaluated.record.bundle.digest),
             at=now,
+            count=before + 1,
         )
         content, signature = sign_notice(notice, key)
-        reports.append(store.StoredReport(notice.notice_id, obligation.id, act.query_id, content, signature, now))
+        report = store.StoredReport(
+            notice_id=notice.notice_id,
+            obligation=obligation.id,
+            query_id=act.query_id,
+            content=content,
+            signature=signature,
+            stored_at=now,
+            group=group,
+            number=notice.count,
+        )
+        reports.append(report)
     return store.reports_stored(reports)
+
+
+async def _count_before(engine: AsyncEngine, group: store.Group) -> int:
+    async with store_errors("misuse reports"), engine.connect() as connection:
+        return await store.highest_number(connection, group)
+
+
+def in_turn(due: Iterable[store.Due], taken: Mapping[str, int]) -> list[store.Due]:
+    """In which order notices go: whoever had fewest taken first, then one of each person, the oldest of each first.
+
+    Args:
+        due: What is to be sent.
+        taken: How many notices about each person the gateway has taken.
+    """
+    turns = Counter(taken)
+    places = []
+    for item in sorted(due, key=lambda item: (item.since, item.group.hour, item.group.cause)):
+        places.append((turns[item.group.user_ref], item.since, len(places), item))
+        turns[item.group.user_ref] += 1
+    return [item for *_, item in sorted(places, key=lambda place: place[:-1])]
 
 
 def _reason(obligation: Obligation, decision: RequesterDecision) -> str:
@@ -120,13 +164,14 @@ class Reports:
         self._clock = clock
         self._announced = asyncio.Event()
         self._refused: set[str] = set()
+        self._taken: Counter[str] = Counter()
 
     def announce(self) -> None:
         """There may be a notice to send."""
         self._announced.set()
 
     async def waiting(self) -> int:
-        """How many notices the gateway has not acknowledged.
+        """Of how many attempts the gateway has yet to hear, those of the hour that is not over among them.
 
         Raises:
             WardgateError: `STORE_UNAVAILABLE`.
@@ -151,25 +196,30 @@ class Reports:
         A notice that is refused for what it is does not hold up the others: it is said so once, stays, and is sent
         again at the next round.
         """
-        last: store.StoredReport | None = None
         try:
-            while reports := await self._following(last):
-                for last in reports:
-                    await self._send(last)
+            for due in in_turn(await self._due(), self._taken):
+                await self._send(due)
         except WardgateError:
             return False
         return True
 
-    async def _following(self, last: store.StoredReport | None) -> list[store.StoredReport]:
+    async def _due(self) -> list[store.Due]:
         async with store_errors("misuse reports"), self._engine.connect() as connection:
-            return await store.waiting_reports(connection, MOST_AT_ONCE, after=last)
+            return await store.due_reports(connection, this_hour=self._hour())
 
-    async def _send(self, report: store.StoredReport) -> None:
-        """Hand a notice in, and write down that it was taken.
+    def _hour(self) -> int:
+        return int(self._clock()) // HOUR_S
+
+    async def _send(self, due: store.Due) -> None:
+        """Hand a notice in, and write down that it was taken, for all those for which it goes.
 
         Raises:
             WardgateError: It could not be handed in, or written down, just now.
         """
+        async with store_errors("misuse reports"), self._engine.connect() as connection:
+            report = await store.report_to_send(connection, due)
+        if report is None:
+            return
         try:
             await self._gateway.report(report.content, report.signature)
         except WardgateError as error:
@@ -177,21 +227,35 @@ class Reports:
                 raise
             self._say_refused(report, error)
             return
-        notice = MisuseNotice.parse(report.content)
-        entry = Entry(
-            kind=EntryKind.OBLIGATION_MET,
-            at=int(self._clock()),
-            actor=self._agency,
-            correlation_id=report.notice_id,
-            query_id=report.query_id,
-            body={
-                "obligation": report.obligation,
-                "decision_id": notice.decision_id,
-                "notice_id": report.notice_id,
-            },
-        )
+        self._taken[report.group.user_ref] += 1
+        while others := await self._others(report):
+            await self._told(others, report)
+        await self._told([report], report)  # last: until then it is sent again
+
+    async def _others(self, report: store.StoredReport) -> list[store.StoredReport]:
+        async with store_errors("misuse reports"), self._engine.connect() as connection:
+            return await store.reports_with(connection, report, MOST_AT_ONCE)
+
+    async def _told(self, reports: list[store.StoredReport], by: store.StoredReport) -> None:
+        """Write down that the gateway knows of these by a notice."""
+        now = int(self._clock())
+        entries = [
+            Entry(
+                kind=EntryKind.OBLIGATION_MET,
+                at=now,
+                actor=self._agency,
+                correlation_id=by.notice_id,
+                query_id=report.query_id,
+                body={
+                    "obligation": report.obligation,
+                    "decision_id": MisuseNotice.parse(report.content).decision_id,
+                    "notice_id": by.notice_id,
+                },
+            )
+            for report in reports
+        ]
         with suppress(NothingChanged):  # a commit of which nothing was heard had taken place
-            await self._journal.record([entry], store.report_acknowledged(report.notice_id))
+            await self._journal.record(entries, store.reports_told(reports, at=now, this_hour=self._hour()))
 
     def _say_refused(self, report: store.StoredReport, error: WardgateError) -> None:
         if report.notice_id not in self._refused:

@@ -345,15 +345,20 @@ class Alert(NodeTable, table=True):
 
 
 class MisuseReport(NodeTable, table=True):
-    """A signed notice of misuse that was refused here, until the gateway has acknowledged it; then it is gone.
+    """A signed notice of misuse that was refused here, until the gateway knows of it and its hour is over.
 
     Attributes:
         obligation: Id in the bundle's catalogue of what demanded it.
         query_id: The refused question, which nobody but this node knows.
         content: A canonical `federation.misuse.MisuseNotice`.
+        user_ref: Whose attempt it was.
+        cause: Reason and purpose.
+        hour: Of the clock, hours since the epoch.
+        number: How many there were so far of this person and cause in that hour, this one included.
+        told_at: When the gateway knew of it; None until then.
     """
 
-    __table_args__ = (Index(None, "stored_at"),)
+    __table_args__ = (Index(None, "user_ref", "cause", "hour"),)
 
     notice_id: str = Field(sa_column=Column(String(36), primary_key=True))
     obligation: str = Field(sa_column=Column(String(64), nullable=False))
@@ -361,6 +366,11 @@ class MisuseReport(NodeTable, table=True):
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
     stored_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    user_ref: str = Field(sa_column=Column(String(64), nullable=False))
+    cause: str = Field(sa_column=Column(String(129), nullable=False))
+    hour: int = Field(sa_column=Column(BigInteger, nullable=False))
+    number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    told_at: int | None = Field(sa_column=Column(BigInteger, nullable=True))
 
 
 class DecisionInput(NodeTable, table=True):

@@ -32,7 +32,7 @@ def misuse_stored(
 
 
 async def stored_content(engine: AsyncEngine, notice_id: str) -> bytes | None:
-    """A notice as it was signed; None where there is none of this id."""
+    """What is kept of a notice; None where there is none of this id."""
     async with store_errors("misuse"), engine.connect() as connection:
         found: bytes | None = (await connection.execute(_CONTENT, {"notice_id": notice_id})).scalar_one_or_none()
         return found

@@ -155,7 +155,8 @@ class MisuseRow(GatewayTable, table=True):
     Attributes:
         refused_by: `node` or `gateway`.
         reported_at: When it was recorded here, seconds since the epoch.
-        content: The canonical notice as the agency signed it; empty where the gateway refused.
+        content: The canonical notice as the agency signed it, or its SHA-256 where it holds words that the bundle or
+            the directory does not know; empty where the gateway refused.
     """
 
     notice_id: str = Field(sa_column=Column(String(36), primary_key=True))

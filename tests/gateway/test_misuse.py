@@ -3,12 +3,18 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from federation import limits
+from federation.canonical import from_json, to_canonical
 from federation.counters import HOUR_S
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.misuse import MisuseNotice
 from gateway.misuse import WEEK_S
+from gateway.store.misuse import stored_content
+from keys import domains
+from keys.digest import sha256
 from tests.support.gateway_world import CSC, POLICE, SCHOOL, World
 from tests.support.misuse import a_notice, signed
 from tests.support.two_agencies import NOW
@@ -92,6 +98,63 @@ async def test_a_key_of_another_version_is_refused(world: World) -> None:
 async def test_what_is_too_old_or_of_the_future_is_refused(world: World) -> None:
     for at in (NOW - limits.MAX_NOTICE_AGE_S - 1, NOW + limits.MAX_CLOCK_SKEW_S + 1):
         assert await refused(world, *notice(world, at=at)) is ErrorCode.QUERY_EXPIRED
+
+
+@pytest.mark.parametrize("name", ["role", "purpose", "reason", "user_ref"])
+async def test_a_word_that_the_bundle_does_not_know_is_neither_said_nor_kept(
+    stored_world: World, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    typed = "Ask.about.Sam"
+    content, signature = notice(stored_world, **{name: typed})
+
+    for _ in range(2):
+        await stored_world.misuse.report(CSC, content, signature, "test-c")
+
+    (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
+    assert entry.body[name] == "unknown"
+    assert entry.body["notice_sha256"] == sha256(content).hex()
+    assert await stored_content(stored_world.engine, entry.body["notice_id"]) == sha256(content)
+    assert typed not in caplog.text
+    assert typed not in str(entry)
+    other = notice(stored_world, notice_id=entry.body["notice_id"], **{name: "Another.word"})
+    with pytest.raises(WardgateError, match="REPLAYED"):
+        await stored_world.misuse.report(CSC, *other, "test-c")
+
+
+async def test_a_notice_in_known_words_is_kept_as_it_was_signed(world: World) -> None:
+    for purpose in [NEVER, "S47_ENQ"]:
+        content, signature = notice(world, purpose=purpose)
+        await world.misuse.report(CSC, content, signature, "test-c")
+        assert await stored_content(world.engine, MisuseNotice.parse(content).notice_id) == content
+
+
+@pytest.mark.parametrize("count", [1, 2, 2**40])
+async def test_the_entry_says_how_many_attempts_there_were(
+    world: World, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    await world.misuse.report(CSC, *notice(world, count=count), "test-c")
+
+    (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
+    assert entry.body["count"] == count
+    assert [record for record in caplog.records if str(count) in record.getMessage()]
+
+
+@pytest.mark.parametrize("count", [0, -1, 2**40 + 1])
+def test_a_notice_of_no_attempt_is_none(count: int) -> None:
+    with pytest.raises(ValidationError):
+        a_notice(count=count)
+
+
+async def test_a_notice_without_a_count_is_of_one_attempt(world: World) -> None:
+    older = from_json(a_notice().canonical(), max_bytes=2048, what="notice")
+    del older["count"]
+    content = to_canonical(older)
+    signature = world.secrets.parties[CSC].signing.sign(domains.MISUSE_NOTICE, content)
+
+    await world.misuse.report(CSC, content, signature, "test-c")
+
+    (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
+    assert entry.body["count"] == 1
 
 
 async def test_an_area_that_nobody_works_in_does_not_reach_the_ledger(world: World) -> None:

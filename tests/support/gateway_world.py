@@ -645,7 +645,13 @@ async def _compose(
         teams=teams,
         answers=answers,
         evaluation=evaluation,
-        misuse=MisuseDesk(engine=reader, journal=journal, directory=directory.current, clock=clock),
+        misuse=MisuseDesk(
+            engine=reader,
+            journal=journal,
+            directory=directory.current,
+            catalogue=lambda: policy.catalogue,
+            clock=clock,
+        ),
     )
 
 

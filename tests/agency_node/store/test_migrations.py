@@ -102,6 +102,10 @@ async def test_no_way_down_drops_a_notice_that_the_gateway_has_not_taken(store_u
             await connection.execute(text(REPORT), NOTICE)
         await engine.dispose()
         await migrate(store_url, PACKAGE)
+        async with engine.connect() as connection:
+            row = (await connection.execute(select(metadata.tables["misuse_report"]))).one()
+        assert (row.user_ref, row.cause, row.hour, row.number, row.told_at) == ("r" * 32, "WHY NEVER", 2, 1, None)
+        await engine.dispose()
         for to in ("0003", "base"):
             with pytest.raises(WardgateError, match="STORE_UNAVAILABLE") as caught:
                 await migrate(store_url, PACKAGE, to)
