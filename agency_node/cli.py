@@ -292,7 +292,13 @@ def inbox_decide(
     agency: Agency = "",
     as_json: Json = False,
 ) -> None:
-    """Release or withhold, on one of the grounds that `inbox list` shows."""
+    """Release or withhold, on one of the grounds that `inbox list` shows.
+
+    `would_say` of `inbox list` has in words what either will say to whoever asked. Released records leave as far as
+    policy lets them; a question that must be answered gets "nothing held" where nothing is, and a refusal where policy
+    keeps shut all there is. Whoever withholds refuses, and it is not said why. Where two people must agree, nothing
+    leaves before both have released it, and one who withholds is enough.
+    """
     settings = find_settings(config, directory, agency)
 
     async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:

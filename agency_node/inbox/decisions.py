@@ -17,7 +17,7 @@ from agency_node.answering.consideration import QUESTION
 from agency_node.answering.responder import Responder
 from agency_node.inbox.agreement import Release
 from agency_node.inbox.deciders import decides, is_fit, is_for, may_decide
-from agency_node.inbox.grounds import ground_for, grounds_of
+from agency_node.inbox.grounds import ground_for, grounds_of, titled
 from agency_node.inbox.opinion import STATES, Opinion, check_open, checked, entry_of, purpose_of
 from agency_node.inbox.referral import ReferralContent
 from agency_node.inbox.shown import ReferralView
@@ -210,7 +210,7 @@ class Decisions:
             referral,
             content,
             self._given(referral),
-            {decision: grounds_of(decision, purpose_of(content), catalogue) for decision in STATES},
+            {decision: titled(grounds_of(decision, purpose_of(content), catalogue), catalogue) for decision in STATES},
         )
 
     def _given(self, referral: StoredReferral) -> Release | None:

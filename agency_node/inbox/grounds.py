@@ -1,8 +1,15 @@
 """On what a person of this agency may rest a decision: the grounds of the bundle. Pure."""
 
+from collections.abc import Iterable
+
 from agency_node.answering.consideration import HumanDecision
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.catalogue import Catalogue
+
+
+def titled(codes: Iterable[str], catalogue: Catalogue) -> dict[str, str]:
+    """Grounds with the titles that the bundle gives them."""
+    return {code: catalogue.review_reasons[code].title for code in codes}
 
 
 def grounds_of(decision: HumanDecision, purpose: str, catalogue: Catalogue) -> tuple[str, ...]:

@@ -112,7 +112,9 @@ async def test_a_decision_without_its_ground_is_not_made(node: NodeHouse) -> Non
         await node.decisions.decide("dsl", referral_id, decision="withhold", reason="No.")
 
     (view,) = await node.decisions.waiting("dsl")
-    assert view.as_json()["grounds"]["release"] == ["considered"]
+    assert view.as_json()["grounds"]["release"] == {
+        "considered": node.policy.catalogue.review_reasons["considered"].title
+    }
     assert await node.entries(EntryKind.REFERRAL_DECIDED) == []
 
 

@@ -13,6 +13,7 @@ from agency_node.answering.overlay import Overlay
 from agency_node.inbox.agreement import Release
 from agency_node.store.tables import ReferralState, TaskState, metadata
 from agency_node.vault import Kind
+from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
@@ -71,7 +72,8 @@ async def test_the_first_release_leaves_it_open_and_only_the_second_releases(hou
     (seen,) = await house.decisions.waiting("head")
     shown = seen.as_json()
     assert shown["people"] == 2
-    assert shown["released_by"] == [{"user": "dsl", "role": "dsl", "at": int(house.clock())}]
+    at = int(house.clock())
+    assert shown["released_by"] == [{"user": "dsl", "role": "dsl", "released": iso_in_england(at), "at": at}]
     assert FIRST_REASON not in str(shown) + repr(seen) + repr(seen.given)
     await say(house, referral_id, "head")
     assert house.decided == [put.task.task_id]
