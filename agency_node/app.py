@@ -384,6 +384,8 @@ def say_unheld(found: Unheld) -> None:
             _log.event(Event.RECIPIENT_MISSING, kind=kind, role=code)
     if found.more_people:
         _log.event(Event.RECIPIENT_MISSING, kind="decides", count=found.more_people)
+    for roles, more in found.more_holders.items():
+        _log.event(Event.RECIPIENT_MISSING, kind="decides", role=roles, count=more)
 
 
 async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:

@@ -121,7 +121,7 @@ def ask(
         typer.Option(
             "--justification",
             help="Why; sealed to the audit key. Policy wants it for tier T2, break-glass, section 47 and what lifts "
-            "a shield; a blank one counts as none.",
+            "a shield; one without a letter or digit counts as none.",
         ),
     ] = "",
     family_informed: Annotated[

@@ -6,6 +6,7 @@ auditor can, and what they find here is the requester's to answer for: its node 
 
 from federation.errors import ErrorCode, WardgateError
 from federation.query import AuditNote, QueryHeader, audit_context
+from federation.words import says_something
 from keys.digest import sha256
 from keys.envelope import SealingKey
 from keys.errors import EnvelopeRejected
@@ -41,7 +42,7 @@ def open_note(envelope: bytes, header: QueryHeader, *, audit_key: SealingKey) ->
 
 def findings(header: QueryHeader, note: AuditNote) -> list[str]:
     """In what a query's signed claims and its sealed note contradict each other; one sentence each."""
-    given = note.justification.strip() != ""
+    given = says_something(note.justification)
     if given == header.justified:
         return []
     return [CLAIMED_AND_EMPTY if header.justified else GIVEN_AND_DENIED]

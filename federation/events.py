@@ -155,8 +155,8 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.RECIPIENT_MISSING: EventSpec(
         Level.ERROR,
         "Nobody who works here, and has no interest of their own, holds a role or grant that policy sends alerts to "
-        "(`alert`), or too few decide referrals (`decides`, with how many more there must be): what goes there "
-        "reaches nobody, or never leaves.",
+        "(`alert`), or too few who are fit decide referrals (`decides`, with how many more there must be, and which "
+        "roles or grants they must hold where it is for them alone): what goes there reaches nobody, or never leaves.",
     ),
     Event.MISUSE_REPORTED: EventSpec(
         Level.ALARM,

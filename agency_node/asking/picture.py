@@ -2,10 +2,11 @@
 
 Silence, refusal, error and absence are different things, and "nothing known" is never shown unless every asked agency
 answered: `completeness` is `complete` only if every permitted target is answered, none is `error`, nothing that was
-referred to a person stayed undecided, and none reads from a dataset that is not believed.
+referred to a person stayed undecided, none reads from a dataset that is not believed, and none says "no" to what a
+statute asks without anything to read it from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,12 +66,17 @@ class QueryView:
     error: str = ""
 
 
-def completeness_of(targets: Sequence[TargetView]) -> Completeness:
-    """Whether the picture is whole. No permitted target at all is a result of its own, never an empty success."""
+def completeness_of(targets: Sequence[TargetView], unread: Mapping[str, Collection[str]]) -> Completeness:
+    """Whether the picture is whole. No permitted target at all is a result of its own, never an empty success.
+
+    Args:
+        targets: Every responder addressed.
+        unread: As `unread_by` finds it.
+    """
     permitted = [target for target in targets if target.state is not TargetState.NOT_PERMITTED]
     if not permitted:
         return Completeness.NOTHING_PERMITTED
-    whole = not any(_is_missing(target) for target in permitted)
+    whole = not any(_is_missing(target, unread) for target in permitted)
     return Completeness.COMPLETE if whole else Completeness.INCOMPLETE
 
 
@@ -82,7 +88,8 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
         targets: Every responder addressed, by agency id.
         catalogue: The bundle's texts.
     """
-    completeness = completeness_of(targets)
+    unread = unread_by(targets, query.purpose, catalogue)
+    completeness = completeness_of(targets, unread)
     ordered = sorted(targets, key=lambda target: target.agency)
     return {
         "query_id": query.query_id,
@@ -90,7 +97,7 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
         "purpose": query.purpose,
         "effect": query.effect,
         "completeness": completeness.value,
-        "missing": [target.agency for target in ordered if _is_missing(target)],
+        "missing": [target.agency for target in ordered if _is_missing(target, unread)],
         "asked_at": query.asked_at,
         "deadline_at": query.deadline_at,
         "expires_at": query.expires_at,
@@ -103,7 +110,11 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
         "reasons": reasons_shown(query.reasons, catalogue),
         "obligations": obligations_shown(query.obligations, catalogue),
         "cautions": cautions(query.purpose, catalogue),
-        "warnings": [*query.warnings, *([FALSE_REASSURANCE] if completeness is Completeness.INCOMPLETE else [])],
+        "warnings": [
+            *query.warnings,
+            *(_said_unread(target, unread[target.agency], catalogue) for target in ordered if target.agency in unread),
+            *([FALSE_REASSURANCE] if completeness is Completeness.INCOMPLETE else []),
+        ],
         "receipt": dict(query.receipt) if query.receipt else None,
     }
 
@@ -114,13 +125,54 @@ def cautions(purpose: str, catalogue: Catalogue) -> list[str]:
     return [NOTHING_HELD, *([of_purpose] if of_purpose else [])]
 
 
-def _is_missing(target: TargetView) -> bool:
+def _is_missing(target: TargetView, unread: Mapping[str, Collection[str]]) -> bool:
     if target.state is TargetState.NOT_PERMITTED:
         return False
     answer = target.answer
     if answer is None or answer.undecided or answer.outcome in _NO_ANSWER:
         return True
-    return any(item.state is ReadingState.FAILING for item in answer.reading)
+    return target.agency in unread or any(item.state is ReadingState.FAILING for item in answer.reading)
+
+
+def unread_by(targets: Sequence[TargetView], purpose: str, catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
+    """What a statute asks in limbs and an agency that gives no records has nothing to read from, by agency.
+
+    What agencies of another kind read is left out: theirs is that part of the test, as where one department keeps the
+    places at schools and another the plans. Agencies of one kind each answer for their own children.
+
+    Args:
+        targets: Every responder addressed.
+        purpose: Of the query.
+        catalogue: The bundle's purposes.
+    """
+    rows: Mapping[str, Mapping[str, Any]] = catalogue.purposes.get(purpose, {}).get("categories", {})
+    limbed = {name for name, row in rows.items() if row.get("limbs")}
+    read = [(target.kind, _categories_read(target.answer)) for target in targets if target.answer is not None]
+    found: dict[str, tuple[str, ...]] = {}
+    for target in targets:
+        if target.answer is None or target.answer.outcome is Outcome.RECORDS:
+            continue
+        elsewhere = frozenset[str]().union(*(names for kind, names in read if kind != target.kind))
+        if names := (limbed & _categories_absent(target.answer)) - elsewhere:
+            found[target.agency] = tuple(sorted(names))
+    return found
+
+
+def _categories_read(answer: Answer) -> frozenset[str]:
+    """Categories behind which a dataset stands that the agency has."""
+    of_each = (item.categories for item in answer.reading if item.state is not ReadingState.ABSENT)
+    return frozenset[str]().union(*of_each)
+
+
+def _categories_absent(answer: Answer) -> frozenset[str]:
+    """Categories behind which none stands: a dataset that is absent names what others stand behind as well."""
+    of_each = (item.categories for item in answer.reading if item.state is ReadingState.ABSENT)
+    return frozenset[str]().union(*of_each) - _categories_read(answer)
+
+
+def _said_unread(target: TargetView, names: Iterable[str], catalogue: Catalogue) -> str:
+    titles = ", ".join(catalogue.title_of(name) or name for name in names)
+    return f"{target.name} has nothing to read this from: {titles}. Its answer is no ground for a no: ring."
 
 
 def _asked(header: QueryHeader | None) -> list[JsonObject]:

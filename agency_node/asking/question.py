@@ -1,10 +1,10 @@
 """The question as a user puts it, checked against the bundle's words before anything is done with it. Pure.
 
 A mistyped number, purpose, category or date is a clear error and goes nowhere; whether the question is *lawful* is for
-policy alone to say.
+policy alone to say. What a purpose shows under one name is asked about as one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -17,6 +17,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.policy.catalogue import Catalogue
 from federation.query import Approval, CategoryAsked, Period
 from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
+from federation.words import says_something
 from keys.errors import NhsNumberRejected
 from keys.nhs_number import NhsNumber, may_be_issued
 
@@ -85,8 +86,8 @@ class CheckedQuestion:
 
     @property
     def justified(self) -> bool:
-        """Whether it says why it is put; blanks say nothing."""
-        return self.justification.strip() != ""
+        """Whether it says why it is put."""
+        return says_something(self.justification)
 
 
 def check_question(
@@ -155,7 +156,15 @@ def _categories(asked: list[str], purpose: Mapping[str, Any] | None, catalogue: 
         except ValueError as error:
             raise WardgateError(ErrorCode.TIER_UNKNOWN) from error
         found[name] = max(tier, found.get(name, tier))
-    return tuple(CategoryAsked(name=name, tier=tier) for name, tier in sorted(found.items()))
+    beside = {item.name: item.tier for item in _shown_beside(found, purpose)} if purpose else {}
+    return tuple(CategoryAsked(name=name, tier=tier) for name, tier in sorted((beside | found).items()))
+
+
+def _shown_beside(named: Collection[str], purpose: Mapping[str, Any]) -> Iterator[CategoryAsked]:
+    """What is shown under one name with a category that was named: what was typed must not decide a statute's test."""
+    rows: Mapping[str, Mapping[str, Any]] = purpose["categories"]
+    shown_as = {rows[name].get("shown_as", "") for name in named if name in rows} - {""}
+    return (item for item in default_categories(purpose) if rows[item.name].get("shown_as", "") in shown_as)
 
 
 def default_categories(purpose: Mapping[str, Any]) -> tuple[CategoryAsked, ...]:

@@ -12,6 +12,11 @@ def is_fit(user: User, today: date) -> bool:
     return user.is_trained(today) and not user.conflicted and not user.supervised
 
 
+def may_decide(user: User, roles: Collection[str], catalogue: Catalogue, today: date) -> bool:
+    """Whether a person works here, is fit, and what names these roles or grants is for them."""
+    return user.is_employed(today) and is_fit(user, today) and is_for(user, roles, catalogue)
+
+
 def decides(user: User, catalogue: Catalogue) -> bool:
     """Whether a person's role, or one of their grants, is one by which the bundle lets people decide."""
     role = catalogue.roles.get(user.role)

@@ -2,6 +2,7 @@
 
 A decision is made once by each entitled person, on a ground of the bundle and with a reason. Where policy wants two
 people, the first release leaves the referral open, and only that of somebody else releases; one who withholds ends it.
+The first release counts for as long as whoever gave it may decide; after that it is void, and the next takes its place.
 The reason stays encrypted in the node; the ledger holds a salted commitment to it, so that it can be proved later and
 erased when its time has come. Nobody outside can override what is withheld here: the gateway is told no more than that
 there is an answer.
@@ -15,13 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from agency_node.answering.consideration import QUESTION
 from agency_node.answering.responder import Responder
 from agency_node.inbox.agreement import Release
-from agency_node.inbox.deciders import decides, is_fit, is_for
+from agency_node.inbox.deciders import decides, is_fit, is_for, may_decide
 from agency_node.inbox.grounds import ground_for, grounds_of
 from agency_node.inbox.opinion import STATES, Opinion, check_open, checked, entry_of, purpose_of
 from agency_node.inbox.referral import ReferralContent
 from agency_node.inbox.shown import ReferralView
 from agency_node.store import referrals as store
 from agency_node.store.referrals import HumanVerdict, NewReview, StoredReferral
+from agency_node.store.tables import ReferralState
 from agency_node.users import User, Users
 from agency_node.vault import Kind
 from federation.england import date_in_england
@@ -113,7 +115,7 @@ class Decisions:
             try:
                 await self._write(view, opinion)
             except _Overtaken:
-                continue  # read again what has become of it: that can happen as often as people decide, and no more
+                continue  # read again what has become of it: that happens as often as others decide, and no more
             break
         if opinion.ends(view) and not view.referral.silent:
             await self._on_decided(view.referral.task_id)
@@ -140,11 +142,12 @@ class Decisions:
         )
 
         async def give(connection: AsyncConnection) -> None:
-            if not await store.give_release(connection, referral_id, release.sealed(vault, referral_id)):
+            sealed = release.sealed(vault, referral_id)
+            if not await store.give_release(connection, referral_id, sealed, seen=view.referral.given):
                 raise _Overtaken
 
         async def end(connection: AsyncConnection) -> None:
-            if not await store.decide_referral(connection, referral_id, verdict):
+            if not await store.decide_referral(connection, referral_id, verdict, seen=view.referral.given):
                 raise _Overtaken
             await store.insert_reviews(connection, self._reviews(view, opinion))
 
@@ -206,6 +209,16 @@ class Decisions:
         return ReferralView(
             referral,
             content,
-            Release.opened(vault, referral.referral_id, referral.given),
+            self._given(referral),
             {decision: grounds_of(decision, purpose_of(content), catalogue) for decision in STATES},
         )
+
+    def _given(self, referral: StoredReferral) -> Release | None:
+        """The release that waits for another's, or did; one that waits counts only while its giver may decide."""
+        given = Release.opened(self._responder.vault, referral.referral_id, referral.given)
+        if given is None or referral.state is not ReferralState.OPEN:
+            return given
+        user, today = self._users().by_id.get(given.user), date_in_england(self._responder.clock())
+        if user is None or not may_decide(user, referral.roles, self._responder.policy.catalogue, today):
+            return None
+        return given

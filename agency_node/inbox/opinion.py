@@ -13,6 +13,7 @@ from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.limits import MAX_JUSTIFICATION_CHARS
+from federation.words import says_something
 
 STATES: Final[Mapping[HumanDecision, ReferralState]] = {
     "release": ReferralState.RELEASED,
@@ -104,7 +105,7 @@ def checked(decision: str, reason: str) -> HumanDecision:
     Raises:
         WardgateError: `MESSAGE_MALFORMED`, `MESSAGE_TOO_LARGE`.
     """
-    if not reason.strip():
+    if not says_something(reason):
         raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a decision needs a reason")
     if len(reason) > MAX_JUSTIFICATION_CHARS:
         raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, f"reason of {len(reason)} characters")

@@ -14,7 +14,8 @@ class ReferralView:
     """A referral, what it is about, and how far it is decided.
 
     Attributes:
-        given: Who has released it, while somebody else has yet to agree, or had.
+        given: Who has released it, while somebody else has yet to agree, or had. None where whoever released it may decide
+            no longer: that release is void.
         grounds: Codes on which each decision may rest.
     """
 

@@ -21,10 +21,11 @@ _OPEN = (
 )
 _INSERT = insert(REFERRAL)
 _IS_OPEN = (REFERRAL.c.referral_id == bindparam("b_referral_id"), REFERRAL.c.state == ReferralState.OPEN.value)
-_GIVE = update(REFERRAL).where(*_IS_OPEN, REFERRAL.c.given.is_(None)).values(given=bindparam("b_given"))
+_AS_SEEN = (*_IS_OPEN, REFERRAL.c.given.is_not_distinct_from(bindparam("b_seen")))
+_GIVE = update(REFERRAL).where(*_AS_SEEN).values(given=bindparam("b_given"))
 _DECIDE = (
     update(REFERRAL)
-    .where(*_IS_OPEN)
+    .where(*_AS_SEEN)
     .values(
         state=bindparam("b_state"),
         decided_at=bindparam("b_decided_at"),
@@ -201,18 +202,24 @@ def referral_closed(task_id: str, state: ReferralState, at: int, *, is_open: boo
     return [Write.one(_CLOSE, _closed_row(task_id, state, at), must_change=is_open)]
 
 
-async def give_release(connection: AsyncConnection, referral_id: str, given: bytes) -> bool:
-    """Write down that a person has released what others have yet to agree to.
+async def give_release(connection: AsyncConnection, referral_id: str, given: bytes, *, seen: bytes | None) -> bool:
+    """Write down that a person has released what others have yet to agree to, in place of what was given before.
 
-    False when the referral is not open any more, or somebody was first.
+    False when the referral is not open any more, or another release stands there than the one that was seen.
     """
-    return (await connection.execute(_GIVE, {"b_referral_id": referral_id, "b_given": given})).rowcount == 1
+    values = {"b_referral_id": referral_id, "b_given": given, "b_seen": seen}
+    return (await connection.execute(_GIVE, values)).rowcount == 1
 
 
-async def decide_referral(connection: AsyncConnection, referral_id: str, verdict: HumanVerdict) -> bool:
-    """Write down a human decision; False when the referral is not open any more."""
+async def decide_referral(
+    connection: AsyncConnection, referral_id: str, verdict: HumanVerdict, *, seen: bytes | None
+) -> bool:
+    """Write down a human decision.
+
+    False when the referral is not open any more, or another release stands there than the one that was seen.
+    """
     values = {f"b_{name}": value for name, value in asdict(verdict).items()}
-    values |= {"b_referral_id": referral_id, "b_state": verdict.state.value}
+    values |= {"b_referral_id": referral_id, "b_state": verdict.state.value, "b_seen": seen}
     return (await connection.execute(_DECIDE, values)).rowcount == 1
 
 

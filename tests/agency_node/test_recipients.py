@@ -70,6 +70,60 @@ def test_where_two_must_agree_one_who_decides_is_too_few() -> None:
     ]
 
 
+def kept_apart(*users: User, compelled: int = 1) -> dict[str, int]:
+    """How many more must hold what flags name, where a compelled purpose wants so many."""
+    catalogue = Catalogue.model_validate(
+        {
+            **CATALOGUE.model_dump(),
+            "flags": {
+                "SHIELD": {"decided_by": {"people": 1, "roles": ["officer"]}},
+                "KIN": {"decided_by": {"people": 2, "roles": ["officer", "dpo"]}},
+                "PLAIN": {"decided_by": {"people": 1, "roles": []}},
+            },
+            "purposes": {"P": {"compelled": {"applies": True, "people": compelled}}},
+        }
+    )
+    return dict(unheld(catalogue, _users(users), TODAY).more_holders)
+
+
+OFFICER = a_user("a", role="teacher", grants=("officer",))
+DPO = a_user("b", role="dpo")
+
+
+def test_what_certain_people_alone_decide_wants_as_many_of_them_as_the_flag_says() -> None:
+    assert kept_apart() == {"dpo/officer": 2, "officer": 1}
+    assert kept_apart(a_user("c", role="dsl")) == {"dpo/officer": 2, "officer": 1}
+    assert kept_apart(OFFICER) == {"dpo/officer": 1}
+    assert kept_apart(OFFICER, DPO) == {}
+
+
+def test_a_compelled_question_wants_as_many_of_them_as_it_wants_of_others() -> None:
+    second = a_user("c", role="teacher", grants=("officer",))
+    assert kept_apart(OFFICER, DPO, compelled=2) == {"officer": 1}
+    assert kept_apart(OFFICER, second, compelled=2) == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training_expires": TODAY - dt.timedelta(days=1)},
+        {"employment_ends": TODAY - dt.timedelta(days=1)},
+        {"supervised": True},
+        {"conflicted": True},
+    ],
+)
+def test_of_those_who_decide_only_the_fit_count(changes: Any) -> None:
+    unfit = OFFICER.model_copy(update=changes)
+    assert kept_apart(unfit, DPO) == {"dpo/officer": 1, "officer": 1}
+    assert found(a_user("a", **changes)).deciders == NEEDED.deciders
+    assert kept_apart(OFFICER.model_copy(update={"training_expires": TODAY}), DPO) == {}
+
+
+def test_one_who_is_not_trained_still_gets_alerts() -> None:
+    untrained = a_user("a", role="dpo", training_expires=TODAY - dt.timedelta(days=1))
+    assert "dpo" not in found(untrained).alerts
+
+
 def test_whoever_has_left_holds_nothing() -> None:
     yesterday = TODAY - dt.timedelta(days=1)
 
@@ -86,6 +140,10 @@ def test_it_is_said_in_words() -> None:
         "nobody holds auditor, dpo, officer: alerts to them reach nobody",
         "nobody decides referrals: one of decide, dsl must be held",
     ]
+    assert list(Unheld(more_holders={"dpo/officer": 2, "officer": 1}).sentences()) == [
+        "2 more must hold dpo or officer: what they alone decide can never leave",
+        "1 more must hold officer: what they alone decide can never leave",
+    ]
     assert list(Unheld().sentences()) == []
 
 
@@ -97,6 +155,9 @@ def test_a_start_says_once_what_nobody_holds(caplog: pytest.LogCaptureFixture) -
     say_unheld(NEEDED)
 
     assert caplog.text.count("RECIPIENT_MISSING") == 5
+    say_unheld(Unheld(more_people=1, more_holders={"dpo/officer": 2}))
+    assert caplog.text.count("RECIPIENT_MISSING") == 7
+    assert "dpo/officer" in caplog.text
 
 
 def test_where_the_users_file_cannot_be_read_nobody_holds_anything() -> None:
@@ -135,12 +196,15 @@ def test_check_config_warns_of_what_nobody_holds_and_says_nothing_where_all_is_h
     person = '[[user]]\nid = "a"\nname = "A"\nrole = "dsl"\ntraining_expires = 2027-03-31\n'
     other = person.replace('"a"', '"b"')
     alone = checked(tmp_path, person)
-    held = person + 'grants = ["auditor", "caldicott_guardian", "designated_officer", "dpo"]\n'
-    together = checked(tmp_path, held + other)
+    alone_they_decide = '"designated_officer", "shielded_persons"'
+    held = person + f'grants = ["auditor", "caldicott_guardian", "dpo", {alone_they_decide}]\n'
+    together = checked(tmp_path, held + other + f"grants = [{alone_they_decide}]\n")
 
     assert [line for line in alone if line.startswith("warning")] == [
         "warning: nobody holds auditor, caldicott_guardian, designated_officer, dpo: alerts to them reach nobody",
         "warning: 1 more must decide referrals: what several people must agree on can never leave",
+        "warning: 2 more must hold designated_officer: what they alone decide can never leave",
+        "warning: 2 more must hold shielded_persons: what they alone decide can never leave",
     ]
     assert not [line for line in together if line.startswith("warning")]
     assert [line for line in alone if not line.startswith("warning")] == [

@@ -42,6 +42,7 @@ def a_note(justification: str, query_id: str = QUERY_ID) -> AuditNote:
         (True, "Bruises.", []),
         (True, "", [CLAIMED_AND_EMPTY]),
         (True, " \n", [CLAIMED_AND_EMPTY]),
+        (True, ".\u200b", [CLAIMED_AND_EMPTY]),
         (False, "", []),
         (False, " ", []),
         (False, "x", [GIVEN_AND_DENIED]),

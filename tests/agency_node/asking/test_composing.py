@@ -90,7 +90,7 @@ def test_the_auditors_alone_read_who_asked_and_why(federation: Federation, put: 
 
 
 def test_the_header_says_whether_a_justification_was_sealed(federation: Federation) -> None:
-    for text, justified in (("Bruises.", True), (" .", True), ("", False), (" \t\n", False)):
+    for text, justified in (("Bruises.", True), (" x.", True), (" .", False), ("\u200b", False), ("", False), (" \t\n", False)):
         composed = federation.ask(CHILD, justification=text).composed
         assert composed.header.justified is justified
         note = open_note(composed.request.audit_envelope, composed.header, audit_key=federation.audit)

@@ -1,5 +1,6 @@
 """The joined picture: whole only when everybody permitted has answered, and what is missing is said."""
 
+from dataclasses import replace
 from io import StringIO
 from itertools import product
 from typing import Any
@@ -14,6 +15,7 @@ from agency_node.asking.picture import (
     TargetView,
     build_picture,
     completeness_of,
+    unread_by,
 )
 from agency_node.asking.reference import spoken_reference
 from agency_node.asking.showing import show_picture
@@ -83,7 +85,7 @@ def test_complete_means_that_every_permitted_target_answered_and_none_failed(
         a_target(f"agency-{position}", state, an_answer(outcome) if outcome else None)
         for position, (state, outcome) in enumerate(cases)
     ]
-    assert completeness_of(targets) is expected(cases)
+    assert completeness_of(targets, {}) is expected(cases)
     picture = build_picture(a_query(), targets, policy.catalogue)
     missing = [
         f"agency-{position}"
@@ -144,7 +146,7 @@ def test_nobody_asked_is_nothing_permitted_and_no_empty_success(policy: PolicyPo
 @pytest.mark.parametrize("state", STATES)
 def test_a_state_alone_never_stands_for_an_answer(state: TargetState) -> None:
     """Not even "answered": what the gateway says counts for nothing until an answer has been opened."""
-    assert completeness_of([a_target("a", state)]) is Completeness.INCOMPLETE
+    assert completeness_of([a_target("a", state)], {}) is Completeness.INCOMPLETE
 
 
 def record(date: str, category: str = "attendance") -> DisclosedRecord:
@@ -238,6 +240,17 @@ def test_what_was_asked_and_the_spoken_reference_are_shown(policy: PolicyPoint) 
     assert (bare["categories"], bare["period"], bare["receipt"]) == ([], None, None)
 
 
+def a_reading(state: ReadingState, *categories: str) -> DatasetReading:
+    return DatasetReading(
+        dataset="mis/log",
+        categories=list(categories),
+        state=state,
+        unreadable=Share.NONE,
+        unidentified=Share.NONE,
+        as_at=NOW,
+    )
+
+
 @pytest.mark.parametrize(
     ("state", "completeness"),
     [
@@ -250,15 +263,75 @@ def test_what_was_asked_and_the_spoken_reference_are_shown(policy: PolicyPoint) 
 def test_a_picture_that_rests_on_a_failing_dataset_is_not_complete(
     state: ReadingState, completeness: Completeness
 ) -> None:
-    reading = DatasetReading(
-        dataset="mis/log",
-        categories=["safeguarding_log"],
-        state=state,
-        unreadable=Share.NONE,
-        unidentified=Share.NONE,
-        as_at=NOW,
-    )
+    reading = a_reading(state, "safeguarding_log")
     answer = an_answer(Outcome.NOTHING_HELD).model_copy(update={"reading": [reading]})
     target = a_target("testshire-school", TargetState.ANSWERED, answer)
 
-    assert completeness_of([target]) is completeness
+    assert completeness_of([target], {}) is completeness
+
+
+LIMBED = {"limbs": [{"reason_code": "LIMB"}]}
+IN_LIMBS = small_catalogue(
+    purposes={"LEAVING": {"categories": {"plan": LIMBED, "place": LIMBED, "log": {"limbs": []}}}},
+    categories={"plan": {"title": "Plan"}, "place": {"title": "Place"}},
+)
+NOT_READ = "Council has nothing to read this from: Plan. Its answer is no ground for a no: ring."
+
+
+def a_council(*readings: DatasetReading, outcome: Outcome = Outcome.NOTHING_HELD) -> TargetView:
+    records = [record("", "hold")] if outcome is Outcome.RECORDS else []
+    answer = an_answer(outcome, *records).model_copy(update={"reading": list(readings)})
+    return replace(a_target("council", TargetState.ANSWERED, answer), name="Council", kind="social_care")
+
+
+def the_picture(*targets: TargetView, purpose: str = "LEAVING") -> tuple[Any, Any, Any]:
+    picture = build_picture(a_query(purpose=purpose), targets, IN_LIMBS)
+    return picture["completeness"], picture["missing"], picture["warnings"]
+
+
+def test_what_a_statute_asks_and_nobody_reads_is_no_ground_for_a_no() -> None:
+    council = a_council(a_reading(ReadingState.SOUND, "place"), a_reading(ReadingState.ABSENT, "plan"))
+    assert the_picture(council) == ("incomplete", ["council"], [NOT_READ, FALSE_REASSURANCE])
+    refused = a_council(a_reading(ReadingState.ABSENT, "plan"), outcome=Outcome.REFUSED)
+    assert the_picture(refused)[0] == "incomplete"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        a_council(a_reading(ReadingState.ABSENT, "log")),
+        a_council(a_reading(ReadingState.SOUND, "plan"), a_reading(ReadingState.ABSENT, "plan")),
+        a_council(a_reading(ReadingState.PARTIAL, "plan")),
+        a_council(a_reading(ReadingState.ABSENT, "plan"), outcome=Outcome.RECORDS),
+    ],
+)
+def test_what_is_read_or_not_asked_in_limbs_or_answered_with_records_leaves_a_picture_whole(
+    target: TargetView,
+) -> None:
+    assert the_picture(target) == ("complete", [], [])
+
+
+def test_under_a_purpose_without_limbs_what_nobody_reads_leaves_a_picture_whole() -> None:
+    assert the_picture(a_council(a_reading(ReadingState.ABSENT, "plan")), purpose="OTHER") == ("complete", [], [])
+
+
+def test_a_part_of_a_statutes_test_that_agencies_of_another_kind_read_is_theirs() -> None:
+    council = a_council(a_reading(ReadingState.SOUND, "plan"), a_reading(ReadingState.ABSENT, "place"))
+    education = replace(a_council(a_reading(ReadingState.SOUND, "place")), agency="schools", kind="education")
+    assert the_picture(council, education)[0] == "complete"
+    assert the_picture(council, replace(education, kind="social_care"))[0] == "incomplete"
+    silent = replace(education, state=TargetState.WAITING, answer=None)
+    assert the_picture(council, silent)[1] == ["council", "schools"]
+
+
+def test_the_shipped_limbs_are_asked_of_what_is_read(policy: PolicyPoint) -> None:
+    limbed = {
+        (purpose, name)
+        for purpose, row in policy.catalogue.purposes.items()
+        for name, cell in row["categories"].items()
+        if cell["limbs"]
+    }
+    assert limbed
+    for purpose, name in limbed:
+        for state, found in [(ReadingState.ABSENT, {"council": (name,)}), (ReadingState.SOUND, {})]:
+            assert unread_by([a_council(a_reading(state, name))], purpose, policy.catalogue) == found

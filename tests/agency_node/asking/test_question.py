@@ -92,6 +92,47 @@ def test_categories_are_sorted_and_the_highest_tier_counts(catalogue: Catalogue)
     assert [(item.name, item.tier.value) for item in found] == [("attendance", "T1"), ("police_known", "T2")]
 
 
+def together(catalogue: Catalogue) -> list[tuple[str, str, dict[str, str]]]:
+    """Each category that a purpose shows under another name, with all that it shows under it and their tiers."""
+    return [
+        (purpose, name, {other: item["default_tier"] for other, item in rows.items() if item["shown_as"] == name_shown})
+        for purpose, row in catalogue.purposes.items()
+        for rows in [row["categories"]]
+        for name, cell in rows.items()
+        if (name_shown := cell["shown_as"])
+    ]
+
+
+def test_what_is_shown_under_one_name_is_asked_about_as_one(catalogue: Catalogue) -> None:
+    cases = together(catalogue)
+    assert any(len(group) > 1 for _, _, group in cases)
+    for purpose, name, group in cases:
+        asked = checked(catalogue, purpose=purpose, categories=[f"{name}:{group[name]}"]).categories
+        assert {item.name: item.tier.value for item in asked} == group
+        assert asked == tuple(sorted(asked, key=lambda item: item.name))
+
+
+def test_one_limb_of_home_education_asks_all_three(catalogue: Catalogue) -> None:
+    asked = checked(catalogue, purpose="EHE_CONSENT_434A", categories=["s47:T0"]).categories
+    assert [(item.name, item.tier) for item in asked] == [
+        ("cp_plan", Tier.T0),
+        ("s47", Tier.T0),
+        ("special_school_placement", Tier.T0),
+    ]
+
+
+def test_what_is_shown_under_its_own_name_is_asked_alone_and_a_tier_that_was_named_stays(catalogue: Catalogue) -> None:
+    for purpose, category in [
+        ("S47_ENQ", "s47:T0"),
+        ("CNIS_436B", "cp_plan:T0"),
+        ("EHE_CONSENT_434A", "attendance:T0"),
+    ]:
+        asked = checked(catalogue, purpose=purpose, categories=[category]).categories
+        assert [f"{item.name}:{item.tier.value}" for item in asked] == [category]
+    wider = checked(catalogue, purpose="EHE_CONSENT_434A", categories=["s47:T2"]).categories
+    assert {item.name: item.tier for item in wider}["s47"] is Tier.T2  # which is for policy to judge
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [

@@ -1,7 +1,8 @@
 """Where policy wants two people: one release is none, one who withholds is enough, and nobody agrees alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,119 @@ async def test_a_release_and_a_withholding_at_once_release_nothing(house: NodeHo
     assert len(decided) == 2
     expected = {ReferralState.WITHHELD: Outcome.REFUSED, ReferralState.RELEASED: Outcome.RECORDS}
     assert await outcome(house, put) is expected[state]
+
+
+LEFT = dt.date(2026, 11, 21)
+"""The day before the house's."""
+
+
+def no_longer(user_id: str) -> dict[str, Callable[[], list[Any]]]:
+    """How a person comes to decide nothing any more."""
+    return {
+        "is gone from the file": list,
+        "has left": lambda: [a_user(user_id, employment_ends=LEFT)],
+        "is not trained": lambda: [a_user(user_id, training_expires=LEFT)],
+        "has an interest": lambda: [a_user(user_id, conflicted=True)],
+        "is supervised": lambda: [a_user(user_id, supervised=True)],
+        "decides nothing": lambda: [a_user(user_id, role="teacher")],
+    }
+
+
+@pytest.mark.parametrize("why", no_longer("dsl"))
+async def test_a_release_of_somebody_who_may_decide_no_longer_is_void_and_the_next_takes_its_place(
+    house: NodeHouse, why: str
+) -> None:
+    put, referral_id = await waiting(house)
+    await say(house, referral_id, "dsl")
+    house.users[:] = [
+        *no_longer("dsl")[why](),
+        a_user("head", role="headteacher"),
+        a_user("deputy", role="headteacher"),
+    ]
+
+    (seen,) = await house.decisions.waiting("head")
+    assert (seen.given, seen.as_json()["released_by"]) == (None, [])
+    first = await say(house, referral_id, "head")
+
+    assert (first.referral.state, house.decided) == (ReferralState.OPEN, [])
+    assert [item["user"] for item in first.as_json()["released_by"]] == ["head"]
+    assert (await say(house, referral_id, "deputy")).referral.state is ReferralState.RELEASED
+    assert await outcome(house, put) is Outcome.RECORDS
+    assert [entry["agreed"] for entry in await house.entries(EntryKind.REFERRAL_DECIDED)] == [1, 1, 2]
+    async with house.engine.connect() as connection:
+        people = {row.reviewer for row in (await connection.execute(select(REVIEW.c.reviewer))).all()}
+    assert people == {house.vault.user_ref("head"), house.vault.user_ref("deputy")}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"employment_ends": dt.date(2026, 11, 22)}, {"training_expires": dt.date(2026, 11, 22)}]
+)
+async def test_on_the_last_day_of_work_or_training_a_release_counts(house: NodeHouse, changes: Any) -> None:
+    put, referral_id = await waiting(house)
+    await say(house, referral_id, "dsl")
+    house.users[0] = a_user("dsl", **changes)
+
+    await say(house, referral_id, "head")
+
+    assert await outcome(house, put) is Outcome.RECORDS
+
+
+async def test_a_release_that_counted_is_shown_when_its_giver_has_left(house: NodeHouse) -> None:
+    _, referral_id = await waiting(house)
+    await say(house, referral_id, "dsl")
+    await say(house, referral_id, "head")
+    house.users[:] = [a_user("head", role="headteacher")]
+
+    shown = (await house.decisions.show("head", referral_id)).as_json()
+
+    assert [item["user"] for item in shown["released_by"]] == ["dsl"]
+
+
+async def test_of_two_who_take_a_void_release_s_place_at_once_both_count(house: NodeHouse) -> None:
+    put, referral_id = await waiting(house)
+    await say(house, referral_id, "dsl")
+    house.users[:] = [a_user("head", role="headteacher"), a_user("deputy", role="headteacher")]
+
+    await asyncio.gather(say(house, referral_id, "head"), say(house, referral_id, "deputy"))
+
+    assert [entry["agreed"] for entry in await house.entries(EntryKind.REFERRAL_DECIDED)] == [1, 1, 2]
+    assert await outcome(house, put) is Outcome.RECORDS
+
+
+async def test_one_who_takes_a_void_release_s_place_twice_at_once_counts_once(house: NodeHouse) -> None:
+    _, referral_id = await waiting(house)
+    await say(house, referral_id, "dsl")
+    house.users[0] = a_user("dsl", conflicted=True)
+
+    results = await asyncio.gather(*(say(house, referral_id, "head") for _ in range(3)), return_exceptions=True)
+
+    assert sum(isinstance(result, WardgateError) for result in results) == 2
+    assert (await house.decisions.show("head", referral_id)).referral.state is ReferralState.OPEN
+
+
+async def test_a_release_that_is_replaced_while_the_second_decides_does_not_count_for_the_second(
+    house: NodeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is void for a moment only: whoever decided in that moment is the first then."""
+    put, referral_id = await waiting(house)
+    await say(house, referral_id, "dsl")
+    house.users.append(a_user("deputy", role="headteacher"))
+    write = house.decisions._write
+
+    async def replaced_first(*given: Any) -> None:
+        monkeypatch.setattr(house.decisions, "_write", write)
+        house.users[0] = a_user("dsl", supervised=True)
+        await say(house, referral_id, "deputy")
+        house.users[0] = a_user("dsl")
+        await write(*given)
+
+    monkeypatch.setattr(house.decisions, "_write", replaced_first)
+    await say(house, referral_id, "head")
+
+    assert await outcome(house, put) is Outcome.RECORDS
+    async with house.engine.connect() as connection:
+        people = {row.reviewer for row in (await connection.execute(select(REVIEW.c.reviewer))).all()}
+    assert people == {house.vault.user_ref("head"), house.vault.user_ref("deputy")}
 
 
 async def test_one_of_two_in_time_is_undecided_and_the_second_reads_that_it_is_too_late(house: NodeHouse) -> None:
