@@ -8,8 +8,8 @@ entry.
 Where policy refers a record to a human the whole answer waits, unless even the referral must stay unseen: then the
 query is answered at once as if the record did not exist, and what the human decides holds for the next query. In an
 emergency nothing waits that policy releases: it goes at once, with the word that more is before a person, whose
-decision holds for the next query too. A question that a person must answer waits whatever is held: what is said, kept and
-entered until a person has answered is the same for a child with records, with hidden ones and without. A question
+decision holds for the next query too. A question that a person must answer waits whatever is held: what is said, kept
+and entered until a person has answered is the same for a child with records, with hidden ones and without. A question
 waits for people once: what is held only since, or differs from what they saw, is decided by policy without them.
 """
 

@@ -58,6 +58,10 @@ def test_a_row_with_an_unknown_column_is_refused(name: str) -> None:
     assert not schema_of(f"data.{name}").is_valid(document)
 
 
+RIGHTS = {*REFERENCE["roles"], *REFERENCE["grants"]}
+"""What a person can hold: a role, or a grant that is no purpose."""
+
+
 def rows() -> Iterable[tuple[str, Json]]:
     for document in ("provisions", "agreements", "team_rules"):
         for name, entry in REFERENCE[document].items():
@@ -116,9 +120,27 @@ def test_a_purpose_names_only_what_exists(code: str) -> None:
         for approval in requirement["approvals"]:
             known(approval["roles"] + approval["waived_for_roles"], "roles")
     known(row["categories"], "categories")
-    for cell in row["categories"].values():
+    for name, cell in row["categories"].items():
         known(cell["provisions"], "provisions")
         known(cell["obligations"], "obligations")
+        known([cell["shown_as"]] if cell["shown_as"] else [], "shown_names")
+        for limb in cell["limbs"]:
+            known([limb["reason_code"]], "reasons")
+            known(limb["provisions"], "provisions")
+            assert set(limb["types"]) <= set(REFERENCE["categories"][name]["types"]), limb["reason_code"]
+
+
+@pytest.mark.parametrize("code", PURPOSES)
+def test_what_is_shown_under_another_name_is_a_pointer_at_most(code: str) -> None:
+    for name, cell in REFERENCE["purposes"][code]["categories"].items():
+        assert not cell["shown_as"] or cell["highest_tier"] == "T0", name
+
+
+@pytest.mark.parametrize("code", PURPOSES)
+def test_what_compels_leaves_nothing_else_to_say_who_decides(code: str) -> None:
+    row = REFERENCE["purposes"][code]
+    assert not row["compelled"]["applies"] or (row["human_decision_from"], row["human_decision_shields"]) == ("", False)
+    assert row["compelled"]["applies"] or row["compelled"]["people"] == 1
 
 
 @pytest.mark.parametrize("code", PURPOSES)
@@ -167,6 +189,8 @@ def test_a_category_names_only_what_exists(name: str) -> None:
     row = REFERENCE["categories"][name]
     known(row["agency_kinds"], "agency_kinds")
     known(row["needs_any_attestation"], "attestations")
+    known(row["open_purposes"], "purposes")
+    assert row["shields"] or not row["open_purposes"]
     for definition in row["fields"].values():
         assert TIERS.index(definition["tier"]) <= TIERS.index(row["highest_tier"])
 
@@ -177,6 +201,9 @@ def test_a_flag_names_only_what_exists(name: str) -> None:
     known([row["reason_code"]], "reasons")
     for part in ("withhold", "refer", "cap"):
         known(row[part]["except_purposes"], "purposes")
+    known(row["refer"]["open_purposes"], "purposes")
+    assert row["refer"]["shields"] or not row["refer"]["open_purposes"]
+    assert set(row["decided_by"]["roles"]) <= RIGHTS
     known(row["withhold"]["except_agreements"], "agreements")
     known(row["withhold"]["responder_kinds"], "agency_kinds", also=["*"])
     known(row["obligations"], "obligations")
@@ -191,10 +218,45 @@ def test_a_flag_does_something(name: str) -> None:
         row["withhold"]["applies"]
         or row["refer"]["applies"]
         or row["cap"]["tier"] != "T2"
-        or any(row["redact"].values())
+        or row["redact"]["tags"]
+        or row["redact"]["fields"]
         or any(row["needs"].values())
         or row["obligations"]
     )
+
+
+def test_shields_are_open_to_enquiries_or_never() -> None:
+    """Where section 47 reaches a record that shields, its referral shows, or nobody need decide, or it is withheld."""
+    for purpose in ("S47_ENQ", "S47_EMERG"):
+        cells = REFERENCE["purposes"][purpose]["categories"]
+        for name, row in REFERENCE["flags"].items():
+            spared = purpose in [*row["refer"]["open_purposes"], *row["refer"]["except_purposes"]]
+            assert spared or not row["refer"]["shields"], name
+        for name in cells:
+            row = REFERENCE["categories"][name]
+            assert not row["shields"] or purpose in row["open_purposes"], name
+
+
+def test_an_alert_goes_to_roles_and_grants_that_exist() -> None:
+    alerts = {name: row for name, row in REFERENCE["obligations"].items() if row["type"] == "alert"}
+    assert alerts
+    for name, row in alerts.items():
+        assert row["params"]["to"], name
+        assert set(row["params"]["to"]) <= RIGHTS, name
+
+
+def test_nobody_who_asks_is_told_of_what_watches_or_shields() -> None:
+    told = {name for name, row in REFERENCE["obligations"].items() if row["told"]}
+    watching = {name for name, row in REFERENCE["obligations"].items() if row["type"] in {"alert", "report"}}
+    assert not told & watching
+    standing = {name for name, row in REFERENCE["obligations"].items() if row["when_withheld"]}
+    assert not told & standing
+
+
+def test_each_decision_has_a_ground_whatever_compels() -> None:
+    for decision in ("release", "withhold"):
+        rows = [row for row in REFERENCE["review_reasons"].values() if decision in row["decisions"]]
+        assert any(row["under_compulsion"] for row in rows), decision
 
 
 def test_flags_have_an_order_of_precedence_which_their_reasons_keep() -> None:

@@ -79,7 +79,7 @@ _limbs := {name: purpose.limbs_in_force(cell) |
 
 _asked_in_limbs(record) if _limbs[record.category]
 
-_some_limb_met(record) if count(limbs_met[record.ref]) > 0
+_some_limb_met(record) if limbs_met[record.ref]
 
 _of_limb(_, limb) if count(limb.types) == 0
 

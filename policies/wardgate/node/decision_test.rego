@@ -188,3 +188,8 @@ test_of_an_unknown_flag_nobody_learns if {
 	decision := node.decision with input as fixtures.with_record(fixtures.node, {"flags": ["UNHEARD_OF"]})
 	decision.records[0].enquiry == "never"
 }
+
+test_flags_of_the_child_that_are_no_texts_are_malformed if {
+	decision := node.decision with input as fixtures.changed(fixtures.node, {"child_flags": "WITNESS_PROT"})
+	[reason.code | some reason in decision.reasons] == ["INPUT_MALFORMED"]
+}

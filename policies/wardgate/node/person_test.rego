@@ -215,3 +215,26 @@ test_what_may_be_asked_about_as_a_pointer_is_asked_about if {
 	shut := fixtures.changed(_hidden, {"gateway": pointer, "query": pointer})
 	_compelled(_answered(shut, [_said("", "release", "reviewer")]), 1).absence_confirmed == false
 }
+
+test_how_many_answer_matters_where_an_answer_is_compelled if {
+	row := object.union(data.reference.purposes.S47_ENQ, {"compelled": {"applies": false, "people": 2}})
+	decision := node.decision with input as _nothing with data.reference.purposes.S47_ENQ as row
+	decision.person == _gone
+}
+
+test_where_a_flag_wants_two_one_does_not_confirm_absence if {
+	document := fixtures.changed(_nothing, {"child_flags": ["STAFF_SUBJECT"]})
+	one := _compelled(_answered(document, [_said("", "release", "reviewer")]), 1)
+	one.person.awaited == true
+	one.absence_confirmed == false
+	two := _compelled(_answered(document, [_said("", "release", "reviewer"), _said("", "release", "another")]), 1)
+	two.absence_confirmed == true
+}
+
+test_a_person_whom_the_purpose_does_not_reach_is_not_asked_about if {
+	row := object.union(object.remove(_compelling(1), ["relations"]), {"relations": {"subject": "T2"}})
+	stranger := fixtures.with_record(fixtures.node, {"relation": "other"})
+	decision := node.decision with input as _answered(stranger, [_said("", "release", "reviewer")])
+		with data.reference.purposes.S47_ENQ as row
+	decision.absence_confirmed == true
+}

@@ -27,7 +27,6 @@ owed[record.ref] contains ["ring_duty_desk", {}] if {
 }
 
 _told_of_in_doubt(record) if {
-	count(denials) == 0
 	_in_doubt(record)
 	effect_on(record.ref) == "permit"
 }
