@@ -127,12 +127,13 @@ def in_turn(due: Iterable[store.Due], taken: Mapping[str, int]) -> list[store.Du
         due: What is to be sent.
         taken: How many notices about each person the gateway has taken.
     """
-    turns = Counter(taken)
-    places = []
-    for item in sorted(due, key=lambda item: (item.since, item.group.hour, item.group.cause)):
-        places.append((turns[item.group.user_ref], item.since, len(places), item))
+    turns, oldest_first = Counter(taken), sorted(due, key=lambda item: item.since)
+    turn_of: list[int] = []
+    for item in oldest_first:
+        turn_of.append(turns[item.group.user_ref])
         turns[item.group.user_ref] += 1
-    return [item for *_, item in sorted(places, key=lambda place: place[:-1])]
+    placed = sorted(zip(turn_of, oldest_first, strict=True), key=lambda place: (place[0], place[1].since))
+    return [item for _, item in placed]
 
 
 def _reason(obligation: Obligation, decision: RequesterDecision) -> str:

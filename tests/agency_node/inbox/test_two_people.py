@@ -440,10 +440,12 @@ async def test_a_silent_referral_wants_two_as_well(house: NodeHouse) -> None:
 
 async def test_a_colleague_s_child_goes_to_two_people_and_a_stranger_s_to_none(node: NodeHouse) -> None:
     """As the shipped bundle has it, with nothing said by hand."""
-    node.users[:] = [a_user("dsl"), a_user("head", role="headteacher")]
+    roles = tuple(node.policy.catalogue.flags["STAFF_SUBJECT"]["decided_by"]["roles"])
+    node.users[:] = [a_user("dsl", grants=roles), a_user("head", role="headteacher", grants=roles), a_user("other")]
     node.sources[0].hold(CHILD, log_entry(CHILD), flags=frozenset({"STAFF_SUBJECT"}))
     await node.caseload.update()
     put, referral_id = await waiting(node)
+    assert await node.decisions.waiting("other") == []
 
     await say(node, referral_id, "dsl")
     assert (await node.answering.answer(put.task.task_id)).state is TaskState.REFERRED
