@@ -201,6 +201,7 @@ _said(categories) := [codes |
 
 test_three_truths_are_told_of_an_agency_that_is_not_asked if {
 	_said(["police_known", "camhs"]) == [[], ["TARGET_NOT_REACHED"], ["TARGET_NEEDS_CAUSE"], ["TARGET_KEEPS_NONE"]]
+	_said(["police_known", "camhs", "appointment"])[2] == []
 	_said(["police_known"]) == [[], ["TARGET_NOT_REACHED"], ["TARGET_KEEPS_NONE"], ["TARGET_KEEPS_NONE"]]
 	_said(["police_known", "adult_mental_health"]) == [
 		[],

@@ -149,7 +149,9 @@ test_want_of_cause_yields_too_where_its_flag_says_so if {
 
 test_under_compulsion_no_referral_is_shielded if {
 	document := fixtures.with_record(fixtures.node, {"flags": ["CONFLICT_INTEREST"]})
-	decision := _compelled(document, 1)
+	decision := node.decision with input as document
+		with data.reference.purposes.S47_ENQ as _compelling(1)
+		with data.reference.flags.CONFLICT_INTEREST.refer.open_purposes as []
 	[obligation.id | some obligation in decision.records[0].obligations] == []
 	service := fixtures.changed(
 		fixtures.with_record(fixtures.node, {"category": "marac", "fields": []}),
