@@ -68,15 +68,14 @@ def unheld(catalogue: Catalogue, users: Users, today: date) -> Unheld:
 def _wanted(catalogue: Catalogue) -> dict[tuple[str, ...], int]:
     """How many people must agree at most, by the roles and grants of which each must hold one; by none for all others.
 
-    A purpose that is compelled may meet any flag, so that the most it wants is wanted of each.
+    Where a flag names who decides, as many of them must agree as it says, whatever a compelled purpose wants of others.
     """
     compelled = [int(row["compelled"]["people"]) for row in catalogue.purposes.values() if "compelled" in row]
-    least = max([1, *compelled])
-    wanted: dict[tuple[str, ...], int] = {(): least}
+    wanted: dict[tuple[str, ...], int] = {(): max([1, *compelled])}
     for row in catalogue.flags.values():
         if decided_by := row.get("decided_by"):
             roles = tuple(sorted(decided_by.get("roles", ())))
-            wanted[roles] = max(wanted.get(roles, least), int(decided_by["people"]))
+            wanted[roles] = max(wanted.get(roles, 1), int(decided_by["people"]))
     return wanted
 
 

@@ -1,8 +1,7 @@
 """What each choice about a referral will say to whoever asked, in plain words, before it is made. Pure."""
 
+from dataclasses import dataclass
 from typing import Final
-
-from agency_node.inbox.referral import ReferralContent
 
 LEAVES: Final = "The records shown leave, as far as policy lets them."
 NOTHING_HELD: Final = "Your agency says that nothing is held, on your word."
@@ -20,19 +19,35 @@ STAYS_UNSEEN: Final = "Nobody outside hears of it: what was asked stays answered
 ALONE: Final = "One who withholds is enough."
 
 
-def would_say(content: ReferralContent, *, silent: bool, people: int, released: int) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a choice is about.
+
+    Attributes:
+        shown: There are records to release.
+        withheld: There are others that policy withholds.
+        awaited: The question itself waits for a person, whatever is held.
+        silent: Nothing outside may show that somebody decides.
+    """
+
+    shown: bool
+    withheld: bool = False
+    awaited: bool = False
+    silent: bool = False
+
+
+def would_say(matter: Matter, *, people: int, released: int) -> dict[str, str]:
     """What release and withholding will say, by decision.
 
     Args:
-        content: What is referred.
-        silent: Nothing outside may show that somebody decides.
+        matter: What is referred.
         people: How many must agree to a release.
         released: How many have, this reader not counted.
     """
     wait = people - released - 1
     return {
-        "release": f"{_first(people, wait)}{_release(content, silent=silent)}",
-        "withhold": f"{_withhold(content, silent=silent)}{f' {ALONE}' if people > 1 else ''}",
+        "release": f"{_first(people, wait)}{_release(matter)}",
+        "withhold": f"{_withhold(matter)}{f' {ALONE}' if people > 1 else ''}",
     }
 
 
@@ -44,15 +59,15 @@ def _first(people: int, wait: int) -> str:
     return f"{people} people must release it, and you are the last of them. "
 
 
-def _release(content: ReferralContent, *, silent: bool) -> str:
-    if silent:
+def _release(matter: Matter) -> str:
+    if matter.silent:
         return NEXT_TIME
-    if content.records or not content.awaited:
+    if matter.shown or not matter.awaited:
         return LEAVES
-    return KEPT_SHUT if content.withheld else NOTHING_HELD
+    return KEPT_SHUT if matter.withheld else NOTHING_HELD
 
 
-def _withhold(content: ReferralContent, *, silent: bool) -> str:
-    if silent:
+def _withhold(matter: Matter) -> str:
+    if matter.silent:
         return STAYS_UNSEEN
-    return REFUSES if content.awaited else REFUSES_SHOWN
+    return REFUSES if matter.awaited else REFUSES_SHOWN

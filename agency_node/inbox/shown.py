@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agency_node.inbox.agreement import Release
-from agency_node.inbox.consequences import would_say
+from agency_node.inbox.consequences import Matter, would_say
 from agency_node.inbox.referral import ReferralContent
 from agency_node.store.referrals import StoredReferral
 from agency_node.store.tables import ReferralState
@@ -61,11 +61,16 @@ class ReferralView:
 
     def _would_say(self) -> JsonObject:
         """What each choice will say; nothing where there is no choice any more."""
-        referral = self.referral
+        referral, content = self.referral, self.content
         if referral.state is not ReferralState.OPEN:
             return {}
-        released = int(self.given is not None)
-        return {**would_say(self.content, silent=referral.silent, people=referral.people, released=released)}
+        matter = Matter(
+            shown=bool(content.records),
+            withheld=bool(content.withheld),
+            awaited=content.awaited,
+            silent=referral.silent,
+        )
+        return {**would_say(matter, people=referral.people, released=int(self.given is not None))}
 
 
 def _released(given: Release) -> JsonObject:

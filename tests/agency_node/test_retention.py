@@ -82,7 +82,8 @@ async def test_reasons_go_with_their_salts_and_the_ledger_keeps_its_commitment(
 
 
 async def test_what_one_of_two_said_goes_with_the_reasons_although_nobody_decided(node: NodeHouse) -> None:
-    node.users.append(a_user("head", role="headteacher"))
+    roles = tuple(node.policy.catalogue.flags["STAFF_SUBJECT"]["decided_by"]["roles"])
+    node.users[:] = [a_user("dsl", grants=roles)]
     node.sources[0].hold(CHILD, log_entry(CHILD), flags=frozenset({"STAFF_SUBJECT"}))
     await node.caseload.update()
     put = node.federation.ask(CHILD)

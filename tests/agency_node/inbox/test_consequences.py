@@ -6,8 +6,7 @@ import pytest
 
 from agency_node.answering.overlay import Overlay
 from agency_node.inbox import consequences as words
-from agency_node.inbox.consequences import would_say
-from agency_node.inbox.referral import ReferralContent
+from agency_node.inbox.consequences import Matter, would_say
 from federation.policy.evaluator import PolicyPoint
 from federation.vocabulary import Outcome
 from tests.agency_node.answering.test_compelled import (
@@ -25,40 +24,29 @@ from tests.agency_node.answering.test_desk import SILENTLY
 from tests.support.node_house import NodeHouse, a_user, log_entry, number
 
 CHILD = number(1)
-RECORDS = [{"ref": "r"}]
-WITHHELD = [{"count": 1, "reasons": ["WHY"]}]
 
 
-def content(**changes: Any) -> ReferralContent:
-    values: dict[str, Any] = {"query": {}, "number": "", "records": RECORDS, "reasons": {}, "digests": {}, **changes}
-    return ReferralContent(**values)
-
-
-def said(what: ReferralContent, **changes: Any) -> dict[str, str]:
-    values: dict[str, Any] = {"silent": False, "people": 1, "released": 0, **changes}
-    return would_say(what, **values)
+def said(matter: Matter, *, people: int = 1, released: int = 0) -> dict[str, str]:
+    return would_say(matter, people=people, released=released)
 
 
 @pytest.mark.parametrize(
-    ("what", "release", "withhold"),
+    ("matter", "release", "withhold"),
     [
-        (content(), words.LEAVES, words.REFUSES_SHOWN),
-        (content(awaited=True), words.LEAVES, words.REFUSES),
-        (content(awaited=True, withheld=WITHHELD), words.LEAVES, words.REFUSES),
-        (content(awaited=True, records=[], withheld=WITHHELD), words.KEPT_SHUT, words.REFUSES),
-        (content(awaited=True, records=[]), words.NOTHING_HELD, words.REFUSES),
+        (Matter(shown=True), words.LEAVES, words.REFUSES_SHOWN),
+        (Matter(shown=True, awaited=True), words.LEAVES, words.REFUSES),
+        (Matter(shown=True, awaited=True, withheld=True), words.LEAVES, words.REFUSES),
+        (Matter(shown=False, awaited=True, withheld=True), words.KEPT_SHUT, words.REFUSES),
+        (Matter(shown=False, awaited=True), words.NOTHING_HELD, words.REFUSES),
+        (Matter(shown=True, silent=True), words.NEXT_TIME, words.STAYS_UNSEEN),
     ],
 )
-def test_each_choice_says_what_it_leads_to(what: ReferralContent, release: str, withhold: str) -> None:
-    assert said(what) == {"release": release, "withhold": withhold}
-
-
-def test_what_nobody_may_see_says_nothing_now() -> None:
-    assert said(content(), silent=True) == {"release": words.NEXT_TIME, "withhold": words.STAYS_UNSEEN}
+def test_each_choice_says_what_it_leads_to(matter: Matter, release: str, withhold: str) -> None:
+    assert said(matter) == {"release": release, "withhold": withhold}
 
 
 def test_where_two_must_agree_it_is_said_who_is_last() -> None:
-    first, last = said(content(), people=2), said(content(), people=2, released=1)
+    first, last = said(Matter(shown=True), people=2), said(Matter(shown=True), people=2, released=1)
     assert first["release"] == (
         f"Nothing leaves yet: 2 people must release it, each for themselves. When they have: {words.LEAVES}"
     )
