@@ -68,14 +68,15 @@ def unheld(catalogue: Catalogue, users: Users, today: date) -> Unheld:
 def _wanted(catalogue: Catalogue) -> dict[tuple[str, ...], int]:
     """How many people must agree at most, by the roles and grants of which each must hold one; by none for all others.
 
-    Where a flag names who decides, as many of them must agree as it says, whatever a compelled purpose wants of others.
+    Where a flag names who decides, they answer a compelled question too: as many of them as the purpose wants of anybody.
     """
     compelled = [int(row["compelled"]["people"]) for row in catalogue.purposes.values() if "compelled" in row]
-    wanted: dict[tuple[str, ...], int] = {(): max([1, *compelled])}
+    most = max([1, *compelled])
+    wanted: dict[tuple[str, ...], int] = {(): most}
     for row in catalogue.flags.values():
         if decided_by := row.get("decided_by"):
             roles = tuple(sorted(decided_by.get("roles", ())))
-            wanted[roles] = max(wanted.get(roles, 1), int(decided_by["people"]))
+            wanted[roles] = max(wanted.get(roles, most), int(decided_by["people"]))
     return wanted
 
 

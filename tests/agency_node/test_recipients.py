@@ -97,8 +97,9 @@ def test_what_certain_people_alone_decide_wants_as_many_of_them_as_the_flag_says
     assert kept_apart(OFFICER, DPO) == {}
 
 
-def test_a_compelled_question_wants_no_more_of_them_than_the_flag_says_and_its_own_number_of_others() -> None:
-    assert kept_apart(OFFICER, DPO, compelled=2) == {}
+def test_a_compelled_question_wants_as_many_of_them_as_of_anybody() -> None:
+    assert kept_apart(OFFICER, DPO, compelled=1) == {}
+    assert kept_apart(OFFICER, DPO, compelled=2) == {"officer": 1}
     wants_two = Catalogue.model_validate(
         {**CATALOGUE.model_dump(), "purposes": {"P": {"compelled": {"applies": True, "people": 2}}}}
     )
@@ -205,7 +206,7 @@ def test_check_config_warns_of_what_nobody_holds_and_says_nothing_where_all_is_h
     assert [line for line in alone if line.startswith("warning")] == [
         "warning: nobody holds auditor, caldicott_guardian, designated_officer, dpo: alerts to them reach nobody",
         "warning: 1 more must decide referrals: what several people must agree on can never leave",
-        "warning: 1 more must hold designated_officer: what they alone decide can never leave",
+        "warning: 2 more must hold designated_officer: what they alone decide can never leave",
         "warning: 2 more must hold shielded_persons: what they alone decide can never leave",
     ]
     assert not [line for line in together if line.startswith("warning")]

@@ -52,7 +52,6 @@ default absence_confirmed := false
 absence_confirmed if {
 	purpose.compelled
 	_answered
-	count(_releasing[_question]) >= purpose.row.compelled.people
 	not _refused
 	not _something_asked_about
 }
@@ -79,23 +78,18 @@ _something_asked_about if {
 	_in_period(record)
 }
 
-# Where a flag names who may know, they alone decide, and as many of them as it says.
-_people := _rows[_naming_flag].decided_by.people
-
-_people := max((({1} | _people_by_purpose) | _people_by_flag)) if not _some_flag_names_people
+_people := max((({1} | _people_by_purpose) | _people_by_flag))
 
 _people_by_purpose := {purpose.row.compelled.people | purpose.compelled}
 
-_people_by_flag := {_rows[flag].decided_by.people | some flag in referring_flags}
+_people_by_flag := {_rows[flag].decided_by.people | some flag in _put_before_people}
 
+# Where a flag names who may know, they alone decide; of several flags the weightiest speaks.
 default _roles := []
 
 _roles := _rows[_naming_flag].decided_by.roles
 
-# The weightiest flag that names who decides, of those on which a person decides.
 _naming_flag := min(_naming_flags)[1]
-
-_some_flag_names_people if count(_naming_flags) > 0
 
 _naming_flags := {[_rows[flag].precedence, flag] |
 	some flag in _put_before_people
