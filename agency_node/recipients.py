@@ -68,7 +68,7 @@ def unheld(catalogue: Catalogue, users: Users, today: date) -> Unheld:
 def _wanted(catalogue: Catalogue) -> dict[tuple[str, ...], int]:
     """How many people must agree at most, by the roles and grants of which each must hold one; by none for all others.
 
-    Where a flag names who decides, they answer a compelled question too: as many of them as the purpose wants of anybody.
+    Where a flag names who decides, they answer compelled questions too: as many of them as a purpose wants of anybody.
     """
     compelled = [int(row["compelled"]["people"]) for row in catalogue.purposes.values() if "compelled" in row]
     most = max([1, *compelled])
