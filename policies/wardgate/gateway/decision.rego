@@ -158,7 +158,6 @@ target_denials[target.id] contains "TARGET_IS_REQUESTER" if {
 #   reason_code: TARGET_NEEDS_CAUSE
 target_denials[target.id] contains "TARGET_NEEDS_CAUSE" if {
 	some target in input.targets
-	not _may_be_asked_something(target)
 	_wants_cause(target)
 }
 
@@ -203,35 +202,47 @@ _categories_by_kind := {kind: categories |
 
 _may_be_asked_something(target) if count(_categories_by_kind[target.kind]) > 0
 
-_wants_cause(target) if {
+# By kind and once, as there are far more targets than kinds; of those that may be asked something nothing else is asked.
+_kinds_not_asked := {kind | some kind, categories in _categories_by_kind; count(categories) == 0}
+
+_kinds_wanting_cause := {kind |
+	some kind in _kinds_not_asked
 	some name in scope.wanting_cause
-	_keeps(target, name)
+	_keeps(kind, name)
 }
 
-_keeps_none(target) if {
-	not _asked_for_something_kept(target)
-	_reaches_something_kept(target)
+_kinds_keeping_none contains kind if {
+	some kind in _kinds_not_asked
+	not _asked_for_something_kept(kind)
+	_reaches_something_kept(kind)
 }
 
-_keeps_none(target) if not _keeps_anything(target)
+_kinds_keeping_none contains kind if {
+	some kind in _kinds_not_asked
+	not _keeps_anything(kind)
+}
 
-_asked_for_something_kept(target) if {
+_wants_cause(target) if target.kind in _kinds_wanting_cause
+
+_keeps_none(target) if target.kind in _kinds_keeping_none
+
+_asked_for_something_kept(kind) if {
 	some asked in input.query.categories
-	_keeps(target, asked.name)
+	_keeps(kind, asked.name)
 }
 
-_reaches_something_kept(target) if {
+_reaches_something_kept(kind) if {
 	some name, cell in purpose.row.categories
-	_keeps(target, name)
+	_keeps(kind, name)
 	purpose.cell_in_force(cell)
 }
 
-_keeps_anything(target) if {
+_keeps_anything(kind) if {
 	some name, _ in data.reference.categories
-	_keeps(target, name)
+	_keeps(kind, name)
 }
 
-_keeps(target, name) if target.kind in data.reference.categories[name].agency_kinds
+_keeps(kind, name) if kind in data.reference.categories[name].agency_kinds
 
 _somebody_may_be_asked if {
 	some target in input.targets
