@@ -25,7 +25,7 @@ def test_a_notice_is_read_as_it_was_written() -> None:
 def test_a_notice_has_no_room_for_a_child_or_a_reason_in_words() -> None:
     assert set(json.loads(a_notice().canonical())) == {
         "v", "notice_id", "agency", "key_version", "user_ref", "role", "purpose", "area", "reason", "decision_id",
-        "bundle_digest", "at",
+        "bundle_digest", "at", "count",
     }  # fmt: skip
     for name in ("child", "justification", "categories", "query_id"):
         with pytest.raises(WardgateError) as caught:
