@@ -19,9 +19,9 @@ help: ## Show this help
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 # Tests of whole regions wait more than they compute: they run beside the others, and their report comes last. So do those
-# of the policies.
+# of the policies and of what authors of policies work with.
 REGION_TESTS := tests/bench tests/system tests/test_quick_start.py tests/test_deploy.py
-POLICY_TESTS := tests/policies
+POLICY_TESTS := tests/policies tests/federation/policy tests/test_policy_guide.py tests/test_policy_docs.py
 OTHER_TESTS := tests $(REGION_TESTS:%=--ignore=%) $(POLICY_TESTS:%=--ignore=%)
 PYTEST := $(PY) -m pytest -q -p no:cacheprovider
 

@@ -21,7 +21,8 @@ from tests.support.node_house import ListSource, a_node, log_entry, number, url_
 
 HIDDEN, OPEN, BARE, NOBODY = (number(place) for place in range(4))
 CATEGORIES = ("safeguarding_log", "attendance", "exclusion")
-HIDES = ("WITNESS_PROT", "OF_NO_LIST", "HIV_STI", "ADOPTED_SEALED", "CONFLICT_INTEREST")
+HIDES = ("WITNESS_PROT", "OF_NO_LIST", "HFEA", "ADOPTED_SEALED", "LEGAL_PRIV")
+"""Flags that hide a child from an enquiry too; those on which a person decides are seen there."""
 
 _days = st.dates(dt.date(2012, 1, 1), dt.date(2027, 1, 1))
 
