@@ -193,8 +193,12 @@ async def _export(database: Path, directory: Path, key: NoteKey) -> tuple[int, i
         if note is None:
             raise WardgateError(ErrorCode.LEDGER_INVALID, "there is no signed checkpoint")
         head = verify_checkpoint(note, key)
+        size = await reader.size()
+        if size and not head.size:
+            # An export of nothing verifies: whoever relied on it would hold no evidence and be told that all is well.
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"none of its {size} entries is signed: nothing to export")
         await export_ledger(reader, directory, head, key)
-        return head.size, await reader.size() - head.size
+        return head.size, size - head.size
     finally:
         await engine.dispose()
 

@@ -35,6 +35,17 @@ async def exported(folder: Path) -> Path:
     return path
 
 
+@pytest.fixture
+async def empty(tmp_path: Path) -> Path:
+    """The data directory of a service that has written nothing yet."""
+    path = tmp_path / "empty"
+    path.mkdir()
+    async with opened(sqlite_url(path / "store.db")) as engine, a_journal(engine) as journal:
+        await journal.open()
+    (path / "ledger.pub").write_text(NOTE_KEY.text() + "\n")
+    return path
+
+
 def run(*arguments: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(ledger_app, [str(argument) for argument in arguments])
     return result.exit_code, result.stdout, result.stderr
@@ -141,6 +152,20 @@ def test_a_ledger_without_checkpoint_is_not_exported(folder: Path, tmp_path: Pat
     tampering.do("DELETE FROM ledger_checkpoint")
     tampering.close()
     assert run("export", folder, tmp_path / "out")[0] == ExitCode.CHECK_FAILED
+
+
+def test_a_ledger_of_which_no_entry_is_signed_is_not_exported(folder: Path, tmp_path: Path) -> None:
+    tampering = Database(folder / "store.db")
+    tampering.do("DELETE FROM ledger_checkpoint WHERE size > 0")
+    tampering.close()
+    code, _, message = run("export", folder, tmp_path / "out")
+    assert code == ExitCode.CHECK_FAILED
+    assert f"none of its {SIZE} entries is signed" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_ledger_without_entries_is_exported_as_it_is(empty: Path, tmp_path: Path) -> None:
+    assert run("export", empty, tmp_path / "out")[:2] == (ExitCode.DONE, f"0 entries written to {tmp_path / 'out'}\n")
 
 
 def found_by(*arguments: object) -> list[dict[str, Any]]:
