@@ -107,8 +107,11 @@ def search(
             found = _search_export(target.folder, criteria)
         else:
             found = _search_database(target.database, criteria)
-    for index, content in found:
-        typer.echo(json.dumps({"index": index, **json.loads(content)}, ensure_ascii=False))
+        lines = [
+            json.dumps({"index": index, **_object(index, content)}, ensure_ascii=False) for index, content in found
+        ]
+    for line in lines:
+        typer.echo(line)
 
 
 def _locate(path: Path) -> _Target:
@@ -219,10 +222,27 @@ def _search_export(folder: Path, criteria: Criteria) -> list[tuple[int, bytes]]:
     evidence = ExportEvidence(folder)
     found: list[tuple[int, bytes]] = []
     for item in evidence.items(criteria.start, evidence.count):
-        if item.content is not None and _meets(json.loads(item.content), criteria):
-            found.append((item.index, item.content))
+        # One that is missing might be the one that is looked for.
+        content = item.content or b""
+        if _meets(_object(item.index, content), criteria):
+            found.append((item.index, content))
             if len(found) == criteria.limit:
                 break
+    return found
+
+
+def _object(index: int, content: object) -> dict[str, Any]:
+    """An entry as found, which somebody may have tampered with.
+
+    Raises:
+        WardgateError: `LEDGER_INVALID`: it is no entry.
+    """
+    try:
+        found = json.loads(content) if isinstance(content, bytes) else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not {"kind", "query_id", "at"} <= found.keys():
+        raise WardgateError(ErrorCode.LEDGER_INVALID, f"what stands at index {index} is no entry: verify this ledger")
     return found
 
 

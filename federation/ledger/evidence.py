@@ -197,7 +197,7 @@ def _copies_agree(content: bytes, kind: str, query_id: str | None, at: int) -> b
     try:
         found = json.loads(content)
         return (found["kind"], found["query_id"] or None, found["at"]) == (kind, query_id, at)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

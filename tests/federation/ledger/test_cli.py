@@ -189,6 +189,28 @@ async def test_entries_are_found_in_a_database_and_in_an_export(folder: Path, ex
         assert found_by(path, "--kind", "bundle_activated") == []
 
 
+@pytest.mark.parametrize("content", [b"[" * 60_000, b"{}", b"\xff", b"null"])
+def test_a_search_that_meets_what_is_no_entry_ends_with_1_and_its_index(
+    folder: Path, exported: Path, content: bytes
+) -> None:
+    tampering = Database(folder / "store.db")
+    tampering.do("UPDATE ledger_entry SET content = ? WHERE entry_index = 7", content)
+    tampering.close()
+    Export(exported, SIZE).alter(7, content)
+    for path in (folder, exported):
+        code, output, message = run("search", path)
+        assert (code, output) == (ExitCode.CHECK_FAILED, "")
+        assert "index 7 is no entry" in message
+        assert [entry["index"] for entry in found_by(path, "--start", 8, "--limit", 1)] == [8]
+
+
+def test_a_search_of_an_export_with_a_missing_entry_does_not_end_as_if_it_were_not_there(exported: Path) -> None:
+    Export(exported, SIZE).bundle(0).unlink()
+    code, output, message = run("search", exported)
+    assert (code, output) == (ExitCode.CHECK_FAILED, "")
+    assert "index 0 is no entry" in message
+
+
 def test_an_unknown_kind_is_a_usage_error(folder: Path) -> None:
     assert run("search", folder, "--kind", "nonsense")[0] == ExitCode.USAGE
 

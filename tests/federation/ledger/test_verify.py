@@ -212,6 +212,16 @@ def test_values_of_another_type_are_named(database: Path, tampering: Database) -
     assert fault_in_database(database).first_bad_index == 77
 
 
+@pytest.mark.parametrize("content", [b"[" * 60_000, b'{"kind":' * 5_000, b"\xff", b"", b"null"])
+def test_an_entry_that_is_no_entry_is_named(
+    database: Path, tampering: Database, exported: Export, content: bytes
+) -> None:
+    tampering.do("UPDATE ledger_entry SET content = ? WHERE entry_index = 17", content)
+    exported.alter(17, content)
+    assert fault_in_database(database).first_bad_index == 17
+    assert fault_in_export(exported.folder).first_bad_index == 17
+
+
 def test_a_ledger_rolled_back_to_an_earlier_state_betrays_itself_to_who_knows_more(
     database: Path,
 ) -> None:
