@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from agency_node.answering.duties import ALERT
 from agency_node.inbox.deciders import may_decide
 from agency_node.users import Users
 from federation.policy.catalogue import Catalogue
+from federation.policy.results import ALERT
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ says who tried what kind of thing, in references that mean something to their ag
 itself. Both the notice and what a gateway refuses by itself end in the same ledger entry. Pure.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from federation import limits
 from federation.directory import TrustedDirectory
 from federation.document import AgencyName, Code, Document, Hex32, Instant, Uuid
 from federation.errors import ErrorCode, WardgateError
+from federation.policy.results import Obligation, Reason, Severity
 from federation.query import verify_signed
 from keys import domains
 from keys.signing import SigningKey, VerifyKey
@@ -56,6 +58,19 @@ class MisuseNotice(Misuse):
     v: Literal[1] = 1
     notice_id: Uuid
     key_version: Annotated[int, Field(ge=1)]
+
+
+def cause_of(obligation: Obligation, reasons: Iterable[Reason]) -> str:
+    """Why a misuse was refused: the code that the obligation names, or else the first reason that denies.
+
+    Args:
+        obligation: To report it, or to alert somebody to it.
+        reasons: Of the refusal.
+    """
+    code = obligation.params.get("code")
+    if isinstance(code, str) and code:
+        return code
+    return next(reason.code for reason in reasons if reason.severity is Severity.DENIAL)
 
 
 def area_told(area: str, directory: TrustedDirectory) -> str:

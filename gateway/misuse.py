@@ -23,19 +23,17 @@ from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
 from federation.ledger.writes import Write
-from federation.misuse import Misuse, MisuseNotice, area_told, verify_notice
+from federation.misuse import Misuse, MisuseNotice, area_told, cause_of, verify_notice
 from federation.policy.catalogue import Catalogue
 from federation.policy.decision import GatewayDecision
 from federation.policy.evaluator import Evaluated
+from federation.policy.results import ALERT
 from federation.query import QueryHeader
 from federation.telemetry import EventLog
 from gateway.store import misuse as store
 from keys.digest import sha256
 
 WEEK_S: Final = 7 * 24 * 3600
-ALERT: Final = "alert"
-"""Type of obligation: somebody must be told. A refusal that lays one down is of misuse."""
-
 NODE, GATEWAY = "node", "gateway"
 
 UNKNOWN: Final = "unknown"
@@ -136,11 +134,14 @@ def refused_here(
     now: int,
     correlation_id: str,
 ) -> list[Recorded]:
-    """What the gateway itself refused as misuse: one for each cause that its decision alerts to; mostly none."""
+    """What the gateway itself refused as misuse: one for each cause that its decision alerts to; mostly none.
+
+    A refusal that lays down an alert is of misuse.
+    """
     decision = evaluated.decision
     if decision.permitted:
         return []
-    causes = {str(item.params.get("code", "")) for item in decision.obligations if item.type == ALERT}
+    causes = {cause_of(item, decision.reasons) for item in decision.obligations if item.type == ALERT}
     return [
         recorded(
             Misuse(
@@ -149,7 +150,7 @@ def refused_here(
                 role=header.role,
                 purpose=header.purpose,
                 area=area_told(header.area, directory),
-                reason=cause or decision.reasons[0].code,
+                reason=cause,
                 decision_id=evaluated.record.id,
                 bundle_digest=bytes.fromhex(evaluated.record.bundle.digest),
                 at=now,

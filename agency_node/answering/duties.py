@@ -12,10 +12,7 @@ from typing import Final
 
 from federation import limits
 from federation.answer import Contact
-from federation.policy.results import Obligation
-
-ALERT: Final = "alert"
-"""Type of what one of this agency's people must see."""
+from federation.policy.results import ALERT, Obligation
 
 UNDERSTOOD: Final = frozenset({ALERT, "handling", "notice"})
 """Types of obligation that a responding node can carry out."""

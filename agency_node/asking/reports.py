@@ -24,10 +24,9 @@ from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.writes import NothingChanged, Write
-from federation.misuse import REPORT, MisuseNotice, area_told, sign_notice
+from federation.misuse import REPORT, MisuseNotice, area_told, cause_of, sign_notice
 from federation.policy.decision import RequesterDecision
 from federation.policy.evaluator import Evaluated
-from federation.policy.results import Obligation, Severity
 from federation.store import store_errors
 from federation.telemetry import EventLog
 from federation.transport.backoff import Backoff
@@ -83,7 +82,7 @@ async def notices_due(
     for obligation in evaluated.decision.obligations:
         if obligation.type != REPORT:
             continue
-        reason = _reason(obligation, evaluated.decision)
+        reason = cause_of(obligation, evaluated.decision.reasons)
         group = store.Group(act.user_ref, f"{reason} {act.purpose}", now // HOUR_S)
         before = await _count_before(engine, group) + sum(report.group == group for report in reports)
         notice = MisuseNotice(
@@ -134,14 +133,6 @@ def in_turn(due: Iterable[store.Due], taken: Mapping[str, int]) -> list[store.Du
         turns[item.group.user_ref] += 1
     placed = sorted(zip(turn_of, oldest_first, strict=True), key=lambda place: (place[0], place[1].since))
     return [item for _, item in placed]
-
-
-def _reason(obligation: Obligation, decision: RequesterDecision) -> str:
-    """Why it was refused: what the obligation names, or else the first reason that denies."""
-    code = obligation.params.get("code")
-    if isinstance(code, str) and code:
-        return code
-    return next(reason.code for reason in decision.reasons if reason.severity is Severity.DENIAL)
 
 
 class Reports:

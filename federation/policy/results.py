@@ -62,6 +62,10 @@ class Reason:
     severity: Severity
 
 
+ALERT: Final = "alert"
+"""Type of the obligation to show somebody what was asked."""
+
+
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Obligation:
     """What must also be done for the decision to stand; `type` is of the bundle's obligation catalogue."""

@@ -6,7 +6,8 @@ import pytest
 
 from federation import limits
 from federation.errors import ErrorCode, WardgateError
-from federation.misuse import MisuseNotice, area_told, verify_notice
+from federation.misuse import MisuseNotice, area_told, cause_of, verify_notice
+from federation.policy.results import Audience, Obligation, Reason, Severity
 from keys import domains
 from keys.signing import SigningKey
 from tests.support.misuse import a_notice, signed
@@ -58,3 +59,19 @@ def test_an_area_that_nobody_works_in_is_not_told() -> None:
 
     assert area_told("testshire", directory) == "testshire"
     assert area_told("9990000018", directory) == ""
+
+
+@pytest.mark.parametrize(
+    ("params", "cause"),
+    [({"code": "NAMED"}, "NAMED"), ({"code": ""}, "DENIED"), ({"code": 7}, "DENIED"), ({}, "DENIED")],
+)
+def test_the_cause_is_what_the_obligation_names_or_what_denies_and_never_a_mere_remark(
+    params: dict[str, str | int], cause: str
+) -> None:
+    obligation = Obligation(id="X", type="alert", mandatory=True, params=params)
+    remark = next(severity for severity in Severity if severity is not Severity.DENIAL)
+    reasons = [
+        Reason(code="REMARK", audience=Audience.USER, severity=remark),
+        Reason(code="DENIED", audience=Audience.USER, severity=Severity.DENIAL),
+    ]
+    assert cause_of(obligation, reasons) == cause
