@@ -331,7 +331,7 @@ async def test_closing_tells_responders_and_whoever_still_follows(world: World) 
     following = asyncio.create_task(stream.rest())
     await asyncio.sleep(0)
     await world.exchange.acknowledge(CSC, composed.header.query_id, [], close=True, known_size=0)
-    events = await asyncio.wait_for(following, 2)
+    events = await asyncio.wait_for(following, 20)
     assert events[-1].settled.final
     cancelled = [item.cancelled.task_id for item in messages_in(session) if item and item.HasField("cancelled")]
     assert cancelled == [task.task_id]

@@ -138,13 +138,13 @@ async def test_a_waiting_claim_is_woken_by_a_task_and_by_a_cancellation(world: W
     waiting = asyncio.create_task(world.links.claim(holder(), [], wait_s=20))
     await asyncio.sleep(0)
     (composed,) = await put_many(world, 1)
-    tasks, _ = await asyncio.wait_for(waiting, 2)
+    tasks, _ = await asyncio.wait_for(waiting, 20)
     assert headers(list(tasks)) == [composed.request.header]
 
     waiting = asyncio.create_task(world.links.claim(holder(), [], wait_s=20))
     await asyncio.sleep(0)
     await world.exchange.cancel(CSC, composed.header.query_id)
-    assert await asyncio.wait_for(waiting, 2) == ([], [tasks[0].task_id])
+    assert await asyncio.wait_for(waiting, 20) == ([], [tasks[0].task_id])
 
 
 async def test_who_claims_counts_as_connected_for_a_while(world: World) -> None:

@@ -53,6 +53,10 @@ FRONT_DOOR = [
 ]  # fmt: skip
 
 
+LONGEST_RETURN_S = 120
+"""A node may wait two pauses of its link (30 s each, exchange.md) and gRPC's own pause before it is attached again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A command that has ended."""
@@ -162,7 +166,7 @@ class Box:
         others = [item for item in state["processes"] if item["service"] != service]
         self.folder.write_state({**state, "processes": [*others, started.as_json()]})
 
-    def wait_up(self, *services: str, wait_s: float = 40) -> None:
+    def wait_up(self, *services: str, wait_s: float = LONGEST_RETURN_S) -> None:
         """Wait until services say that they are usable."""
 
         def usable() -> bool:
@@ -195,7 +199,7 @@ def _is_usable(status: Any) -> bool:
     return all(components.values()) and attached
 
 
-def until(check: Any, *, wait_s: float = 20, pause_s: float = 0.05) -> None:
+def until(check: Any, *, wait_s: float = 60, pause_s: float = 0.05) -> None:
     """Wait until something is so; fail when it does not come true."""
     end = time.monotonic() + wait_s
     while not check():

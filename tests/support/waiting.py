@@ -4,12 +4,12 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
-LONGEST_S = 20.0
+LONGEST_S = 60.0
 STEP_S = 0.02
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return as soon as `holds` says so; fail after twenty seconds."""
+    """Return as soon as `holds` says so; fail after a minute."""
     async with asyncio.timeout(LONGEST_S):
         while True:
             found = holds()

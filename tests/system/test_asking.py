@@ -110,7 +110,7 @@ def reported(region: Box, query_id: str) -> dict[str, Any]:
         found[:] = [entry for entry in entries if entry["body"]["decision_id"] == decision_id]
         return bool(found)
 
-    until(is_there, wait_s=20, pause_s=0.1)
+    until(is_there, pause_s=0.1)
     (entry,) = found
     return entry
 
