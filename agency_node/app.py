@@ -124,7 +124,7 @@ async def compose(base: Foundation) -> Node:
         agency=settings.agency,
         percent=settings.translation_audit_percent,
         prover=evaluator,
-        directory=base.standing.directory,
+        directory=base.directory,
         journal=base.journal,
         clock=clock,
     )
@@ -145,7 +145,7 @@ async def compose(base: Foundation) -> Node:
     teams = VerifiedTeams(
         GrpcTeams(base.channel),
         agency=settings.agency,
-        key=lambda: base.standing.directory().anchors.gateway_key,
+        key=lambda: base.directory().anchors.gateway_key,
         clock=clock,
     )
     reports = Reports(
@@ -227,7 +227,7 @@ async def _responder(base: Foundation) -> Responder:
         recent = await recent_tasks(connection, int(base.clock()) - DAY_S)
     return Responder(
         agency_id=settings.agency,
-        directory=base.standing.directory,
+        directory=base.directory,
         refresh_directory=base.refresh,
         policy=point,
         overlay=lambda: overlay,
@@ -237,7 +237,7 @@ async def _responder(base: Foundation) -> Responder:
             vault=base.vault,
             source_ids=[choice.name for choice in settings.sources],
             epoch=lambda: base.own_agency().epoch,
-            points=base.points,
+            points=base.following.points,
         ),
         engine=base.engine,
         journal=base.journal,
@@ -265,7 +265,7 @@ def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
     return Leading(
         agency=base.settings.agency,
         users=base.users,
-        directory=base.standing.directory,
+        directory=base.directory,
         policy=base.policy.point(),
         teams=teams,
         journal=base.journal,
@@ -289,8 +289,8 @@ async def _asking(
         engine=store,
         journal=base.journal,
         vault=base.vault,
-        gateway=GrpcQueryGateway(base.channel, receipts=base.standing.receipt),
-        directory=base.standing.directory,
+        gateway=GrpcQueryGateway(base.channel, receipts=base.following.gateway.receipt),
+        directory=base.directory,
         clock=base.clock,
     )
     seed = [
@@ -300,11 +300,13 @@ async def _asking(
     asking = Asking(
         agency=settings.agency,
         users=base.users,
-        directory=base.standing.directory,
+        directory=base.directory,
         refresh_directory=base.refresh,
         policy=base.policy.point(),
         case_grants=case_grants,
-        pseudonyms=OwnPseudonyms(engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.points),
+        pseudonyms=OwnPseudonyms(
+            engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.following.points
+        ),
         pursuits=pursuits,
         engine=store,
         journal=base.journal,
@@ -329,6 +331,7 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
         return (await base.policy.engine.health()).ready
 
     async def directory() -> bool:
+        base.following.gateway.check_believed()
         return base.is_enrolled
 
     async def attached() -> bool:
@@ -344,7 +347,7 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
         "ledger": ledger,
         "policy": policy,
         "directory": directory,
-        "points": base.points.hold,
+        "points": base.following.points.hold,
         "link": attached,
         "sources": sources,
         "clock": clock,
@@ -357,7 +360,12 @@ async def status_of(node: Node) -> JsonObject:
     return {
         "agency": base.settings.agency,
         "components": await node.health.report(),
-        "directory_version": base.standing.directory().version,
+        "directory_version": base.directory().version,
+        "members": {
+            "register_version": base.following.register.register().version,
+            "unendorsed": base.following.register.register().unendorsed(),
+            "changes": base.following.neighbours.changes(),
+        },
         "link": {"attached": node.link.is_up, "in_flight": node.worker.in_flight},
         "sources": await node.desk.states(),
         "clock": str(node.gateway_clock.difference() or ""),

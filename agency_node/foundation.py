@@ -8,20 +8,17 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agency_node.gateway_client import GrpcDirectory
+from agency_node.following import Following, begin_following
 from agency_node.keychain import NodeKeychain, load_keychain
-from agency_node.points import PinnedPoints
 from agency_node.settings import NodeSettings
-from agency_node.standing import Standing
 from agency_node.users import UsersFile
 from agency_node.vault import Vault
-from federation.directory import Agency, Anchors
-from federation.following import Follower
+from federation.directory import Agency, TrustedDirectory
 from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.policy.setup import OpenPolicy, PolicyChoice, open_policy
-from federation.store import migrate, open_engine, reading
+from federation.store import migrate, open_engine
 from federation.transport.certificates import KeyringCertificates
 from federation.transport.channel import RotatingChannel
 from keys.keyring import Keyring
@@ -41,22 +38,25 @@ class Foundation:
     vault: Vault
     users: UsersFile
     channel: RotatingChannel
-    standing: Standing
-    points: PinnedPoints
+    following: Following
     clock: Callable[[], float]
 
+    def directory(self) -> TrustedDirectory:
+        """The members that directory and register both show."""
+        return self.following.members.directory()
+
     def own_agency(self) -> Agency:
-        """This agency as the trusted directory has it."""
-        return self.standing.directory().agency(self.settings.agency)
+        """This agency as directory and register show it."""
+        return self.following.members.directory().agency(self.settings.agency)
 
     @property
     def is_enrolled(self) -> bool:
-        """Whether the trusted directory lists this agency."""
-        return self.settings.agency in self.standing.directory().agencies
+        """Whether directory and register show this agency."""
+        return self.settings.agency in self.following.members.directory().agencies
 
     async def refresh(self) -> None:
         """Fetch a newer directory, if there is one."""
-        await self.standing.refresh()
+        await self.following.gateway.refresh()
 
 
 @asynccontextmanager
@@ -96,29 +96,9 @@ async def lay_foundation(
         )
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
         stack.push_async_callback(channel.close, None)
-        anchors = Anchors(
-            gateway_key=read_verify_key(settings.gateway.verify_key_file),
-            trustee_key=read_verify_key(settings.gateway.trustee_verify_key_file),
+        following = await begin_following(
+            settings, keychain, engine=engine, journal=journal, channel=channel, clock=clock
         )
-        follower = Follower(anchors, settings.gateway.origin, keychain.statement)
-        points = PinnedPoints(
-            agency=settings.agency,
-            directory=lambda: follower.directory,
-            engine=reading(engine),
-            journal=journal,
-            clock=clock,
-        )
-        standing = Standing(
-            agency=settings.agency,
-            follower=follower,
-            gateway=GrpcDirectory(channel),
-            engine=reading(engine),
-            journal=journal,
-            key=keychain.signing_key,
-            clock=clock,
-            on_verified=points.follow,
-        )
-        await standing.load()
         yield Foundation(
             settings=settings,
             keyring=keyring,
@@ -130,7 +110,6 @@ async def lay_foundation(
             vault=Vault(keychain.data_key),
             users=UsersFile(settings.users_file),
             channel=channel,
-            standing=standing,
-            points=points,
+            following=following,
             clock=clock,
         )

@@ -20,14 +20,14 @@ from federation.wire.v1 import query_pb2 as wire
 from federation.wire.v1.ledger_pb2 import InclusionProof
 
 Receipts = Callable[[str, Callable[[int], Awaitable[InclusionProof]]], Awaitable[JsonObject]]
-"""Fetches and verifies the proof that a query's admission stands in the gateway's ledger (`Standing.receipt`)."""
+"""Fetches and verifies the proof that a query's admission stands in the gateway's ledger (`followed.receipt`)."""
 
 EVALUATE_TIMEOUT_S = 120.0
 """A batch of 4,096 takes about a second of two cores at the holders."""
 
 
 class GrpcDirectory:
-    """`agency_node.standing.DirectoryGateway` over gRPC."""
+    """`federation.following.gateway.GatewaySource` over gRPC."""
 
     def __init__(self, channel: RotatingChannel) -> None:
         self._channel = channel
@@ -35,14 +35,21 @@ class GrpcDirectory:
         self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
 
     async def directory(self, known_version: int, known_size: int) -> directory_pb2.GetDirectoryResponse:
-        """See `DirectoryGateway`."""
+        """See `GatewaySource`."""
         request = directory_pb2.GetDirectoryRequest(known_version=known_version, known_size=known_size)
         async with call_errors(self._channel.server):
             response: directory_pb2.GetDirectoryResponse = await self._directory.GetDirectory(request)
         return response
 
+    async def register(self, known_version: int, known_size: int) -> directory_pb2.ShownRegister:
+        """See `federation.following.register.RegisterSource`."""
+        request = directory_pb2.GetRegisterRequest(known_version=known_version, known_size=known_size)
+        async with call_errors(self._channel.server):
+            response: directory_pb2.GetRegisterResponse = await self._directory.GetRegister(request)
+        return response.shown
+
     async def cosign(self, note: bytes) -> None:
-        """See `DirectoryGateway`."""
+        """See `GatewaySource`."""
         async with call_errors(self._channel.server):
             await self._ledger.Cosign(ledger_pb2.CosignRequest(cosigned_checkpoint=note))
 

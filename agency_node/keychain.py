@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from federation.directory import KeyStatement, SignedStatement
+from federation.key_statement import state_keys
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party
-from keys import domains
 from keys.authority import CertificateAuthority
 from keys.envelope import SealingKey
 from keys.keyring import Keyring
@@ -74,16 +74,7 @@ def create_keychain(keyring: Keyring, *, agency: str, now: int) -> None:
     keyring.create(TLS, PrivateKey.generate().pem)
     keyring.create(LOCAL_AUTHORITY, authority.private_key.pem)
     keyring.publish(LOCAL_AUTHORITY, authority.pem)
-    statement = KeyStatement(
-        agency=agency,
-        version=FIRST,
-        signing_key=bytes(signing.verify_key),
-        sealing_key=sealing.public,
-        sealing_epoch=FIRST,
-        predecessor="",
-        issued_at=now,
-    ).canonical()
-    signed = SignedStatement(statement=statement, signature=signing.sign(domains.KEY_STATEMENT, statement))
+    signed = state_keys(agency, signing, sealing.public, issued_at=now)
     keyring.publish(STATEMENT, signed.canonical())
 
 

@@ -1,40 +1,30 @@
-"""The points of pseudonym keys that this node holds the key holders to.
+"""The points of pseudonym keys under which this node can find children, and whether they still are what they were.
 
-Everything this node can find, it finds by pseudonyms made under certain points. A directory that shows another point
-under a running epoch, from either holder and however well it is signed, makes those pseudonyms find nobody: then this
-node answers `error` and asks nothing, and raises an alarm, for as long as the directory says so. Points of other
-agencies are pinned when they are first seen: where one of them changes this node raises the alarm too.
+Everything this node can find, it finds by pseudonyms made under certain points. A gateway that shows another point
+under a running epoch, from either holder and however well it is signed, is not believed (`federation.following`); and
+for as long as it shows one of this agency's, this node answers `error` and asks nothing: its pseudonyms would find
+nobody.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agency_node.store import points as store
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
-from federation.events import Event
-from federation.ledger.entry import Entry, EntryKind
-from federation.ledger.journal import Journal
-from federation.published import NAMED, PointKey, points_of, replaced
+from federation.seen import PointKey, PointsReplacedError, Seen
 from federation.store import store_errors
-from federation.telemetry import EventLog
-
-ALARM: Final = "POINTS_REPLACED"
-
-_log = EventLog(__name__)
 
 
 class PinnedPoints:
-    """What this node has seen of points, and whether the directory still shows it.
+    """What this node indexed under, and whether the directory still shows it.
 
     Args:
         agency: This agency.
         directory: The newest verified directory.
+        refused: Points that the gateway shows as others than they were (`FollowedGateway.refused_points`).
         engine: The node's store, for reading.
-        journal: The only way to write.
-        clock: Seconds since the epoch.
     """
 
     def __init__(
@@ -42,57 +32,22 @@ class PinnedPoints:
         *,
         agency: str,
         directory: Callable[[], TrustedDirectory],
+        refused: Callable[[], Sequence[PointKey]],
         engine: AsyncEngine,
-        journal: Journal,
-        clock: Callable[[], float],
     ) -> None:
         self._agency = agency
         self._directory = directory
+        self._refused = refused
         self._engine = engine
-        self._journal = journal
-        self._clock = clock
-        self._followed = TrustedDirectory.empty(directory().anchors)
-        self._alarmed: Mapping[PointKey, bytes] = {}
-
-    async def follow(self) -> None:
-        """Pin what the directory shows for the first time; raise an alarm about each point that is another now.
-
-        Raises:
-            WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`: to be tried again.
-        """
-        directory = self._directory()
-        if directory is self._followed:
-            return
-        async with store_errors("pinned points"), self._engine.connect() as connection:
-            pinned = await store.all_points(connection)
-        shown = {key: public for agency in directory.agencies.values() for key, public in points_of(agency).items()}
-        other = {key: public for key, public in sorted(shown.items()) if pinned.get(key, public) != public}
-        news = [key for key, public in other.items() if self._alarmed.get(key) != public]
-        new, now = [item for item in shown.items() if item[0] not in pinned], int(self._clock())
-        if new or news:
-            entries = [self._alarm(directory, news, now)] if news else []
-            await self._journal.record(entries, lambda connection: store.pin(connection, new, now))
-        for key in news:
-            _log.event(Event.POINTS_REPLACED, scope=key.scope, epoch=key.epoch, party=key.holder)
-        self._followed, self._alarmed = directory, other
-
-    def _alarm(self, directory: TrustedDirectory, news: list[PointKey], now: int) -> Entry:
-        body = {
-            "alarm": ALARM,
-            "version": directory.version,
-            "count": len(news),
-            "points": [str(key) for key in news[:NAMED]],
-        }
-        return Entry(
-            kind=EntryKind.ALARM_RAISED, at=now, actor=self._agency, correlation_id="points", query_id=None, body=body
-        )
 
     async def are_replaced(self, connection: AsyncConnection) -> bool:
-        """Whether the directory shows other points for this agency than its pseudonyms were made under."""
+        """Whether this agency's pseudonyms were made under other points than are shown for it now."""
+        if any(key.scope == self._agency for key in self._refused()):
+            return True
         agency = self._directory().agencies.get(self._agency)
         if agency is None:
             return False
-        return any(replaced(await store.points_of(connection, self._agency), agency))
+        return is_replaced(await store.points_of(connection, self._agency), agency.every_point())
 
     async def check(self, connection: AsyncConnection) -> None:
         """Refuse to go on with this agency's own pseudonyms where they find nobody any more.
@@ -114,6 +69,15 @@ class PinnedPoints:
         return True
 
 
+def is_replaced(pinned: Mapping[PointKey, bytes], shown: Mapping[PointKey, bytes]) -> bool:
+    """Whether a point is shown as another than is pinned. One that is published no more is not replaced."""
+    try:
+        Seen(points=pinned).check_points(shown)
+    except PointsReplacedError:
+        return True
+    return False
+
+
 async def pin_used(connection: AsyncConnection, used: Mapping[PointKey, bytes], now: int) -> None:
     """Pin the points under which pseudonyms were made, in the transaction that writes those.
 
@@ -122,6 +86,6 @@ async def pin_used(connection: AsyncConnection, used: Mapping[PointKey, bytes], 
     """
     for scope in {key.scope for key in used}:
         pinned = await store.points_of(connection, scope)
-        if any(pinned.get(key, public) != public for key, public in used.items()):
+        if is_replaced(pinned, used):
             raise WardgateError(ErrorCode.POINTS_REPLACED, scope)
         await store.pin(connection, [item for item in used.items() if item[0] not in pinned], now)

@@ -27,9 +27,7 @@ async def until_enrolled(base: Foundation) -> None:
 
 async def follow_directory(base: Foundation) -> None:
     """Keep the trusted directory and the gateway's checkpoint current; cosign."""
-    while True:
-        await base.standing.refresh()
-        await asyncio.sleep(DIRECTORY_REFRESH_S)
+    await base.following.gateway.run(DIRECTORY_REFRESH_S)
 
 
 async def take_up_queries(base: Foundation, pursuits: Pursuits) -> None:

@@ -28,6 +28,11 @@ class Gateway(Section):
     trustee_verify_key_file: Path = Field(
         description="File with the trustee's verify key, 64 hexadecimal characters: it signs its public points."
     )
+    trustee_id: AgencyName = Field("main", description="Id of the trustee, wardgate://trustee/<id>.")
+    audit_verify_key_file: Path = Field(
+        description="File with a verify key of the auditors, 64 hexadecimal characters: the key that reasons for "
+        "queries are sealed to must descend from it."
+    )
 
     @property
     def party(self) -> Party:
@@ -35,9 +40,9 @@ class Gateway(Section):
         return Party(PartyKind.GATEWAY, self.id)
 
     @property
-    def origin(self) -> str:
-        """Name of the gateway's ledger."""
-        return f"wardgate/gateway/{self.id}"
+    def trustee(self) -> Party:
+        """Whose register says who is a member."""
+        return Party(PartyKind.TRUSTEE, self.trustee_id)
 
 
 class PolicyEngineChoice(Section):

@@ -49,7 +49,7 @@ async def index_once(up: Up) -> Indexed:
     """
     settings: NodeSettings = up.node(INDEXER)
     async with lay_foundation(settings) as base:
-        await base.standing.refresh()
+        await base.following.gateway.refresh()
         node = await compose(base)
         holders = sum(cpu_seconds(up.pid(holder)) for holder in _HOLDERS)
         own, began = time.process_time(), time.perf_counter()

@@ -7,28 +7,21 @@ directory again and again: a hundred nodes that do would be most of what an idle
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from agency_node.app import Node, compose
+from agency_node.following import begin_following
 from agency_node.foundation import Foundation, lay_foundation
-from agency_node.gateway_client import GrpcDirectory
 from agency_node.keychain import load_keychain
-from agency_node.points import PinnedPoints
 from agency_node.settings import NodeSettings
-from agency_node.standing import Standing
 from agency_node.users import UsersFile
 from agency_node.vault import Vault
 from bench.floors import until_told
-from federation.directory import Anchors
-from federation.following import Follower
-from federation.keyfiles import read_verify_key
 from federation.ledger.journal import Journal
-from federation.store import migrate, open_engine, reading
+from federation.store import migrate, open_engine
 from federation.telemetry import configure_logging
 from federation.transport.certificates import KeyringCertificates
 from federation.transport.channel import RotatingChannel
@@ -80,7 +73,7 @@ async def _begin(base: Foundation) -> Node:
     """Compose a node, follow the directory once, and read its sources."""
     node = await compose(base)
     await node.server.start()
-    await base.standing.refresh()
+    await base.following.gateway.refresh()
     async for _ in node.runs.watch():
         pass
     return node
@@ -99,17 +92,8 @@ async def _foundation_beside(first: Foundation, settings: NodeSettings) -> Async
         await stack.enter_async_context(journal)
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
         stack.push_async_callback(channel.close, None)
-        follower = Follower(_anchors(settings), settings.gateway.origin, keychain.statement)
-        points = _points(settings, follower, engine, journal, first.clock)
-        standing = Standing(
-            agency=settings.agency,
-            follower=follower,
-            gateway=GrpcDirectory(channel),
-            engine=reading(engine),
-            journal=journal,
-            key=keychain.signing_key,
-            clock=first.clock,
-            on_verified=points.follow,
+        following = await begin_following(
+            settings, keychain, engine=engine, journal=journal, channel=channel, clock=first.clock
         )
         yield replace(
             first,
@@ -121,28 +105,8 @@ async def _foundation_beside(first: Foundation, settings: NodeSettings) -> Async
             vault=Vault(keychain.data_key),
             users=UsersFile(settings.users_file),
             channel=channel,
-            standing=standing,
-            points=points,
+            following=following,
         )
-
-
-def _points(
-    settings: NodeSettings, follower: Follower, engine: AsyncEngine, journal: Journal, clock: Callable[[], float]
-) -> PinnedPoints:
-    return PinnedPoints(
-        agency=settings.agency,
-        directory=lambda: follower.directory,
-        engine=reading(engine),
-        journal=journal,
-        clock=clock,
-    )
-
-
-def _anchors(settings: NodeSettings) -> Anchors:
-    return Anchors(
-        gateway_key=read_verify_key(settings.gateway.verify_key_file),
-        trustee_key=read_verify_key(settings.gateway.trustee_verify_key_file),
-    )
 
 
 def main(arguments: Sequence[str]) -> None:

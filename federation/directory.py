@@ -7,18 +7,21 @@
    checkpoint extends the last one seen (consistency proof): a key is never swapped silently;
 3. every agency's key statements form a chain: each signed by its own key, and from version 2 on by its predecessor too;
    a chain once seen may only grow: a gateway cannot replace an agency's key at all without that agency's old key;
-4. public points of every scope are signed by their own holder (gateway, trustee);
-5. a party finds its own keys in its own entry, unchanged.
+4. the auditors' key statements form such a chain too, and it contains the key that was pinned out of band;
+5. public points of every scope are signed by their own holder (gateway, trustee), and a point once seen under an epoch
+   never becomes another;
+6. a party that was listed finds itself in every later version, with its own keys unchanged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
 
 from pydantic import Field
 
 from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64, Instant, IsoDate
 from federation.errors import ErrorCode, WardgateError
+from federation.seen import PointKey, Seen
 from keys import domains
 from keys.digest import sha256
 from keys.errors import EncodingRejected, SignatureRejected
@@ -26,6 +29,9 @@ from keys.holder import Role
 from keys.signing import VerifyKey
 
 Positive = Annotated[int, Field(ge=1)]
+
+AUDITORS: Final = "auditors"
+"""Under this name the auditors state their keys; no agency may have it."""
 
 
 class KeyStatement(Document):
@@ -98,24 +104,35 @@ class AgencyEntry(Document):
 
 
 class DirectoryDocument(Document):
-    """The directory as it is signed."""
+    """The directory as it is signed.
+
+    Attributes:
+        audit_key: Of version 1 only, which is read from older stores and believed from nobody.
+        audit_keys: The auditors' key statements, oldest first; why a query was put is sealed to the newest.
+    """
 
     MAX_BYTES: ClassVar[int] = 4 * 1024 * 1024
     """Some 500 agencies of 6 KiB each, most of it the post-quantum sealing key."""
 
-    v: Literal[1] = 1
+    v: Literal[1, 2] = 2
     version: Positive
     issued_at: Instant
-    audit_key: Base64
+    audit_key: Base64 | Literal[""] = ""
+    audit_keys: Annotated[list[SignedStatement], Field(default_factory=list, max_length=64)]
     agencies: Annotated[list[AgencyEntry], Field(max_length=2_000)]
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """What a party was given out of band when it enrolled, and pins for ever."""
+    """What a party was given out of band when it enrolled, and pins for ever.
+
+    Attributes:
+        audit_key: A signing key of the auditors: theirs of today must descend from it.
+    """
 
     gateway_key: VerifyKey
     trustee_key: VerifyKey
+    audit_key: VerifyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +155,12 @@ class Agency:
         """One holder's public points by epoch."""
         return self.gateway_points if holder == "gateway" else self.trustee_points
 
+    def every_point(self) -> dict[PointKey, bytes]:
+        """Both holders' public points."""
+        roles = cast("tuple[Role, ...]", get_args(Role))
+        scope = self.descriptor.id
+        return {PointKey(scope, epoch, role): public for role in roles for epoch, public in self.points(role).items()}
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedDirectory:
@@ -145,20 +168,32 @@ class TrustedDirectory:
 
     Attributes:
         digest: SHA-256 of the directory's bytes; empty before the first.
-        departed: Key chains of agencies that were listed once: one that comes back must go on with its own.
+        auditors: The auditors' newest key statement; None before the first directory.
+        seen: What was seen of keys in this directory and all before it.
     """
 
     anchors: Anchors
     version: int = 0
-    audit_key: bytes = b""
+    auditors: KeyStatement | None = None
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     digest: bytes = b""
-    departed: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
 
     @classmethod
-    def empty(cls, anchors: Anchors) -> Self:
-        """The state before the first directory: only the pinned keys."""
-        return cls(anchors=anchors)
+    def empty(cls, anchors: Anchors, seen: Seen | None = None) -> Self:
+        """The state before the first directory: only the pinned keys, and what is remembered."""
+        return cls(anchors=anchors, seen=seen or Seen())
+
+    @property
+    def audit_key(self) -> bytes:
+        """The key that reasons for queries are sealed to.
+
+        Raises:
+            WardgateError: `DIRECTORY_REJECTED`: no directory was verified yet.
+        """
+        if self.auditors is None:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "no auditors' key is known")
+        return self.auditors.sealing_key
 
     def advance(
         self,
@@ -177,25 +212,39 @@ class TrustedDirectory:
             own: The caller's own key statement, which must stand unchanged in its own entry.
 
         Raises:
-            WardgateError: `DIRECTORY_REJECTED`, `SIGNATURE_REJECTED` or `MESSAGE_*`.
+            WardgateError: `DIRECTORY_REJECTED`, `POINTS_REPLACED` or `MESSAGE_*`.
         """
         document = DirectoryDocument.parse(content)
         _verify(self.anchors.gateway_key, signature, domains.DIRECTORY, content)
-        if document.version < self.version:
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version went back to {document.version}")
-        digest = sha256(content)
-        if document.version == self.version and digest != self.digest:
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"two directories of version {document.version}")
-        if entry.get("directory_sha256") != digest.hex() or entry.get("version") != document.version:
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the ledger entry publishes another directory")
+        self._check_version(document.version, sha256(content), entry)
+        chain = _digests(document.audit_keys)
+        self.seen.check_auditors(chain)
+        auditors = verify_auditors(document.audit_keys, anchor=self.anchors.audit_key)
         agencies = {item.agency.id: self._agency(item) for item in document.agencies}
-        if len(agencies) != len(document.agencies):
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "an agency stands twice")
+        if len(agencies) != len(document.agencies) or AUDITORS in agencies:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "an agency stands twice, or under the auditors' name")
         if own is not None:
-            _check_own(agencies, own)
-        seen = {**self.departed, **{agency_id: agency.chain for agency_id, agency in self.agencies.items()}}
-        departed = {agency_id: chain for agency_id, chain in seen.items() if agency_id not in agencies}
-        return TrustedDirectory(self.anchors, document.version, document.audit_key, agencies, digest, departed)
+            self._check_own(agencies, own)
+        points = {key: public for agency in agencies.values() for key, public in agency.every_point().items()}
+        self.seen.check_points(points)
+        chains = {name: agency.chain for name, agency in agencies.items()}
+        seen = self.seen.extended(chains=chains, points=points, auditors=chain)
+        return TrustedDirectory(self.anchors, document.version, auditors, agencies, sha256(content), seen)
+
+    def _check_version(self, version: int, digest: bytes, entry: Mapping[str, object]) -> None:
+        if version < self.version:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"version went back to {version}")
+        if version == self.version and digest != self.digest:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"two directories of version {version}")
+        if entry.get("directory_sha256") != digest.hex() or entry.get("version") != version:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the ledger entry publishes another directory")
+
+    def _check_own(self, agencies: Mapping[str, Agency], own: KeyStatement) -> None:
+        found = agencies.get(own.agency)
+        if found is None and own.agency in self.seen.chains:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "this agency, which was listed, is left out")
+        if found is not None and found.keys != own:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the directory shows other keys for this agency")
 
     def agency(self, agency_id: str) -> Agency:
         """One agency.
@@ -209,12 +258,9 @@ class TrustedDirectory:
         return found
 
     def _agency(self, entry: AgencyEntry) -> Agency:
-        known = self.agencies.get(entry.agency.id)
-        chain = tuple(sha256(item.statement) for item in entry.statements)
-        before = known.chain if known is not None else self.departed.get(entry.agency.id, ())
-        if chain[: len(before)] != before:
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"keys of {entry.agency.id} were replaced")
-        keys = _verify_chain(entry)
+        chain = _digests(entry.statements)
+        self.seen.check_chain(entry.agency.id, chain)
+        keys = verify_chain(entry.statements, agency=entry.agency.id)[-1]
         gateway_points = _points(entry.gateway_points, "gateway", entry.agency.id, self.anchors.gateway_key)
         trustee_points = _points(entry.trustee_points, "trustee", entry.agency.id, self.anchors.trustee_key)
         if not gateway_points.keys() & trustee_points.keys():
@@ -261,13 +307,34 @@ def verify_statement(signed: SignedStatement, *, agency: str, previous: KeyState
     return statement
 
 
-def _verify_chain(entry: AgencyEntry) -> KeyStatement:
-    current: KeyStatement | None = None
-    for signed in entry.statements:
-        current = verify_statement(signed, agency=entry.agency.id, previous=current)
-    if current is None:
-        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"{entry.agency.id} has no keys")
-    return current
+def verify_chain(statements: Sequence[SignedStatement], *, agency: str) -> list[KeyStatement]:
+    """Verify a whole chain of key statements, the newest last.
+
+    Raises:
+        WardgateError: `DIRECTORY_REJECTED` or `MESSAGE_*`.
+    """
+    found: list[KeyStatement] = []
+    for signed in statements:
+        found.append(verify_statement(signed, agency=agency, previous=found[-1] if found else None))
+    if not found:
+        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"{agency} has no keys")
+    return found
+
+
+def verify_auditors(statements: Sequence[SignedStatement], *, anchor: VerifyKey) -> KeyStatement:
+    """Verify the auditors' chain, in which the pinned key must stand, and return the newest statement.
+
+    Raises:
+        WardgateError: `DIRECTORY_REJECTED` or `MESSAGE_*`.
+    """
+    chain = verify_chain(statements, agency=AUDITORS)
+    if bytes(anchor) not in {statement.signing_key for statement in chain}:
+        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the auditors' key does not descend from the pinned one")
+    return chain[-1]
+
+
+def _digests(statements: Sequence[SignedStatement]) -> tuple[bytes, ...]:
+    return tuple(sha256(item.statement) for item in statements)
 
 
 def _points(signed: SignedPoints, holder: str, scope: str, key: VerifyKey) -> Mapping[int, bytes]:
@@ -286,12 +353,6 @@ def verify_points(statement: bytes, signature: bytes, *, holder: str, scope: str
     if (found.holder, found.scope) != (holder, scope):
         raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"points of another scope for {scope}")
     return found
-
-
-def _check_own(agencies: Mapping[str, Agency], own: KeyStatement) -> None:
-    found = agencies.get(own.agency)
-    if found is not None and found.keys != own:
-        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the directory shows other keys for this agency")
 
 
 AgencyLookup = Callable[[str], Agency]

@@ -78,6 +78,7 @@ class ErrorCode(StrEnum):
     TEAM_CONFLICT = "TEAM_CONFLICT"
     TEAM_FULL = "TEAM_FULL"
     CASE_GRANT_UNKNOWN = "CASE_GRANT_UNKNOWN"
+    APPROVAL_REFUSED = "APPROVAL_REFUSED"
     # peer
     NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
     NOT_AUTHORISED = "NOT_AUTHORISED"
@@ -86,8 +87,10 @@ class ErrorCode(StrEnum):
     ENVELOPE_REJECTED = "ENVELOPE_REJECTED"
     PROOF_REJECTED = "PROOF_REJECTED"
     DIRECTORY_REJECTED = "DIRECTORY_REJECTED"
+    REGISTER_REJECTED = "REGISTER_REJECTED"
     LEDGER_FORKED = "LEDGER_FORKED"
     EPOCH_UNKNOWN = "EPOCH_UNKNOWN"
+    EPOCH_IN_USE = "EPOCH_IN_USE"
     POINTS_REPLACED = "POINTS_REPLACED"
     CLOCK_DIFFERS = "CLOCK_DIFFERS"
     PEER_UNAVAILABLE = "PEER_UNAVAILABLE"
@@ -114,12 +117,20 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorSpec:
-    """What the catalogue says of one code."""
+    """What the catalogue says of one code.
+
+    Attributes:
+        retryable: The same call may succeed later though nothing of it is changed: whoever made it retries it.
+        disbelief: What another party showed does not prove itself: whoever follows that party raises an alarm and goes
+            on with what was verified before.
+    """
 
     family: Family
     status: Status
     public: str
     remedy: str
+    retryable: bool = False
+    disbelief: bool = False
 
 
 _C, _P, _O = Family.CALLER, Family.PEER, Family.OPERATOR
@@ -131,12 +142,14 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.INVALID_ARGUMENT,
         "A message or one of its parts is over its size limit.",
         "Send less at once: fewer categories or targets, a shorter text. Limits are in docs/configuration.md.",
+        disbelief=True,
     ),
     ErrorCode.MESSAGE_MALFORMED: ErrorSpec(
         _C,
         _S.INVALID_ARGUMENT,
         "A message is not of the agreed form.",
         "Compare the versions of the two sides; see the log by correlation id.",
+        disbelief=True,
     ),
     ErrorCode.NHS_NUMBER_INVALID: ErrorSpec(
         _C,
@@ -252,7 +265,11 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Wait for the next hour; a larger caseload needs its quota raised by two approvals.",
     ),
     ErrorCode.REPORTS_EXCEEDED: ErrorSpec(
-        _C, _S.RESOURCE_EXHAUSTED, "This agency has used up its reports of this hour.", "Nothing: they are sent again."
+        _C,
+        _S.RESOURCE_EXHAUSTED,
+        "This agency has used up its reports of this hour.",
+        "Nothing: they are sent again.",
+        retryable=True,
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,
@@ -302,8 +319,19 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "No such case grant of a team that this agency leads or has a member in.",
         "Check the grant's id with the team's lead. Nothing was asked of anyone.",
     ),
+    ErrorCode.APPROVAL_REFUSED: ErrorSpec(
+        _C,
+        _S.PERMISSION_DENIED,
+        "That approval of a member does not count.",
+        "It must be signed by a person whom the trustee's settings name, with that person's own key, and be of the "
+        "agency as the directory lists it now. `wardgate trustee pending` shows what is to be approved.",
+    ),
     ErrorCode.NOT_AUTHENTICATED: ErrorSpec(
-        _P, _S.UNAUTHENTICATED, "The certificate does not name an enrolled party.", "Enrol, or renew the certificate."
+        _P,
+        _S.UNAUTHENTICATED,
+        "The certificate does not name an enrolled party.",
+        "Enrol, or renew the certificate.",
+        retryable=True,
     ),
     ErrorCode.NOT_AUTHORISED: ErrorSpec(
         _P,
@@ -319,6 +347,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.PERMISSION_DENIED,
         "A signature does not verify.",
         "Somebody altered the message or signed with another key. Keep both logs; do not retry.",
+        disbelief=True,
     ),
     ErrorCode.ENVELOPE_REJECTED: ErrorSpec(
         _P,
@@ -337,15 +366,32 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.FAILED_PRECONDITION,
         "The directory or a key in it does not verify.",
         "A key was changed without the proof that it stands in the ledger. Speak to the gateway operator by phone.",
+        disbelief=True,
+    ),
+    ErrorCode.REGISTER_REJECTED: ErrorSpec(
+        _P,
+        _S.FAILED_PRECONDITION,
+        "The trustee's register of members is missing, has expired or does not verify.",
+        "Nobody is believed to be a member without it. Speak to the trustee's operators, not the gateway's: the "
+        "trustee must run, and the gateway must pass on what it signs.",
+        disbelief=True,
     ),
     ErrorCode.LEDGER_FORKED: ErrorSpec(
         _P,
         _S.FAILED_PRECONDITION,
         "A ledger does not extend what it showed before.",
         "History was rewritten. Keep both checkpoints: together they prove it.",
+        disbelief=True,
     ),
     ErrorCode.EPOCH_UNKNOWN: ErrorSpec(
         _P, _S.FAILED_PRECONDITION, "That key epoch is not in use.", "Refresh the directory."
+    ),
+    ErrorCode.EPOCH_IN_USE: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "The directory in force still names that key epoch.",
+        "Retire it once the gateway publishes points of a newer epoch alone: until then every question that touches "
+        "the agency would fail.",
     ),
     ErrorCode.POINTS_REPLACED: ErrorSpec(
         _P,
@@ -353,6 +399,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "The directory shows another pseudonym key of this agency than before, in the same epoch. Nothing was asked.",
         "Somebody replaced a key, or published a wrong one. Speak to the gateway operator by phone. Until the old "
         "point is shown again, or a new epoch, this agency finds nobody and can ask nobody.",
+        disbelief=True,
     ),
     ErrorCode.CLOCK_DIFFERS: ErrorSpec(
         _P,
@@ -365,18 +412,21 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.UNAVAILABLE,
         "The other side cannot be reached.",
         "Check that it runs and that the network lets it through; it is retried.",
+        retryable=True,
     ),
     ErrorCode.DEADLINE_EXCEEDED: ErrorSpec(
         _P,
         _S.DEADLINE_EXCEEDED,
         "The other side did not answer in time.",
         "It is retried; look at the other side's health.",
+        retryable=True,
     ),
     ErrorCode.LEDGER_UNAVAILABLE: ErrorSpec(
         _O,
         _S.UNAVAILABLE,
         "The ledger cannot be written, so nothing was done.",
         "Free disk space or restore the database; then retry.",
+        retryable=True,
     ),
     ErrorCode.OUTCOME_UNKNOWN: ErrorSpec(
         _O,
@@ -384,27 +434,35 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "It is not known yet whether this was recorded: the database did not say whether it committed.",
         "Look before you do it again: the service finds out as soon as it reaches its database, and goes on with what "
         "was recorded. Check the database and the network to it.",
+        retryable=True,
     ),
     ErrorCode.STORE_UNAVAILABLE: ErrorSpec(
-        _O, _S.UNAVAILABLE, "The store cannot be used.", "Check the database; nothing was done."
+        _O,
+        _S.UNAVAILABLE,
+        "The store cannot be used.",
+        "Check the database; nothing was done.",
+        retryable=True,
     ),
     ErrorCode.TRUSTEE_UNAVAILABLE: ErrorSpec(
         _O,
         _S.UNAVAILABLE,
         "The trustee cannot be reached, so no query can be routed.",
         "Check the trustee's health and the network to it.",
+        retryable=True,
     ),
     ErrorCode.REVOCATION_UNKNOWN: ErrorSpec(
         _O,
         _S.UNAVAILABLE,
         "It cannot be checked whether the caller has been revoked, so nobody is served.",
         "The deny list comes from the gateway: check that this service can reach it.",
+        retryable=True,
     ),
     ErrorCode.POLICY_UNAVAILABLE: ErrorSpec(
         _O,
         _S.UNAVAILABLE,
         "The policy engine gives no decision at the moment, so nothing was done and nothing was refused.",
         "Ask again; the services do so by themselves. If it persists, check the engine and the bundle.",
+        retryable=True,
     ),
     ErrorCode.BUNDLE_REJECTED: ErrorSpec(
         _O,
@@ -447,6 +505,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.DATA_LOSS,
         "The ledger does not verify.",
         "The first bad index is named. Keep a copy before anything else.",
+        disbelief=True,
     ),
     ErrorCode.POLICY_SOURCE_INVALID: ErrorSpec(
         _O,

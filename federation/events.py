@@ -67,7 +67,6 @@ class Event(StrEnum):
     NOTICE_REFUSED = "NOTICE_REFUSED"
     CASELOAD_FAILED = "CASELOAD_FAILED"
     GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
-    POINTS_REPLACED = "POINTS_REPLACED"
     QUERY_RECONCILED = "QUERY_RECONCILED"
     RECONCILIATION_FAILED = "RECONCILIATION_FAILED"
     CLOCK_DIFFERS = "CLOCK_DIFFERS"
@@ -76,6 +75,11 @@ class Event(StrEnum):
     # the ledger
     ALARM_RAISED = "ALARM_RAISED"
     DIRECTORY_ADOPTED = "DIRECTORY_ADOPTED"
+    REGISTER_ADOPTED = "REGISTER_ADOPTED"
+    APPROVAL_NOT_COUNTED = "APPROVAL_NOT_COUNTED"
+    MEMBERS_UNENDORSED = "MEMBERS_UNENDORSED"
+    MEMBERS_CHANGED = "MEMBERS_CHANGED"
+    TRUSTEE_NOT_BELIEVED = "TRUSTEE_NOT_BELIEVED"
     # the log itself
     FIELD_REDACTED = "FIELD_REDACTED"
     LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
@@ -184,13 +188,23 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.GATEWAY_NOT_BELIEVED: EventSpec(
         Level.ALARM, "The gateway could not prove its directory or its ledger; what was verified before stays in force."
     ),
-    Event.POINTS_REPLACED: EventSpec(
-        Level.ALARM,
-        "The directory shows another point of a pseudonym key under a running epoch than was seen before. "
-        "Pseudonyms of that agency find nobody: its node answers `error` and asks nothing.",
-    ),
     Event.ALARM_RAISED: EventSpec(Level.ALARM, "An alarm was recorded in the ledger; the reason is named."),
     Event.DIRECTORY_ADOPTED: EventSpec(Level.INFO, "A newer directory was verified and is in force."),
+    Event.REGISTER_ADOPTED: EventSpec(Level.INFO, "A newer register of members was verified and is in force."),
+    Event.APPROVAL_NOT_COUNTED: EventSpec(
+        Level.WARNING, "A kept approval of a member does not count: whoever gave it is no approver (any more)."
+    ),
+    Event.MEMBERS_UNENDORSED: EventSpec(
+        Level.ALARM,
+        "Members are believed whom nobody at the trustee has approved; they are not believed for ever.",
+    ),
+    Event.MEMBERS_CHANGED: EventSpec(
+        Level.ALARM, "An agency of this agency's areas is new, or is described otherwise than before."
+    ),
+    Event.TRUSTEE_NOT_BELIEVED: EventSpec(
+        Level.ALARM,
+        "The trustee could not prove its register or its ledger; what was verified before stays in force.",
+    ),
     Event.FIELD_REDACTED: EventSpec(
         Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."
     ),

@@ -1,9 +1,13 @@
 """Public halves of keys as files: how parties introduce themselves to each other out of band."""
 
-import base64
-import binascii
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from federation.directory import SignedStatement
+from federation.document import Document
 from federation.errors import ErrorCode, WardgateError
 from keys.errors import KeysError
 from keys.signing import VerifyKey
@@ -29,13 +33,25 @@ def read_verify_key(path: Path) -> VerifyKey:
         raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: not a verify key") from error
 
 
-def read_audit_key(path: Path) -> bytes:
-    """The audit key's public half from its file, base64.
+class AuditorsFile(Document):
+    """The auditors' key statements, oldest first, as they are handed to the gateway."""
+
+    v: Literal[1] = 1
+    statements: Annotated[list[SignedStatement], Field(min_length=1, max_length=64)]
+
+
+def read_auditors(path: Path) -> list[SignedStatement]:
+    """The auditors' key statements from their file; whoever uses them verifies them.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`.
     """
     try:
-        return base64.b64decode(path.read_text().strip(), validate=True)
-    except (OSError, binascii.Error) as error:
-        raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: not an audit key") from error
+        return list(AuditorsFile.parse(path.read_bytes()).statements)
+    except (OSError, WardgateError) as error:
+        raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: not the auditors' key statements") from error
+
+
+def write_auditors(path: Path, statements: Sequence[SignedStatement]) -> None:
+    """Write the auditors' key statements in the place of what was there."""
+    write_public(path, AuditorsFile(statements=list(statements)).canonical())

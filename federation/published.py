@@ -1,8 +1,7 @@
-"""The points that key holders publish: whether a holder's secrets give them, and whether they stay as they were.
+"""The points that key holders publish: whether a holder's secrets give them.
 
-A point says which key makes the pseudonyms of a scope in an epoch. It may never become another: new keys come with a
-new epoch. Who sees another point under a running epoch (`replaced`) cannot find children any more by the pseudonyms it
-has, and must say so instead of "nothing held".
+A point says which key makes the pseudonyms of a scope in an epoch. It may never become another (`federation.seen`): new
+keys come with a new epoch.
 
 Gateway and trustee ask whether their own seeds give the published points when they start and before each act. With
 another key (a seed restored from the wrong backup) every child would look unknown, and nobody would notice. Keys are
@@ -10,47 +9,9 @@ derived once and kept (`keys.holder`), so that a check costs a look-up and a com
 that the directory shows at that moment. No I/O.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, cast, get_args
-
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
-from keys.holder import HolderKey, HolderKeys, Role
-
-NAMED: Final = 100
-"""Most points that the alarm about replaced ones names; the rest it counts."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PointKey:
-    """Which point.
-
-    Attributes:
-        holder: `gateway` or `trustee`.
-    """
-
-    scope: str
-    epoch: int
-    holder: str
-
-    def __str__(self) -> str:
-        return f"{self.scope}/{self.epoch}/{self.holder}"
-
-
-def points_of(agency: Agency) -> dict[PointKey, bytes]:
-    """Every point that is published for one agency."""
-    roles = cast("tuple[Role, ...]", get_args(Role))
-    return {
-        PointKey(agency.descriptor.id, epoch, role): public
-        for role in roles
-        for epoch, public in agency.points(role).items()
-    }
-
-
-def replaced(before: Mapping[PointKey, bytes], agency: Agency) -> Iterator[PointKey]:
-    """Which of an agency's points are not what they were. A point that is published no more is not replaced."""
-    return (key for key, public in points_of(agency).items() if before.get(key, public) != public)
+from keys.holder import HolderKey, HolderKeys
 
 
 def check_published(agency: Agency, epoch: int, keys: HolderKeys) -> HolderKey:

@@ -15,9 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.counters import DAY_S, Counters
 from federation.directory import Anchors, TrustedDirectory
-from federation.keyfiles import read_audit_key, read_verify_key, write_public
+from federation.events import Event
+from federation.following.alarm import Disbelief
+from federation.following.register import FollowedRegister
+from federation.keyfiles import read_auditors, read_verify_key, write_public
+from federation.ledger.checkpoint import NoteKey
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.witness import Witness
+from federation.ledger.witnessing import WatchedLedger
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
@@ -51,6 +57,7 @@ from gateway.exchange import Exchange
 from gateway.following import Following
 from gateway.keychain import GatewayKeychain, load_keychain
 from gateway.live import OPEN
+from gateway.membership import Membership
 from gateway.misuse import MisuseDesk
 from gateway.queries import Queries
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
@@ -90,6 +97,7 @@ class Foundation:
     certificates: HeldCertificates
     channel: RotatingChannel
     trustee: GrpcTrustee
+    membership: Membership
     clock: Callable[[], float]
 
 
@@ -155,6 +163,17 @@ async def lay_foundation(
         certificates = HeldCertificates(_own(settings, keychain, clock))
         channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
         stack.push_async_callback(channel.close)
+        trustee = GrpcTrustee(channel)
+        followed = _followed_register(settings, keychain, reading(engine), journal, trustee, clock=clock)
+        await followed.load()
+        membership = Membership(
+            trustee,
+            followed,
+            listed=directory.current,
+            disbelief=Disbelief(Event.TRUSTEE_NOT_BELIEVED, actor="gateway", journal=journal, clock=clock),
+            clock=clock,
+        )
+        await membership.refresh()  # who came while this gateway was off; the trustee may be off too
         yield Foundation(
             settings=settings,
             keychain=keychain,
@@ -166,7 +185,8 @@ async def lay_foundation(
             directory=directory,
             certificates=certificates,
             channel=channel,
-            trustee=GrpcTrustee(channel),
+            trustee=trustee,
+            membership=membership,
             clock=clock,
         )
 
@@ -180,15 +200,40 @@ def _directory(
     *,
     clock: Callable[[], float],
 ) -> DirectoryAuthority:
-    anchors = Anchors(keychain.verify_key, read_verify_key(settings.trustee.verify_key_file))
+    anchors = Anchors(
+        gateway_key=keychain.verify_key,
+        trustee_key=read_verify_key(settings.trustee.verify_key_file),
+        audit_key=read_verify_key(settings.audit_verify_key_file),
+    )
     return DirectoryAuthority(
         engine=engine,
         journal=journal,
         key=keychain.signing_key,
-        audit_key=read_audit_key(settings.audit_key_file),
+        auditors=read_auditors(settings.audit_statements_file),
         trusted=TrustedDirectory.empty(anchors),
         deny_list=deny_list,
         clock=clock,
+    )
+
+
+def _followed_register(
+    settings: GatewaySettings,
+    keychain: GatewayKeychain,
+    engine: AsyncEngine,
+    journal: Journal,
+    trustee: GrpcTrustee,
+    *,
+    clock: Callable[[], float],
+) -> FollowedRegister:
+    key = NoteKey(settings.trustee.party.ledger, read_verify_key(settings.trustee.verify_key_file))
+    return FollowedRegister(
+        trustee,
+        watched=WatchedLedger(journal, Witness(str(settings.party), keychain.signing_key, clock), key),
+        actor="gateway",
+        engine=engine,
+        journal=journal,
+        clock=clock,
+        cosign=trustee.cosign,
     )
 
 
@@ -225,12 +270,12 @@ async def compose(base: Foundation) -> Gateway:
             queries=queries,
             journal=base.journal,
             links=links,
-            directory=directory.current,
+            directory=base.membership.current,
             is_denied=directory.is_denied,
             clock=clock,
         ),
         evaluation=Evaluation(
-            translator=translator, journal=base.journal, queries=queries, directory=directory.current, clock=clock
+            translator=translator, journal=base.journal, queries=queries, directory=base.membership.current, clock=clock
         ),
         desk=_desk(base),
         withdrawal=withdrawal,
@@ -239,7 +284,7 @@ async def compose(base: Foundation) -> Gateway:
         misuse=MisuseDesk(
             engine=base.engine,
             journal=base.journal,
-            directory=directory.current,
+            directory=base.membership.current,
             catalogue=lambda: base.policy.catalogue,
             clock=clock,
         ),
@@ -258,7 +303,7 @@ async def _admitting(base: Foundation, translator: Translator, register: TeamReg
         translator=translator,
         counters=Counters(clock=base.clock, seed=await recent_queries(base.engine, int(base.clock()) - DAY_S)),
         teams=register,
-        directory=base.directory.current,
+        directory=base.membership.current,
         key=base.keychain.signing_key,
         cipher=base.keychain.cipher,
         clock=base.clock,
@@ -272,7 +317,7 @@ def _withdrawal(base: Foundation, register: TeamRegister, queries: Queries, link
         links=links,
         policy=base.policy,
         journal=base.journal,
-        directory=base.directory.current,
+        directory=base.membership.current,
         cipher=base.keychain.cipher,
         clock=base.clock,
     )
@@ -284,7 +329,7 @@ def _team_desk(base: Foundation, register: TeamRegister, withdrawal: Withdrawal)
         withdrawal=withdrawal,
         policy=base.policy,
         journal=base.journal,
-        directory=base.directory.current,
+        directory=base.membership.current,
         key=base.keychain.signing_key,
         cipher=base.keychain.cipher,
         clock=base.clock,
@@ -321,7 +366,18 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
     async def clock() -> bool:
         return clocks.own_is_right()
 
-    return {"ledger": ledger, "policy": policy, "trustee": base.trustee.is_serving, "keys": keys, "clock": clock}
+    async def register() -> bool:
+        base.membership.check_current()
+        return True
+
+    return {
+        "ledger": ledger,
+        "policy": policy,
+        "trustee": base.trustee.is_serving,
+        "register": register,
+        "keys": keys,
+        "clock": clock,
+    }
 
 
 def _server(base: Foundation, role: ServerRole, port: int) -> TransportServer:
@@ -346,7 +402,9 @@ def _register(gateway: Gateway) -> None:
     team_pb2_grpc.add_TeamServiceServicer_to_server(TeamServicer(gateway.teams), server)
     notice_pb2_grpc.add_NoticeServiceServicer_to_server(NoticeServicer(gateway.misuse), server)
     pseudonym_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymServicer(gateway.evaluation), server)
-    directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryServicer(base.directory), server)
+    directory_pb2_grpc.add_DirectoryServiceServicer_to_server(
+        DirectoryServicer(base.directory, base.membership), server
+    )
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server)
     enrolment_pb2_grpc.add_CertificateServiceServicer_to_server(CertificateServicer(gateway.desk, roots), server)
     admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
@@ -378,6 +436,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "channel": base.channel.keep_current,
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "following": gateway.following.run,
+        "register": lambda: base.membership.run(base.settings.register_interval_s),
         "links": lambda: _tend(gateway.links),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

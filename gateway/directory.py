@@ -6,11 +6,13 @@ own verification (`TrustedDirectory.advance`) accepts it as any node would.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from federation.directory import AgencyEntry, DirectoryDocument, TrustedDirectory
+from federation.directory import AgencyEntry, DirectoryDocument, SignedStatement, TrustedDirectory
+from federation.following.follower import is_outdated
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
@@ -39,7 +41,7 @@ class DirectoryAuthority:
         engine: AsyncEngine,
         journal: Journal,
         key: SigningKey,
-        audit_key: bytes,
+        auditors: Sequence[SignedStatement],
         trusted: TrustedDirectory,
         deny_list: DenyList,
         clock: Callable[[], float],
@@ -47,7 +49,7 @@ class DirectoryAuthority:
         self._engine = engine
         self._journal = journal
         self._key = key
-        self._audit_key = audit_key
+        self._auditors = list(auditors)
         self._trusted = trusted
         self._deny_list = deny_list
         self._clock = clock
@@ -55,6 +57,7 @@ class DirectoryAuthority:
         self._signature = b""
         self._index = 0
         self._entries: list[AgencyEntry] = []
+        self._published_auditors: list[SignedStatement] = []
         self._denied: frozenset[str] = frozenset()
         self._changing = asyncio.Lock()
         self._is_doubted = False
@@ -74,22 +77,27 @@ class DirectoryAuthority:
 
     def _adopt_denials(self, signed: SignedDenyList) -> None:
         self._deny_list.adopt(signed)
-        prefix = "wardgate://node/"
-        self._denied = frozenset(
-            entry.identity.removeprefix(prefix)
-            for entry in self._deny_entries()
-            if entry.identity.startswith(prefix) and not entry.serial and not entry.spki_sha256
-        )
+        self._denied = self._deny_list.denied_agencies()
 
     def _deny_entries(self) -> list[DenyEntry]:
         signed = self._deny_list.signed
         return [] if signed is None else DenyListDocument.parse(signed.document).entries
 
     async def load(self) -> None:
-        """Take up what the store holds; publish the first, empty versions on a new store."""
+        """Take up what the store holds; publish the first, empty versions on a new store.
+
+        A new version is published too when the auditors have stated new keys since, or when the one in the store is
+        older than their statements.
+
+        Raises:
+            WardgateError: `DIRECTORY_REJECTED`: the auditors' statements do not descend from the pinned key, or do not
+                extend those that were published.
+        """
         has_directory, has_denials = await self._read()
         if not has_directory:
             await self.publish(lambda _: [], change="first", entries=[])
+        elif self._auditors != self._published_auditors:
+            await self.publish(lambda entries: entries, change="auditors' keys", entries=[])
         if not has_denials:
             await self.deny([], entries=[], actor="gateway", correlation_id="start")
 
@@ -127,10 +135,13 @@ class DirectoryAuthority:
 
     def _adopt(self, content: bytes, signature: bytes, *, index: int) -> None:
         document = DirectoryDocument.parse(content)
-        entry = {"directory_sha256": sha256(content).hex(), "version": document.version}
-        self._trusted = self._trusted.advance(content, signature, entry=entry)
+        if is_outdated(content):  # the next version, published at once, verifies every entry of it
+            self._trusted = replace(self._trusted, version=document.version)
+        else:
+            entry = {"directory_sha256": sha256(content).hex(), "version": document.version}
+            self._trusted = self._trusted.advance(content, signature, entry=entry)
         self._content, self._signature, self._index = content, signature, index
-        self._entries = list(document.agencies)
+        self._entries, self._published_auditors = list(document.agencies), list(document.audit_keys)
 
     async def publish(
         self,
@@ -155,7 +166,7 @@ class DirectoryAuthority:
         now = int(self._clock())
         version = self._trusted.version + 1
         content = DirectoryDocument(
-            version=version, issued_at=now, audit_key=self._audit_key, agencies=list(agencies)
+            version=version, issued_at=now, audit_keys=self._auditors, agencies=list(agencies)
         ).canonical()
         signature = self._key.sign(domains.DIRECTORY, content)
         body = {"directory_sha256": sha256(content).hex(), "version": version, "change": change}

@@ -69,8 +69,13 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     )
     keyring_dir: Path | None = Field(None, description="Folder of the keys; keyring in data_dir when it is not set.")
     log_file: Path | None = Field(None, description="File for the log; standard error when it is not set.")
-    audit_key_file: Path = Field(
-        description="File with the audit key's public half, base64: what only auditors may read is sealed to it."
+    audit_statements_file: Path = Field(
+        description="File with the auditors' signed key statements (`wardgate auditor keys-init`): what only auditors "
+        "may read is sealed to the newest key."
+    )
+    audit_verify_key_file: Path = Field(
+        description="File with a verify key of the auditors, 64 hexadecimal characters, which the statements descend "
+        "from."
     )
     listen: Listen = Field(default_factory=lambda: Listen(), description="Where the gateway listens.")
     trustee: TrusteePeer = Field(description="The trustee, as it was introduced out of band.")
@@ -79,6 +84,9 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
         default_factory=list, description="Short names of those who may act as operators."
     )
     certificate_hours: int = Field(24, ge=1, le=24, description="Life of the certificates issued, hours.")
+    register_interval_s: float = Field(
+        5.0, gt=0, le=60, description="How often the trustee's register of members is fetched and verified."
+    )
     absence_days: int = Field(
         30,
         ge=0,

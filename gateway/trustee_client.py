@@ -10,8 +10,8 @@ from federation.errors import ErrorCode, WardgateError
 from federation.transport.channel import RotatingChannel
 from federation.transport.correlation import correlated
 from federation.transport.failures import call_errors
+from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
-from federation.wire.v1 import pseudonym_pb2_grpc
 
 HEALTH_TIMEOUT_S: Final = 1.5
 TIMEOUT_S: Final = 5.0
@@ -29,6 +29,8 @@ class GrpcTrustee:
     def __init__(self, channel: RotatingChannel) -> None:
         self._channel = channel
         self._stub = pseudonym_pb2_grpc.TrusteeServiceStub(channel)
+        self._register = directory_pb2_grpc.RegisterServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
 
     async def is_serving(self) -> bool:
@@ -75,6 +77,18 @@ class GrpcTrustee:
         async with self._errors():
             response: wire.ProveElementResponse = await self._stub.ProveElement(request, timeout=TIMEOUT_S)
         return response.element, response.proof
+
+    async def register(self, known_version: int, known_size: int) -> directory_pb2.ShownRegister:
+        """See `gateway.membership.RegisterTrustee` and `federation.following.register.RegisterSource`."""
+        request = directory_pb2.FetchRequest(known_version=known_version, known_size=known_size)
+        async with self._errors():
+            response: directory_pb2.FetchResponse = await self._register.Fetch(request, timeout=TIMEOUT_S)
+        return response.shown
+
+    async def cosign(self, cosigned: bytes) -> None:
+        """Hand over a checkpoint of the trustee's ledger with the gateway's cosignature."""
+        async with self._errors():
+            await self._ledger.Cosign(ledger_pb2.CosignRequest(cosigned_checkpoint=cosigned), timeout=TIMEOUT_S)
 
     async def points(self, scope: str) -> tuple[bytes, bytes]:
         """See `TrusteeClient`."""

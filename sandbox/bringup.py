@@ -4,7 +4,6 @@ Every party makes its own keys; public halves are exchanged as files, as they wo
 presents its token and keys, and is approved by an operator who compares the fingerprint.
 """
 
-import base64
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from agency_node import keychain as node_keys
 from agency_node.enrolment import enrol
 from agency_node.settings import NodeSettings
+from auditor.keys import create_keys as create_auditors_keys
 from federation.directory import AgencyDescriptor
 from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import write_public
@@ -27,9 +27,9 @@ from federation.transport.failures import call_errors
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc
 from gateway import keychain as gateway_keys
 from gateway.settings import GatewaySettings
-from keys.envelope import SealingKey
 from keys.keyring import Keyring
 from keys.signing import SigningKey
+from sandbox.approving import approve_all, make_people
 from sandbox.folder import SandboxFolder
 from sandbox.processes import Started, free_ports, start, start_program
 from sandbox.region import AgencyPlan, Region
@@ -76,9 +76,8 @@ def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
     Keyring(folder.root / "policy" / "keyring").create("authority", authority.secret)
     install_bundle(POLICY_DIST, folder.bundle, authority)
     write_public(folder.bundle_key, authority.verify_key.hex.encode())
-    audit = SealingKey.generate()
-    Keyring(folder.root / "auditor" / "keyring").create("audit", audit.secret)
-    write_public(folder.audit_key, base64.b64encode(audit.public))
+    auditors = Keyring(folder.root / "auditor" / "keyring")
+    create_auditors_keys(auditors, folder.audit_statements, folder.audit_key, now=int(time.time()))
     _write_settings(folder.trustee_config, _trustee_settings(region, folder, ports))
     _write_settings(folder.gateway_config, _gateway_settings(region, folder, ports))
     _make_gateway_keys(folder)
@@ -96,10 +95,12 @@ def _trustee_settings(region: Region, folder: SandboxFolder, ports: Ports) -> di
         "database_url": region.trustee.database_url,
         "log_file": folder.log("trustee"),
         "directory_interval_s": 1,
+        "approvers": make_people(folder),
         "listen": {"host": "127.0.0.1", "port": ports.trustee},
         "gateway": {
             "address": f"127.0.0.1:{ports.gateway}",
             "verify_key_file": folder.service_data("gateway") / "gateway.pub",
+            "audit_verify_key_file": folder.audit_key,
         },
     }
 
@@ -109,9 +110,11 @@ def _gateway_settings(region: Region, folder: SandboxFolder, ports: Ports) -> di
         "data_dir": folder.service_data("gateway"),
         "database_url": region.gateway.database_url,
         "log_file": folder.log("gateway"),
-        "audit_key_file": folder.audit_key,
+        "audit_statements_file": folder.audit_statements,
+        "audit_verify_key_file": folder.audit_key,
         "operators": [OPERATOR],
         "expiry_check_s": 1,
+        "register_interval_s": 1,
         "listen": {"host": "127.0.0.1", "port": ports.gateway, "enrolment_port": ports.enrolment},
         "trustee": {
             "address": f"127.0.0.1:{ports.trustee}",
@@ -182,6 +185,7 @@ def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports:
             "roots_file": data / "roots.pem",
             "verify_key_file": data / "gateway.pub",
             "trustee_verify_key_file": folder.service_data("trustee") / "trustee.pub",
+            "audit_verify_key_file": folder.audit_key,
         },
         "policy": _policy(region, folder, ports),
         "local": {"port": ports.nodes[plan.id]},
@@ -196,7 +200,7 @@ def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports:
 
 
 async def enrol_all(region: Region, folder: SandboxFolder, nodes: Sequence[NodeSettings], tell: Tell) -> None:
-    """Invite every agency, present token and keys, compare the fingerprint, approve.
+    """Invite every agency, present token and keys, compare the fingerprint, approve; at gateway and trustee.
 
     Raises:
         WardgateError: Whatever a party refused.
@@ -214,6 +218,7 @@ async def enrol_all(region: Region, folder: SandboxFolder, nodes: Sequence[NodeS
                 tell(f"{node.agency}: enrolled")
     finally:
         await channel.close(None)
+    await approve_all(folder, nodes, tell)
 
 
 async def _enrol_one(

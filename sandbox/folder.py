@@ -35,8 +35,17 @@ class SandboxFolder:
 
     @property
     def audit_key(self) -> Path:
-        """The audit key's public half."""
+        """The auditors' verify key, which everybody pins."""
         return self.root / "auditor" / "audit.pub"
+
+    @property
+    def audit_statements(self) -> Path:
+        """The auditors' signed key statements."""
+        return self.root / "auditor" / "audit-keys.json"
+
+    def person(self, name: str) -> Path:
+        """Keyring of one of the trustee's people: of nobody else, and on no machine of the federation in earnest."""
+        return self.root / "people" / name
 
     @property
     def gateway_config(self) -> Path:

@@ -28,7 +28,7 @@ from sandbox.region import AgencyPlan, Region
 from sandbox.sources import break_source
 
 Tell = Callable[[str], None]
-OWN_FOLDERS: Final = ("auditor", "gateway", "logs", "nodes", "policy", "trustee")
+OWN_FOLDERS: Final = ("auditor", "gateway", "logs", "nodes", "people", "policy", "trustee")
 """What `up` makes in its folder, and may remove before it begins anew."""
 FIRST_READING: Final = "The first reading, compared with what the generator wrote."
 

@@ -85,12 +85,16 @@ class Federation:
             "POLICY__BUNDLE_DIR": str(self.root / "bundle"),
             "POLICY__BUNDLE_KEY_FILE": f"{known}/authority.pub",
         }
-        gateway_keys = {"GATEWAY__VERIFY_KEY_FILE": f"{known}/gateway.pub"}
+        gateway_keys = {
+            "GATEWAY__VERIFY_KEY_FILE": f"{known}/gateway.pub",
+            "GATEWAY__AUDIT_VERIFY_KEY_FILE": f"{known}/audit.pub",
+        }
         address = {"GATEWAY__ADDRESS": f"localhost:{self.ports['gateway']}"}
         chosen = {
             "gateway": {
                 "DATABASE_URL": "",
-                "AUDIT_KEY_FILE": f"{known}/audit.pub",
+                "AUDIT_STATEMENTS_FILE": f"{known}/audit-keys.json",
+                "AUDIT_VERIFY_KEY_FILE": f"{known}/audit.pub",
                 "LISTEN__HOST": "127.0.0.1",
                 "LISTEN__PORT": str(self.ports["gateway"]),
                 "LISTEN__ENROLMENT_PORT": str(self.ports["enrolment"]),
@@ -185,9 +189,9 @@ class Federation:
         self.command("authority", "policy", "keys-init", "--keyring", authority, "--public", public, "--yes")
         self.command("authority", "policy", "sign", "--keyring", authority, "--out", bundle)
         self.command("authority", "policy", "verify", bundle, "--key", public)
-        audit = ("--keyring", str(self.root / "auditors"), "--public", str(keys / "audit.pub"))
-        made = self.program("auditors", "audit_key.py", *audit)
-        assert made.returncode == 0, made.stderr
+        audit = ["--keyring", str(self.root / "auditors"), "--public", str(keys / "audit.pub")]
+        statements = str(keys / "audit-keys.json")
+        self.command("auditors", "auditor", "keys-init", *audit, "--statements", statements, "--yes")
         self.service("trustee", "keys-init", "--yes")
         self.service("gateway", "keys-init", "--yes")
         for name, files in {"gateway": ("gateway.pub", "roots.pem"), "trustee": ("trustee.pub",)}.items():

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from federation.canonical import MAX_INTEGER
 from federation.directory import Anchors
 from federation.errors import ErrorCode, WardgateError
-from federation.keyfiles import read_verify_key, write_public
-from federation.ledger.checkpoint import NoteKey
+from federation.following.follower import View
+from federation.following.gateway import FollowedGateway, Follower
+from federation.keyfiles import write_public
 from federation.ledger.entry import EntryKind
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
@@ -29,30 +30,33 @@ from federation.transport.denylist import DenyList
 from federation.transport.health import Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
-from federation.wire.v1 import ledger_pb2_grpc, pseudonym_pb2_grpc
+from federation.wire.v1 import directory_pb2_grpc, ledger_pb2_grpc, pseudonym_pb2_grpc
 from keys.certificates import not_after
-from keys.signing import VerifyKey
-from trustee.approvals import apply_approvals
+from trustee.approving import read_anchors, read_approvers
 from trustee.books import Act, Books, no_mark
-from trustee.directory_client import DirectoryClient
 from trustee.epochs import Epochs
 from trustee.evaluation import Evaluation
+from trustee.following import FollowedDenials, TrusteeView
 from trustee.gateway_source import GrpcGateway
 from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.points import state_points
 from trustee.proofs import Proofs
 from trustee.quotas import HOUR_S
+from trustee.register import Grounds, RegisterKeeper
 from trustee.renewal import Renewal
 from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
-from trustee.servicer import LedgerServicer, TrusteeServicer
+from trustee.servicer import LedgerServicer, RegisterServicer, TrusteeServicer
 from trustee.settings import TrusteeSettings
-from trustee.store.scopes import caseloads
 from trustee.store.seen import Presented, find_ticket
 from trustee.store.usage import Count, counts_of_hour
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
+
+LEAST_GAP_S = 1.0
+"""Between two looks at the gateway: what a caller can bring about by showing unknown agencies or bad signatures. Who
+comes sooner waits that long: an agency enrolled a moment ago is served a moment later, and not refused."""
 
 STORE_PACKAGE = "trustee.store"
 """Where the migrations are."""
@@ -64,7 +68,7 @@ class Trustee:
 
     server: TransportServer
     health: Health
-    members: DirectoryClient
+    members: TrusteeView
     journal: Journal
 
 
@@ -124,21 +128,17 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
 
 
 async def _record_start(house: _House) -> None:
-    """Put the limits now in force into the ledger, and caseloads that two people approved since the last start."""
+    """Put the limits now in force into the ledger."""
     settings = house.settings
     body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
     await house.books.record(Act(EntryKind.SERVICE_STARTED, str(settings.party), body), no_mark)
-    async with store_errors("caseloads"), house.engine.connect() as connection:
-        accepted = await caseloads(connection)
-    await apply_approvals(house.books, settings.caseload_approvals, accepted)
 
 
 async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack) -> Trustee:
     settings = house.settings
-    gateway_key = read_verify_key(settings.gateway.verify_key_file)
-    deny_list = DenyList(gateway_key)
-    members = _members(house, channel, deny_list, gateway_key)
-    await members.load()
+    anchors = read_anchors(settings, house.material.signing_key.verify_key)
+    deny_list = DenyList(anchors.gateway_key)
+    members, keeper = await _follow(house, channel, deny_list, anchors)
     check_all_published(members.directory, house.material.holder)
     epochs = Epochs(house.material.holder, await load_ranges(house.engine))
     live = stack.enter_context(ThreadPoolExecutor(settings.workers, thread_name_prefix="live"))
@@ -152,8 +152,9 @@ async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStac
     )
     health = _health(house, members)
     pseudonym_pb2_grpc.add_TrusteeServiceServicer_to_server(_servicer(house, members, epochs, live, bulk), server.grpc)
-    witnesses = Witnesses(house.journal, {str(settings.gateway.party): gateway_key})
+    witnesses = Witnesses(house.journal, {str(settings.gateway.party): anchors.gateway_key})
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(witnesses), server.grpc)
+    directory_pb2_grpc.add_RegisterServiceServicer_to_server(RegisterServicer(keeper.shown), server.grpc)
     health_pb2_grpc.add_HealthServicer_to_server(health, server.grpc)
     # Stopped before anything they use is closed: what is pushed last is closed first.
     tasks = Supervisor()
@@ -162,29 +163,41 @@ async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStac
     return Trustee(server, health, members, house.journal)
 
 
-def _members(house: _House, channel: RotatingChannel, deny_list: DenyList, gateway_key: VerifyKey) -> DirectoryClient:
+async def _follow(
+    house: _House, channel: RotatingChannel, deny_list: DenyList, anchors: Anchors
+) -> tuple[TrusteeView, RegisterKeeper]:
+    """What the trustee believes of the gateway, and the register it keeps, as both were kept."""
     settings, gateway = house.settings, house.settings.gateway.party
-    signing_key = house.material.signing_key
-    return DirectoryClient(
-        source=GrpcGateway(channel),
-        watched=WatchedLedger(
-            house.journal,
-            Witness(str(settings.party), signing_key, house.clock),
-            NoteKey(ledger_origin(gateway), gateway_key),
-        ),
-        anchors=Anchors(gateway_key=gateway_key, trustee_key=signing_key.verify_key),
-        deny_list=deny_list,
-        engine=house.engine,
+    source, engine = GrpcGateway(channel), reading(house.engine)
+    origin = ledger_origin(gateway)
+    view = View.first(anchors, origin)
+    watched = WatchedLedger(
+        house.journal, Witness(str(settings.party), house.material.signing_key, house.clock), view.key
+    )
+    denials = FollowedDenials(source, deny_list=deny_list, engine=engine, books=house.books, gateway=str(gateway))
+    followed = FollowedGateway(
+        Follower(actor=str(settings.party), view=view, watched=watched, engine=engine, journal=house.journal),
+        source,
+        clock=house.clock,
+        least_gap_s=LEAST_GAP_S,
+    )
+    keeper = RegisterKeeper(
+        Grounds(followed.directory, deny_list.denied_agencies, read_approvers(settings)),
+        engine=engine,
+        journal=house.journal,
         books=house.books,
-        gateway=str(gateway),
-        largest_first=settings.quotas.largest_first_caseload,
+        key=house.material.signing_key,
+        party=str(settings.party),
         clock=house.clock,
     )
+    followed.also(denials.refresh)
+    followed.also(keeper.refresh)
+    for part in (followed, denials, keeper):
+        await part.load()
+    return TrusteeView(followed, keeper.register, clock=house.clock), keeper
 
 
-def _servicer(
-    house: _House, members: DirectoryClient, epochs: Epochs, live: Executor, bulk: Executor
-) -> TrusteeServicer:
+def _servicer(house: _House, members: TrusteeView, epochs: Epochs, live: Executor, bulk: Executor) -> TrusteeServicer:
     keys, quotas, reader = house.material.holder, house.settings.quotas, reading(house.engine)
 
     async def find(agency: str, query_sha256: bytes) -> Presented | None:
@@ -234,7 +247,7 @@ def _servicer(
     )
 
 
-def _health(house: _House, members: DirectoryClient) -> Health:
+def _health(house: _House, members: TrusteeView) -> Health:
     async def ledger() -> bool:
         await house.journal.record([], no_mark)  # takes the write lock and gives it back
         return True
@@ -243,7 +256,7 @@ def _health(house: _House, members: DirectoryClient) -> Health:
         return not_after(house.certificates.current().chain) > datetime.fromtimestamp(house.clock(), UTC)
 
     async def directory() -> bool:
-        members.check_fresh(house.settings.directory_stale_s)
+        members.followed.check_fresh(house.settings.directory_stale_s)
         return True
 
     async def keys() -> bool:
@@ -254,7 +267,7 @@ def _health(house: _House, members: DirectoryClient) -> Health:
 
 
 def _start_tasks(
-    house: _House, members: DirectoryClient, epochs: Epochs, channel: RotatingChannel, tasks: Supervisor
+    house: _House, members: TrusteeView, epochs: Epochs, channel: RotatingChannel, tasks: Supervisor
 ) -> None:
     settings, keyring = house.settings, open_existing_keyring(house.settings.keyring)
     interval_s = settings.directory_interval_s
@@ -267,7 +280,7 @@ def _start_tasks(
     )
     renewal = Renewal(keyring=keyring, channel=channel, party=settings.party, clock=house.clock)
     following = Following(engine=house.engine, epochs=epochs, holder=house.material.holder, keyring=keyring)
-    tasks.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
+    tasks.start("directory", lambda: members.followed.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
     tasks.start("retention", forgetting.run, on_crash=OnCrash.RESTART)

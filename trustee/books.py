@@ -34,9 +34,6 @@ class AlarmReason(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     REPLAYED = "replayed"
     SIGNATURE_REJECTED = "signature_rejected"
-    DIRECTORY_REJECTED = "directory_rejected"
-    LEDGER_FORKED = "ledger_forked"
-    POINTS_REPLACED = "points_replaced"
 
 
 async def no_mark(_: AsyncConnection) -> None:

@@ -1,6 +1,7 @@
 """`wardgate trustee …`: run a trustee, and do what its operators do."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -93,6 +94,86 @@ def status(config: Config, as_json: Json = False) -> None:
     from trustee.status import read_status
 
     emit(asyncio.run(read_status(TrusteeSettings.load(config))), as_json=as_json)
+
+
+@trustee_app.command("person-key")
+@fail_with_code
+def person_key(
+    keyring: Annotated[Path, typer.Option("--keyring", help="Folder for the key: on the person's own machine.")],
+    as_json: Json = False,
+) -> None:
+    """Make the key with which one person approves members; its verify key goes into the trustee's settings.
+
+    It is made on the person's own machine and stays there: whoever runs the trustee must not have it. A key that exists
+    is shown and never replaced.
+    """
+    from trustee.approving import make_person_key
+
+    key = make_person_key(keyring)
+    emit({"verify_key": key.hex, "fingerprint": key.fingerprint}, as_json=as_json)
+
+
+@trustee_app.command()
+@fail_with_code
+def pending(
+    config: Config,
+    out: Annotated[Path | None, typer.Option("--out", help="File to take to the people who approve.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show agencies that the directory lists and that nobody is to believe before two people approved them."""
+    from trustee.approving import read_pending
+
+    found = asyncio.run(read_pending(TrusteeSettings.load(config)))
+    if out is not None:
+        out.write_bytes(found.canonical())
+    emit(found.model_dump(mode="json"), as_json=as_json)
+
+
+@trustee_app.command("approval-sign")
+@fail_with_code
+def approval_sign(
+    agency: Scope,
+    pending_file: Annotated[Path, typer.Option("--pending", exists=True, dir_okay=False, help="What `pending` wrote.")],
+    keyring: Annotated[Path, typer.Option("--keyring", exists=True, file_okay=False, help="The person's own key.")],
+    approver: Annotated[str, typer.Option("--as", help="The person's short name in the trustee's settings.")],
+    fingerprint: Annotated[str, typer.Option(help="As the agency read it out, not as the pending file shows it.")],
+    caseload: Annotated[int, typer.Option(help="Children that count for its quotas.")],
+    compared: Annotated[
+        str,
+        typer.Option(
+            help="How: by which way the fingerprint came, and the public register that it was checked against."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File for the signed approval.")],
+) -> None:
+    """Approve one agency, on the person's own machine, with the person's own key."""
+    from trustee.approving import PendingFile, load_person_key, sign_approval
+
+    signed = sign_approval(
+        PendingFile.parse(pending_file.read_bytes()),
+        agency,
+        fingerprint=fingerprint,
+        caseload=caseload,
+        compared=compared,
+        approver=approver,
+        key=load_person_key(keyring),
+        at=int(time.time()),
+    )
+    out.write_bytes(signed.canonical())
+    done(f"{agency}: approved by {approver}; bring {out.name} to the trustee")
+
+
+@trustee_app.command("approval-add")
+@fail_with_code
+def approval_add(
+    approval: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A signed approval.")], config: Config
+) -> None:
+    """Add a person's signed approval. The second one makes the member; the running trustee takes it up by itself."""
+    from federation.register import SignedApproval
+    from trustee.approving import add
+
+    found = asyncio.run(add(TrusteeSettings.load(config), SignedApproval.parse(approval.read_bytes())))
+    done(f"{found.agency}: approval of {found.approver} added")
 
 
 @trustee_app.command("epoch-open")

@@ -10,6 +10,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.ledger.journal import Journal
 from federation.store import store_errors
 from federation.transport.correlation import correlated
+from trustee.approving import read_listed
 from trustee.books import Books
 from trustee.epochs import EpochRange
 from trustee.key_material import load_keys, open_existing_keyring
@@ -17,17 +18,19 @@ from trustee.names import ledger_origin
 from trustee.rotation import load_ranges, open_epoch, retire_epoch
 from trustee.settings import TrusteeSettings
 from trustee.store.existing import open_existing
-from trustee.store.scopes import caseloads
+from trustee.store.register import kept_register
 
 
 async def plan_rotation(settings: TrusteeSettings, scope: str, *, opening: bool) -> EpochRange:
     """What `rotate_scope` would leave in use; changes nothing.
 
     Raises:
-        WardgateError: `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN` or `STORE_UNAVAILABLE`.
+        WardgateError: `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN`, `EPOCH_IN_USE` or `STORE_UNAVAILABLE`.
     """
     async with _store(settings, scope) as engine:
         before = (await load_ranges(engine)).get(scope, EpochRange())
+        if not opening:
+            await _check_unused(engine, settings, scope, before.oldest)
     return before.opened() if opening else before.retired()
 
 
@@ -35,7 +38,7 @@ async def rotate_scope(settings: TrusteeSettings, scope: str, *, opening: bool) 
     """Open the next epoch of a scope, or retire its oldest; returns what is in use then.
 
     Raises:
-        WardgateError: `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, `LEDGER_UNAVAILABLE` or
+        WardgateError: `AGENCY_UNKNOWN`, `EPOCH_UNKNOWN`, `EPOCH_IN_USE`, `KEYRING_REJECTED`, `LEDGER_UNAVAILABLE` or
             `STORE_UNAVAILABLE`.
         KeyringRejected: The new seed cannot be written.
     """
@@ -49,7 +52,18 @@ async def rotate_scope(settings: TrusteeSettings, scope: str, *, opening: bool) 
         with correlated():
             if opening:
                 return await open_epoch(engine, books, keyring, scope)
+            oldest = (await load_ranges(engine)).get(scope, EpochRange()).oldest
+            await _check_unused(engine, settings, scope, oldest)
             return await retire_epoch(engine, books, scope)
+
+
+async def _check_unused(engine: AsyncEngine, settings: TrusteeSettings, scope: str, epoch: int) -> None:
+    """Refuse to retire what the directory names: whoever asks that agency would be refused, and everybody beside it."""
+    async with store_errors("directory"), engine.connect() as connection:
+        listed = await read_listed(connection, settings)
+    agency = listed.agencies.get(scope)
+    if agency is not None and epoch in agency.gateway_points.keys() | agency.trustee_points.keys():
+        raise WardgateError(ErrorCode.EPOCH_IN_USE, f"{scope} epoch {epoch}")
 
 
 @asynccontextmanager
@@ -57,9 +71,9 @@ async def _store(settings: TrusteeSettings, scope: str) -> AsyncIterator[AsyncEn
     engine = open_existing(settings.database)
     try:
         async with store_errors("agencies"), engine.connect() as connection:
-            known = scope in await caseloads(connection)
+            known = scope in (await kept_register(connection)).members
         if not known:
-            raise WardgateError(ErrorCode.AGENCY_UNKNOWN, "no such agency in the directory this trustee has verified")
+            raise WardgateError(ErrorCode.AGENCY_UNKNOWN, "no such member in the register that this trustee keeps")
         yield engine
     finally:
         await engine.dispose()

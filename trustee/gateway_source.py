@@ -10,7 +10,7 @@ TIMEOUT_S: Final = 5.0
 
 
 class GrpcGateway:
-    """`trustee.directory_client.GatewaySource` over gRPC."""
+    """`federation.following.gateway.GatewaySource` and `trustee.following.DenyListSource` over gRPC."""
 
     def __init__(self, channel: RotatingChannel) -> None:
         self._server = channel.server
@@ -25,7 +25,7 @@ class GrpcGateway:
         return found
 
     async def deny_list(self, known_version: int) -> directory_pb2.GetDenyListResponse:
-        """See `GatewaySource`."""
+        """See `DenyListSource`."""
         request = directory_pb2.GetDenyListRequest(known_version=known_version)
         async with call_errors(self._server):
             found: directory_pb2.GetDenyListResponse = await self._directory.GetDenyList(request, timeout=TIMEOUT_S)

@@ -27,7 +27,7 @@ class Members(Protocol):
 
     @property
     def caseloads(self) -> Mapping[str, int]:
-        """The largest caseload accepted for each agency, whatever the directory declares since."""
+        """The caseload that was approved for each agency, whatever the directory declares since."""
         ...
 
     async def refresh(self) -> None:
@@ -61,5 +61,5 @@ def _verify(members: Members, agency_id: str, verify: Callable[[VerifyKey], Veri
 
 
 def accepted_caseload(agency: Agency, caseloads: Mapping[str, int]) -> int:
-    """Children that count for quotas: what the agency declares, but no more than the trustee has accepted."""
+    """Children that count for quotas: what the agency declares, but no more than two people approved."""
     return min(agency.descriptor.declared_caseload, caseloads.get(agency.descriptor.id, 0))

@@ -48,12 +48,6 @@ class Quotas(Section):
         le=200,
         description="Points of caseload indexing in one epoch, as a percentage of the caseload the agency declared.",
     )
-    largest_first_caseload: int = Field(
-        600_000,
-        ge=0,
-        description="Children that count at most of the caseload an agency declares when it is enrolled; more than the "
-        "largest county has. A larger one, or a later rise, needs an approval by two people (caseload_approvals).",
-    )
     query_evaluations_per_hour: int = Field(
         500,
         ge=1,

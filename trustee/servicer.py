@@ -6,7 +6,7 @@ from typing import Any
 import grpc.aio
 
 from federation.transport.identity import current_peer
-from federation.wire.v1 import ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
+from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
 from trustee.evaluation import Evaluation
 from trustee.proofs import Proofs
@@ -67,6 +67,17 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         return wire.GetCountersResponse(
             counters=[wire.Counter(agency=item.agency, kind=item.kind, count=item.total) for item in counts]
         )
+
+
+class RegisterServicer(directory_pb2_grpc.RegisterServiceServicer):
+    """Shows the register of members to the gateway, which passes it on."""
+
+    def __init__(self, shown: Callable[[int, int], Awaitable[directory_pb2.ShownRegister]]) -> None:
+        self._shown = shown
+
+    async def Fetch(self, request: directory_pb2.FetchRequest, context: Context) -> directory_pb2.FetchResponse:
+        """The register with its proofs, or that it is unchanged."""
+        return directory_pb2.FetchResponse(shown=await self._shown(request.known_version, request.known_size))
 
 
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):

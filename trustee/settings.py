@@ -1,16 +1,16 @@
 """The trustee's settings. Its own limits stand here and in no message: nobody but its operator raises them."""
 
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from federation.document import AgencyName
 from federation.settings import Section, ServiceSettings
 from federation.transport.identity import Party, PartyKind
 from trustee.quotas import Quotas
 
-APPROVERS: Final = 2
+Hex32Text = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Listen(Section):
@@ -35,27 +35,15 @@ class Gateway(Section):
         description="File with the gateway's verify key, 64 hexadecimal characters: it signs the directory, the deny "
         "list and the gateway's checkpoints."
     )
+    audit_verify_key_file: Path = Field(
+        description="File with a verify key of the auditors, 64 hexadecimal characters: the key that reasons for "
+        "queries are sealed to must descend from it."
+    )
 
     @property
     def party(self) -> Party:
         """Who must answer at `address`."""
         return Party(PartyKind.GATEWAY, self.id)
-
-
-class CaseloadApproval(Section):
-    """A caseload above the one an agency first declared. Two people stand for it."""
-
-    children: int = Field(ge=1, le=5_000_000, description="Children that count for the agency's quota from now on.")
-    approved_by: Annotated[list[AgencyName], Field(min_length=APPROVERS, max_length=8)] = Field(
-        description="The people who approved it, by short name; at least two different ones."
-    )
-
-    @field_validator("approved_by")
-    @classmethod
-    def _are_different(cls, value: list[str]) -> list[str]:
-        if len(set(value)) != len(value):
-            raise ValueError("one person approved twice")
-        return value
 
 
 class Retention(Section):
@@ -84,9 +72,10 @@ class TrusteeSettings(ServiceSettings, env_prefix="WARDGATE_TRUSTEE_"):
     listen: Listen = Field(default_factory=Listen, description="Where the trustee listens.")
     gateway: Gateway = Field(description="The gateway, as it was introduced out of band.")
     quotas: Quotas = Field(default_factory=Quotas, description="Limits for each agency.")
-    caseload_approvals: dict[AgencyName, CaseloadApproval] = Field(
+    approvers: dict[AgencyName, Hex32Text] = Field(
         default_factory=dict,
-        description="Agency id to a caseload that two people approved, where it grew after enrolment.",
+        description="The people who approve members, by short name, each with the verify key of a key of their own "
+        "(`wardgate trustee person-key`), 64 hexadecimal characters. Two approvals make a member.",
     )
     retention: Retention = Field(default_factory=Retention, description="How long things are kept.")
     directory_interval_s: float = Field(
@@ -97,6 +86,12 @@ class TrusteeSettings(ServiceSettings, env_prefix="WARDGATE_TRUSTEE_"):
     )
     workers: int = Field(2, ge=1, le=64, description="Threads that multiply points; one for each core is best.")
     stop_grace_s: float = Field(10.0, ge=0, le=300, description="How long running calls may take at the end.")
+
+    @model_validator(mode="after")
+    def _approvers_differ(self) -> Self:
+        if len(set(self.approvers.values())) != len(self.approvers):
+            raise ValueError("two names under approvers have one key: that is one person")
+        return self
 
     @model_validator(mode="after")
     def _has_known_database(self) -> Self:

@@ -7,7 +7,10 @@ from contextlib import AsyncExitStack
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.canonical import JsonObject
+from federation.following.gateway import DIRECTORY
+from federation.following.kept import read_states
 from federation.ledger.reader import Reader
+from federation.register import Member
 from federation.store import reading, store_errors
 from keys.certificates import not_after
 from keys.keyring import Keyring
@@ -16,13 +19,12 @@ from trustee.quotas import hour_of
 from trustee.rotation import load_ranges
 from trustee.settings import TrusteeSettings
 from trustee.store.existing import open_existing
-from trustee.store.scopes import caseloads
+from trustee.store.register import kept_register
 from trustee.store.usage import counts_of_hour
-from trustee.store.verified import kept_directory
 
 
 async def read_status(settings: TrusteeSettings, clock: Callable[[], float] = time.time) -> JsonObject:
-    """Keys, directory, ledger size, epochs, accepted caseloads and the counters of this hour.
+    """Keys, directory, ledger size, epochs, members and the counters of this hour.
 
     Raises:
         WardgateError: `KEYRING_REJECTED` or `STORE_UNAVAILABLE`.
@@ -46,17 +48,22 @@ async def read_status(settings: TrusteeSettings, clock: Callable[[], float] = ti
 
 async def _stored(engine: AsyncEngine, hour: int) -> JsonObject:
     async with store_errors("status"), engine.connect() as connection:
-        kept = await kept_directory(connection)
-        accepted = await caseloads(connection)
+        kept = (await read_states(connection)).get(DIRECTORY)
+        register = await kept_register(connection)
         counts = await counts_of_hour(connection, hour)
     return {
         "directory_version": kept.version if kept else 0,
-        "directory_verified_at": kept.verified_at if kept else 0,
+        "directory_verified_at": kept.updated_at if kept else 0,
         "ledger_size": await Reader(engine).size(),
-        "caseloads": dict(sorted(accepted.items())),
+        "register_version": register.version,
+        "members": {name: _shown(member) for name, member in sorted(register.members.items())},
         "hour_start_at": hour,
         "counters": [{"agency": item.agency, "kind": item.kind, "count": item.total} for item in counts],
     }
+
+
+def _shown(member: Member) -> JsonObject:
+    return {"caseload": member.caseload, "endorsed": member.is_endorsed, "approved_by": list(member.approved_by)}
 
 
 def _expiry(keyring: Keyring) -> int:

@@ -16,6 +16,7 @@ SUB_COMMANDS: Final = {
     "node": ("agency_node.cli", "node_app"),
     "gateway": ("gateway.cli", "gateway_app"),
     "trustee": ("trustee.cli", "trustee_app"),
+    "auditor": ("auditor.cli", "auditor_app"),
     "ledger": ("federation.ledger.cli", "ledger_app"),
     "policy": ("federation.policy.cli", "policy_app"),
 }

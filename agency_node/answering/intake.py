@@ -202,12 +202,7 @@ class Intake:
 
 def is_passing(error: WardgateError) -> bool:
     """Whether an error is of this node and this moment, not of the task."""
-    return error.code in {
-        ErrorCode.LEDGER_UNAVAILABLE,
-        ErrorCode.OUTCOME_UNKNOWN,  # it is read back before it is tried again: `Intake.examine`, `Answering.answer`
-        ErrorCode.STORE_UNAVAILABLE,
-        ErrorCode.POLICY_UNAVAILABLE,
-    }
+    return error.spec.retryable  # an unknown outcome is read back first: `Intake.examine`, `Answering.answer`
 
 
 def _is_id(task_id: str) -> bool:

@@ -56,7 +56,6 @@ _WIRE_STATE: Final = {wire.TargetState.Value(f"TARGET_STATE_{state.name}"): stat
 _SETTLED: Final = frozenset(
     {TargetState.NOT_PERMITTED, TargetState.ANSWERED, TargetState.EXPIRED, TargetState.CANCELLED}
 )
-_TRANSIENT: Final = frozenset({ErrorCode.PEER_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED})
 
 _log = EventLog(__name__)
 
@@ -467,4 +466,4 @@ def _cause(pursuit: Pursuit, error: WardgateError) -> WardgateError:
 
 def _is_transient(error: WardgateError) -> bool:
     """Whether trying again later can help: the other side is away, or cannot act just now."""
-    return error.code in _TRANSIENT or error.spec.family in (Family.OPERATOR, Family.INTERNAL)
+    return error.spec.retryable or error.spec.family in (Family.OPERATOR, Family.INTERNAL)

@@ -19,7 +19,7 @@ from agency_node.inbox.alerts import Act
 from agency_node.store import reports as store
 from federation.counters import HOUR_S
 from federation.directory import TrustedDirectory
-from federation.errors import ErrorCode, Family, WardgateError
+from federation.errors import Family, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
@@ -261,11 +261,6 @@ class Reports:
             return
 
 
-_PASSING: Final = frozenset(
-    {ErrorCode.PEER_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.REPORTS_EXCEEDED, ErrorCode.NOT_AUTHENTICATED}
-)
-
-
 def _is_passing(error: WardgateError) -> bool:
     """Whether the fault is none of the notice's own; a defect at the gateway may be about one notice alone."""
-    return error.code in _PASSING or error.spec.family is Family.OPERATOR
+    return error.spec.retryable or error.spec.family is Family.OPERATOR

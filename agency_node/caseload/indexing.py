@@ -18,7 +18,7 @@ from agency_node.points import pin_used
 from agency_node.store import children as store
 from agency_node.vault import Kind
 from federation.ledger.entry import Entry, EntryKind
-from federation.published import PointKey
+from federation.seen import PointKey
 from federation.store import store_errors
 from keys.nhs_number import NhsNumber
 

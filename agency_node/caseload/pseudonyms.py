@@ -15,7 +15,7 @@ from federation import limits
 from federation.batch import BatchHeader
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
-from federation.published import PointKey, points_of
+from federation.seen import PointKey
 from federation.wire.v1 import pseudonym_pb2 as wire
 from keys import domains
 from keys.digest import sha256
@@ -113,7 +113,7 @@ class Pseudonyms:
         blinds, blinded = await loop.run_in_executor(self._executor, blind_identifiers, identifiers)
         response = await self._evaluator.evaluate(self._batch(agency.descriptor.id, epoch, use, blinded))
         made = await loop.run_in_executor(self._executor, _finish, agency, epoch, blinds, blinded, response)
-        points = {key: public for key, public in points_of(agency).items() if key.epoch == epoch}
+        points = {key: public for key, public in agency.every_point().items() if key.epoch == epoch}
         return Made(epoch, points, made)
 
     def _batch(self, agency_id: str, epoch: int, use: Use, elements: bytes) -> wire.BlindedBatch:

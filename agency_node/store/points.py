@@ -7,12 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
 from agency_node.store.tables import PinnedPoint
-from federation.published import PointKey
+from federation.seen import PointKey
 
 POINT = core_table(PinnedPoint)
 
 _OF_SCOPE = select(POINT).where(POINT.c.scope == bindparam("b_scope"))
-_ALL = select(POINT)
 _INSERT = insert(POINT)
 
 Points = Mapping[PointKey, bytes]
@@ -21,12 +20,6 @@ Points = Mapping[PointKey, bytes]
 async def points_of(connection: AsyncConnection, scope: str) -> Points:
     """The pinned points of one scope."""
     rows = (await connection.execute(_OF_SCOPE, {"b_scope": scope})).all()
-    return {PointKey(row.scope, row.epoch, row.holder): bytes(row.public) for row in rows}
-
-
-async def all_points(connection: AsyncConnection) -> Points:
-    """Every pinned point."""
-    rows = (await connection.execute(_ALL)).all()
     return {PointKey(row.scope, row.epoch, row.holder): bytes(row.public) for row in rows}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, ForeignKeyConstraint, Ind
 from sqlalchemy.orm import declared_attr, registry
 from sqlmodel import Field, SQLModel
 
+from federation.following.tables import include_trusted_state
 from federation.ledger.tables import include_ledger
 
 NAMING = {
@@ -24,6 +25,7 @@ NAMING = {
 metadata = MetaData(naming_convention=NAMING)
 """The node's tables and the ledger's: what one migration history covers."""
 include_ledger(metadata)
+include_trusted_state(metadata)
 
 
 class NodeTable(SQLModel, registry=registry(metadata=metadata)):
@@ -443,15 +445,6 @@ class AskedTarget(NodeTable, table=True):
     late: bool = False
     settled: bool = False
     fault: str = Field(default="", sa_column=Column(String(64), nullable=False))
-
-
-class TrustedState(NodeTable, table=True):
-    """What the node has come to trust and must not forget: the directory, checkpoints of other ledgers."""
-
-    name: str = Field(sa_column=Column(String(64), primary_key=True))
-    version: int = Field(sa_column=Column(BigInteger, nullable=False))
-    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    updated_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class PinnedPoint(NodeTable, table=True):

@@ -72,6 +72,11 @@ class EntryKind(StrEnum):
     KEY_STATED = "key_stated"
     EPOCH_ROTATED = "epoch_rotated"
     POINTS_PUBLISHED = "points_published"
+    # who is a member
+    MEMBER_APPROVED = "member_approved"
+    MEMBERS_CHANGED = "members_changed"
+    REGISTER_PUBLISHED = "register_published"
+    REGISTER_ACCEPTED = "register_accepted"
     # caseload and sources
     CASELOAD_INDEXED = "caseload_indexed"
     SOURCE_FAILED = "source_failed"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,14 +14,18 @@ from federation.ledger.tables import metadata
 from federation.ledger.witness import Witness, advance
 
 _LOG: Final = metadata.tables["witnessed_log"]
-_SEEN: Final = select(_LOG.c.note).where(_LOG.c.origin == bindparam("of_origin"))
-_SEEN_LOCKED: Final = _SEEN.with_for_update()
+_SEEN: Final[Select[Any]] = select(_LOG.c.note).where(_LOG.c.origin == bindparam("of_origin"))
+_SEEN_LOCKED: Final[Select[Any]] = _SEEN.with_for_update()
 _KEEP: Final = (
     update(_LOG)
     .where(_LOG.c.origin == bindparam("of_origin"))
     .values(size=bindparam("new_size"), note=bindparam("new_note"))
 )
 _NOTHING_SEEN: Final = b""
+
+
+class OvertakenError(Exception):
+    """Another replica has kept another checkpoint meanwhile: what was to be kept was verified against an older one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class WatchedLedger:
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`.
         """
-        return (await self._journal.record([], self._load)).result
+        return (await self._journal.record([], self.load)).result
 
     async def advance(self, note: bytes, consistency: Sequence[bytes]) -> Cosigned:
         """Verify a newer checkpoint, remember it durably, then cosign it.
@@ -62,20 +66,42 @@ class WatchedLedger:
         """
 
         async def apply(connection: AsyncConnection) -> SignedCheckpoint:
-            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            blank = {"origin": self.key.name, "size": 0, "note": _NOTHING_SEEN}
-            # The row exists before it is locked, so that of two checkpoints shown at once the second sees the first.
-            await connection.execute(insert(_LOG).values(blank).on_conflict_do_nothing())
-            fresh = advance(await self._load(connection, lock=True), note, consistency, self.key)
-            await connection.execute(
-                _KEEP, {"of_origin": self.key.name, "new_size": fresh.size, "new_note": fresh.note}
-            )
+            fresh = advance(await self._locked(connection), note, consistency, self.key)
+            await self._write(connection, fresh)
             return fresh
 
         fresh = (await self._journal.record([], apply)).result
-        return Cosigned(fresh, self._witness.cosign(fresh))
+        return Cosigned(fresh, self.cosign(fresh))
 
-    async def _load(self, connection: AsyncConnection, *, lock: bool = False) -> SignedCheckpoint | None:
-        statement = _SEEN_LOCKED if lock else _SEEN
+    def cosign(self, verified: SignedCheckpoint) -> bytes:
+        """The signature line for a checkpoint that was verified and kept."""
+        return self._witness.cosign(verified)
+
+    async def load(self, connection: AsyncConnection) -> SignedCheckpoint | None:
+        """The last checkpoint that was verified, read on a connection."""
+        return await self._read(connection, _SEEN)
+
+    async def keep(self, connection: AsyncConnection, before: SignedCheckpoint | None, fresh: SignedCheckpoint) -> None:
+        """Remember a checkpoint that was verified against `before`, inside the caller's transaction.
+
+        Raises:
+            OvertakenError: `before` is not the last one any more.
+        """
+        kept = await self._locked(connection)
+        if (kept.note if kept else b"") != (before.note if before else b""):
+            raise OvertakenError
+        await self._write(connection, fresh)
+
+    async def _locked(self, connection: AsyncConnection) -> SignedCheckpoint | None:
+        """The row exists before it is locked, so that of two checkpoints shown at once the second sees the first."""
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        blank = {"origin": self.key.name, "size": 0, "note": _NOTHING_SEEN}
+        await connection.execute(insert(_LOG).values(blank).on_conflict_do_nothing())
+        return await self._read(connection, _SEEN_LOCKED)
+
+    async def _write(self, connection: AsyncConnection, fresh: SignedCheckpoint) -> None:
+        await connection.execute(_KEEP, {"of_origin": self.key.name, "new_size": fresh.size, "new_note": fresh.note})
+
+    async def _read(self, connection: AsyncConnection, statement: Select[Any]) -> SignedCheckpoint | None:
         note = (await connection.execute(statement, {"of_origin": self.key.name})).scalar_one_or_none()
         return verify_checkpoint(note, self.key) if note else None

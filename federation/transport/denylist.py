@@ -14,7 +14,7 @@ from federation.document import Code, Document, Instant
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.telemetry import EventLog
-from federation.transport.identity import Peer
+from federation.transport.identity import Party, PartyKind, Peer
 from keys import domains
 from keys.errors import SignatureRejected
 from keys.signing import SigningKey, VerifyKey
@@ -58,6 +58,12 @@ class DenyListDocument(Document):
     version: Annotated[int, Field(ge=1)]
     issued_at: Instant
     entries: Annotated[list[DenyEntry], Field(max_length=4_096)]
+
+    def agencies(self) -> frozenset[str]:
+        """The agencies that are denied as a whole, and not for one certificate or key."""
+        whole = (entry for entry in self.entries if entry.identity and not entry.serial and not entry.spki_sha256)
+        parties = (Party.parse(entry.identity) for entry in whole)
+        return frozenset(party.id for party in parties if party.kind is PartyKind.NODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,10 @@ class DenyList:
     def signed(self) -> SignedDenyList | None:
         """The list in force as it was signed, to keep on disk or pass on."""
         return self._signed
+
+    def denied_agencies(self) -> frozenset[str]:
+        """The agencies that are denied as a whole."""
+        return frozenset() if self._signed is None else DenyListDocument.parse(self._signed.document).agencies()
 
     def adopt(self, signed: SignedDenyList) -> bool:
         """Put a list into force; False when it is already.

@@ -57,6 +57,11 @@ class Party:
         return str(Identity(self.kind, self.id))
 
     @property
+    def ledger(self) -> str:
+        """Name (origin) of the ledger that it keeps."""
+        return f"wardgate/{self.kind.value}/{self.id}"
+
+    @property
     def dns_name(self) -> str:
         """The DNS name a *server's* certificate carries besides its URI, such as `main.gateway.wardgate.internal`.
 

@@ -38,7 +38,7 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.NoticeService", _NODE): ("ReportMisuse",),
     (f"{WIRE}.PseudonymService", _NODE): ("Evaluate", "ProveTranslation"),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
-    (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList"),
+    (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList", "GetRegister"),
     (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "Cosign"),
     (f"{WIRE}.AdminService", _OPERATOR): (
         "Invite",
@@ -58,6 +58,7 @@ _AT_TRUSTEE: Final[_Rows] = {
         "GetPoints",
         "GetCounters",
     ),
+    (f"{WIRE}.RegisterService", frozenset({PartyKind.GATEWAY})): ("Fetch",),
     (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY, PartyKind.OPERATOR})): ("GetCheckpoint", "Cosign"),
 }
 _AT_NODE: Final[_Rows] = {

@@ -11,10 +11,12 @@ from sqlalchemy import ForeignKey as Fk
 from sqlalchemy.orm import declared_attr, registry
 from sqlmodel import Field, SQLModel
 
+from federation.following.tables import include_trusted_state
 from federation.ledger.tables import include_ledger
 
 metadata = MetaData()
 include_ledger(metadata)
+include_trusted_state(metadata)
 
 
 class GatewayTable(SQLModel, registry=registry(metadata=metadata)):

@@ -128,6 +128,7 @@ async def keeping(folder: Path, *, since: timedelta) -> AsyncIterator[Keeping]:
             roots_file=folder / "roots.pem",
             verify_key_file=folder / "not-needed",
             trustee_verify_key_file=folder / "not-needed",
+            audit_verify_key_file=folder / "not-needed",
         ),
     )
     keyring.publish(ROOTS, pki.authority.pem)

@@ -19,12 +19,14 @@ from agency_node.asking import desk, pursuit
 from agency_node.asking.desk import NOT_KNOWN_YET, NOT_READABLE, Asking
 from agency_node.asking.pursuit import Pursuits
 from agency_node.inbox.alerts import Alerts
-from agency_node.standing import Standing
 from agency_node.store import asked as store
 from agency_node.users import Users
 from federation.errors import ErrorCode, WardgateError
-from federation.following import Follower
+from federation.following.follower import View
+from federation.following.gateway import FollowedGateway, Follower
 from federation.ledger.entry import EntryKind
+from federation.ledger.witness import Witness
+from federation.ledger.witnessing import WatchedLedger
 from federation.policy.evaluator import PolicyPoint
 from federation.wire.v1 import link_pb2
 from tests.support.asking import MANAGER, QUESTION, AskedGateway, asking_of, pursuits_of
@@ -114,10 +116,6 @@ async def closed_once(scene: Scene, query_id: str) -> None:
     for kind in (EntryKind.QUERY_ASKED, EntryKind.ANSWER_OPENED, EntryKind.PICTURE_CLOSED):
         assert await scene.count(kind) == 1
     await assert_whole(scene.node.journal)
-
-
-async def nothing_to_follow() -> None:
-    """No points are pinned here."""
 
 
 @pytest.mark.parametrize(
@@ -371,14 +369,26 @@ async def test_an_alert_is_seen_once(postgres_url: str, policy: PolicyPoint, soc
         await assert_whole(scene.node.journal)
 
 
-# -- standing ---------------------------------------------------------------------------------------------------------
+# -- following the gateway ---------------------------------------------------------------------------------------------
+
+
+class Gateway:
+    """The gateway's own verbs, as `GrpcDirectory` reaches them."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+
+    async def directory(self, known_version: int, known_size: int) -> Any:
+        return await self.world.directory.directory_response(known_version, known_size)
+
+    async def cosign(self, cosigned: bytes) -> None:
+        assert cosigned
 
 
 @pytest.mark.usefixtures("gives_up")
 async def test_a_directory_is_kept_once_although_the_reply_was_lost(
     postgres_url: str, policy: PolicyPoint, socket_folder: Path
 ) -> None:
-    from tests.agency_node.test_standing import Gateway as DirectoryGateway
     from tests.support.gateway_world import CSC, ORIGIN, a_world
 
     async with (
@@ -386,33 +396,18 @@ async def test_a_directory_is_kept_once_although_the_reply_was_lost(
         a_scene(postgres_url, policy, socket_folder) as scene,
     ):
         party = world.secrets.parties[CSC]
-        standing = Standing(
-            agency=CSC,
-            follower=Follower(world.secrets.anchors, ORIGIN, own=party.statement()),
-            gateway=DirectoryGateway(world),
-            engine=scene.node.engine,
-            journal=scene.node.journal,
-            key=party.signing,
-            clock=scene.node.clock,
-            on_verified=nothing_to_follow,
-        )
+        view = View.first(world.secrets.anchors, ORIGIN, party.statement())
+        watched = WatchedLedger(scene.node.journal, Witness(CSC, party.signing, scene.node.clock), view.key)
+        follower = Follower(CSC, view, watched, scene.node.engine, scene.node.journal)
+        followed = FollowedGateway(follower, Gateway(world), clock=scene.node.clock)
         scene.proxy.arm("directory_accepted", refuse_s=REFUSED_S)
         with pytest.raises(WardgateError) as caught:
-            await standing.refresh()
+            await followed.refresh()
         assert caught.value.code is ErrorCode.OUTCOME_UNKNOWN
         await scene.proxy.until_lost()
-        await standing.refresh()
+        await followed.refresh()
         assert await scene.count(EntryKind.DIRECTORY_ACCEPTED) == 1
 
-        again = Standing(
-            agency=CSC,
-            follower=Follower(world.secrets.anchors, ORIGIN, own=party.statement()),
-            gateway=DirectoryGateway(world),
-            engine=scene.node.engine,
-            journal=scene.node.journal,
-            key=party.signing,
-            clock=scene.node.clock,
-            on_verified=nothing_to_follow,
-        )
+        again = FollowedGateway(follower, Gateway(world), clock=scene.node.clock)
         await again.load()
         assert again.directory().version == world.directory.current().version

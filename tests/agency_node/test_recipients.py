@@ -188,6 +188,7 @@ def checked(folder: Path, users: str) -> list[str]:
                 "roots_file": folder / "roots.pem",
                 "verify_key_file": folder / "gateway.pub",
                 "trustee_verify_key_file": folder / "trustee.pub",
+                "audit_verify_key_file": folder / "audit.pub",
             },
             "policy": {"bundle_dir": folder / "bundle", "bundle_key_file": folder / "authority.pub"},
         }

@@ -13,7 +13,7 @@ from federation.admission import AdmissionRecord, TargetDecision
 from federation.answer import Answer
 from federation.directory import AgencyEntry, DirectoryDocument, SignedPoints, SignedStatement
 from federation.errors import ErrorCode, WardgateError
-from federation.following import Follower
+from federation.following.follower import View
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.query import CategoryAsked
@@ -27,6 +27,7 @@ from keys.digest import sha256
 from keys.pseudonym import HolderKeys, ScopeEpoch
 from keys.secret import Secret
 from keys.signing import SigningKey
+from tests.support.following import Following
 from tests.support.gateway_world import CHILD, CSC, ORIGIN, OTHER_CHILD, POLICE, SCHOOL, World
 from tests.support.ledger import opened
 from tests.support.two_agencies import Party
@@ -34,12 +35,12 @@ from tests.support.two_agencies import Party
 # -- the directory ------------------------------------------------------------------------------------------------
 
 
-def a_follower(world: World, agency: str = CSC) -> Follower:
-    return Follower(world.secrets.anchors, ORIGIN, own=world.secrets.parties[agency].statement())
+def a_follower(world: World, agency: str = CSC) -> Following:
+    return Following(View.first(world.secrets.anchors, ORIGIN, own=world.secrets.parties[agency].statement()))
 
 
 @pytest.fixture
-async def follower(world: World) -> Follower:
+async def follower(world: World) -> Following:
     """Somebody who has followed so far."""
     follower = a_follower(world)
     assert follower.accept_directory(await world.directory.directory_response(0, 0))
@@ -55,7 +56,7 @@ def with_entry(world: World, change: Callable[[AgencyEntry], AgencyEntry], *, ve
 
 
 async def published(
-    world: World, follower: Follower, content: bytes, signature: bytes
+    world: World, follower: Following, content: bytes, signature: bytes
 ) -> directory_pb2.GetDirectoryResponse:
     """Served with a true ledger entry, so that only the content can give the lie away."""
     body = {
@@ -71,7 +72,7 @@ async def published(
     return directory_pb2.GetDirectoryResponse(directory=content, signature=signature, inclusion=proof, head=proof.head)
 
 
-def rejects(follower: Follower, response: directory_pb2.GetDirectoryResponse, code: ErrorCode) -> None:
+def rejects(follower: Following, response: directory_pb2.GetDirectoryResponse, code: ErrorCode) -> None:
     before = follower.directory
     with pytest.raises(WardgateError) as caught:
         follower.accept_directory(response)
@@ -84,7 +85,7 @@ def other_keys(entry: AgencyEntry) -> AgencyEntry:
     return entry.model_copy(update={"statements": [Party(SCHOOL, "school", "S16E_EDU").signed()]})
 
 
-async def test_a_key_that_is_not_in_the_ledger_is_not_believed(world: World, follower: Follower) -> None:
+async def test_a_key_that_is_not_in_the_ledger_is_not_believed(world: World, follower: Following) -> None:
     content, signature = with_entry(world, other_keys)
     honest = await world.directory.directory_response(0, follower.known_size)
     lie = directory_pb2.GetDirectoryResponse(
@@ -100,13 +101,13 @@ async def test_a_key_that_is_not_in_the_ledger_is_not_believed(world: World, fol
 
 
 async def test_a_swapped_key_breaks_the_agencys_own_chain_even_when_it_is_in_the_ledger(
-    world: World, follower: Follower
+    world: World, follower: Following
 ) -> None:
     content, signature = with_entry(world, other_keys)
     rejects(follower, await published(world, follower, content, signature), ErrorCode.DIRECTORY_REJECTED)
 
 
-async def test_a_new_key_without_the_old_keys_signature_is_not_believed(world: World, follower: Follower) -> None:
+async def test_a_new_key_without_the_old_keys_signature_is_not_believed(world: World, follower: Following) -> None:
     attacker = Party(SCHOOL, "school", "S16E_EDU")
 
     def second(entry: AgencyEntry) -> AgencyEntry:
@@ -128,7 +129,7 @@ async def test_who_follows_for_the_first_time_finds_its_own_keys_swapped(world: 
     rejects(school, await published(world, school, content, signature), ErrorCode.DIRECTORY_REJECTED)
 
 
-async def test_public_points_that_the_trustee_did_not_sign_are_not_believed(world: World, follower: Follower) -> None:
+async def test_public_points_that_the_trustee_did_not_sign_are_not_believed(world: World, follower: Following) -> None:
     def repointed(entry: AgencyEntry) -> AgencyEntry:
         statement = entry.gateway_points.statement.replace(b'"holder":"gateway"', b'"holder":"trustee"')
         forged = SignedPoints(statement=statement, signature=world.secrets.signing.sign(domains.POINTS, statement))
@@ -138,12 +139,12 @@ async def test_public_points_that_the_trustee_did_not_sign_are_not_believed(worl
     rejects(follower, await published(world, follower, content, signature), ErrorCode.DIRECTORY_REJECTED)
 
 
-async def test_an_old_directory_does_not_come_back(world: World, follower: Follower) -> None:
+async def test_an_old_directory_does_not_come_back(world: World, follower: Following) -> None:
     content, signature = with_entry(world, lambda entry: entry, version=follower.directory.version - 1)
     rejects(follower, await published(world, follower, content, signature), ErrorCode.DIRECTORY_REJECTED)
 
 
-async def test_one_version_is_one_directory(world: World, follower: Follower) -> None:
+async def test_one_version_is_one_directory(world: World, follower: Following) -> None:
     moved = lambda entry: entry.model_copy(  # noqa: E731 - one change
         update={"agency": entry.agency.model_copy(update={"areas": ["elsewhere"]})}
     )
@@ -151,7 +152,7 @@ async def test_one_version_is_one_directory(world: World, follower: Follower) ->
     rejects(follower, await published(world, follower, content, signature), ErrorCode.DIRECTORY_REJECTED)
 
 
-async def test_a_directory_of_another_signer_is_not_believed(world: World, follower: Follower) -> None:
+async def test_a_directory_of_another_signer_is_not_believed(world: World, follower: Following) -> None:
     content, _ = with_entry(world, lambda entry: entry)
     signature = SigningKey.generate().sign(domains.DIRECTORY, content)
     rejects(follower, await published(world, follower, content, signature), ErrorCode.DIRECTORY_REJECTED)
@@ -176,7 +177,7 @@ async def rewritten(world: World, tmp_path: Path) -> AsyncIterator[Journal]:
         await journal.aclose()
 
 
-async def test_a_rewritten_history_is_a_fork(world: World, follower: Follower, rewritten: Journal) -> None:
+async def test_a_rewritten_history_is_a_fork(world: World, follower: Following, rewritten: Journal) -> None:
     before = follower.checkpoint
     lie = await checkpoint_update(rewritten, follower.known_size)
     with pytest.raises(WardgateError) as caught:
@@ -186,7 +187,7 @@ async def test_a_rewritten_history_is_a_fork(world: World, follower: Follower, r
     follower.accept_head(await checkpoint_update(world.journal, follower.known_size))
 
 
-async def test_a_shortened_history_is_a_fork(world: World, follower: Follower) -> None:
+async def test_a_shortened_history_is_a_fork(world: World, follower: Following) -> None:
     young = a_follower(world)
     first = await world.journal.checkpoint()
     await world.put(world.composed())
@@ -197,7 +198,7 @@ async def test_a_shortened_history_is_a_fork(world: World, follower: Follower) -
     young.accept_head(ledger_pb2.CheckpointUpdate(checkpoint=first.note))
 
 
-async def test_a_checkpoint_of_another_key_is_not_believed(world: World, follower: Follower, tmp_path: Path) -> None:
+async def test_a_checkpoint_of_another_key_is_not_believed(world: World, follower: Following, tmp_path: Path) -> None:
     async with opened(sqlite_url(tmp_path / "other.db")) as engine:
         journal = Journal(engine, origin=ORIGIN, signing_key=SigningKey.generate(), clock=world.clock)
         await journal.open()

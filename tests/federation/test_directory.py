@@ -43,7 +43,7 @@ async def test_keys_cannot_be_replaced_by_leaving_an_agency_out_for_a_while(vers
 async def test_a_second_directory_of_one_version_is_refused_and_the_same_one_is_not() -> None:
     federation = Federation()
     before = TrustedDirectory.empty(federation.directory.anchors)
-    document = DirectoryDocument(version=1, issued_at=NOW, audit_key=federation.audit.public, agencies=[])
+    document = DirectoryDocument(version=1, issued_at=NOW, audit_keys=federation.auditors.statements, agencies=[])
     first = shown(federation, before, document)
 
     assert shown(federation, first, document) == first

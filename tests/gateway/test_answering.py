@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from federation.errors import ErrorCode, WardgateError
-from federation.following import Follower
+from federation.following.follower import View
 from federation.ledger.entry import EntryKind
 from federation.limits import MAX_TARGETS
 from federation.policy.evaluator import PolicyPoint
 from federation.store import sqlite_url
 from federation.vocabulary import Outcome
 from keys.signing import SigningKey
+from tests.support.following import Following
 from tests.support.gateway_world import (
     CSC,
     ORIGIN,
@@ -317,7 +318,7 @@ async def test_acknowledging_twice_closes_once_and_gives_the_receipt_twice(store
     ]
     assert receipts[0].entry == receipts[1].entry
     for receipt in receipts:
-        entry = Follower(world.secrets.anchors, ORIGIN).accept_inclusion(receipt)
+        entry = Following(View.first(world.secrets.anchors, ORIGIN)).accept_inclusion(receipt)
         assert (entry.kind, entry.query_id) == (EntryKind.QUERY_ADMITTED, composed.header.query_id)
     assert len(await world.entries(EntryKind.QUERY_CLOSED)) == 1
 

@@ -3,18 +3,19 @@
 import pytest
 
 from federation.errors import ErrorCode, WardgateError
-from federation.following import Follower
+from federation.following.follower import View
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
+from tests.support.following import Following
 from tests.support.gateway_world import CSC, FARAWAY, ORIGIN, POLICE, SCHOOL, Secrets, World, a_world
 from tests.support.two_agencies import Clock
 
 
-def a_follower(secrets: Secrets, agency: str = SCHOOL) -> Follower:
-    return Follower(secrets.anchors, ORIGIN, own=secrets.parties[agency].statement())
+def a_follower(secrets: Secrets, agency: str = SCHOOL) -> Following:
+    return Following(View.first(secrets.anchors, ORIGIN, own=secrets.parties[agency].statement()))
 
 
-async def follow(world: World, follower: Follower) -> bool:
+async def follow(world: World, follower: Following) -> bool:
     response = await world.directory.directory_response(follower.directory.version, follower.known_size)
     return follower.accept_directory(response)
 

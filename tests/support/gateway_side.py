@@ -34,9 +34,11 @@ class GatewaySide:
         self.published = found
         return found
 
-    async def write(self, kind: EntryKind, body: dict[str, object]) -> int:
+    async def write(self, kind: EntryKind, body: dict[str, object], *, query_id: str | None = None) -> int:
         """Write some entry."""
-        entry = Entry(kind=kind, at=NOW, actor="gateway", correlation_id="test-correlation", body=body)
+        entry = Entry(
+            kind=kind, at=NOW, actor="gateway", correlation_id="test-correlation", query_id=query_id, body=body
+        )
         return (await self.journal.record([entry])).indexes[0]
 
     def deny(self, version: int, entries: Sequence[DenyEntry] = ()) -> None:
@@ -44,7 +46,7 @@ class GatewaySide:
         self.denials = SignedDenyList.issue(self.region.gateway_key, version=version, issued_at=NOW, entries=entries)
 
     async def directory(self, known_version: int, known_size: int) -> directory_pb2.GetDirectoryResponse:
-        """See `trustee.directory_client.GatewaySource`."""
+        """See `federation.following.gateway.GatewaySource`."""
         self._reach()
         self.asked.append((known_version, known_size))
         assert self.published is not None
@@ -58,7 +60,7 @@ class GatewaySide:
         )
 
     async def deny_list(self, known_version: int) -> directory_pb2.GetDenyListResponse:
-        """See `trustee.directory_client.GatewaySource`; sends the list even to who has it."""
+        """See `trustee.following.DenyListSource`; sends the list even to who has it."""
         del known_version
         self._reach()
         if self.denials is None:
@@ -66,7 +68,7 @@ class GatewaySide:
         return directory_pb2.GetDenyListResponse(deny_list=self.denials.document, signature=self.denials.signature)
 
     async def cosign(self, cosigned: bytes) -> None:
-        """See `trustee.directory_client.GatewaySource`."""
+        """See `federation.following.gateway.GatewaySource`."""
         self._reach()
         self.cosigned.append(cosigned)
 
@@ -102,6 +104,11 @@ class DirectoryServicer(directory_pb2_grpc.DirectoryServiceServicer):
         self, request: directory_pb2.GetDenyListRequest, _: Any
     ) -> Any:
         return await self._side.deny_list(request.known_version)
+
+    async def GetRegister(  # noqa: N802 - gRPC dictates the name
+        self, request: directory_pb2.GetRegisterRequest, _: Any
+    ) -> Any:
+        raise NotImplementedError(request)  # a trustee keeps the register, and asks nobody for it
 
 
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):

@@ -64,13 +64,13 @@ from gateway.translation import Translator
 from keys import domains
 from keys.authority import CertificateAuthority
 from keys.digest import sha256
-from keys.envelope import SealingKey
 from keys.nhs_number import NhsNumber
 from keys.pseudonym import HolderKeys, Pseudonym, ScopeEpoch, blind_identifiers, unblind
 from keys.record_cipher import RecordCipher
 from keys.secret import Secret
 from keys.signing import SigningKey, VerifyKey
 from keys.tls_key import PrivateKey, make_request
+from tests.support.auditors import Auditors
 from tests.support.two_agencies import NOW, Clock, Party
 
 CSC, SCHOOL, POLICE, FARAWAY = "testshire-csc", "testshire-school", "testshire-police", "farshire-school"
@@ -107,11 +107,11 @@ class Secrets:
     )
     authority: CertificateAuthority = field(default_factory=lambda: CertificateAuthority.create("Test federation"))
     data: Secret = field(default_factory=Secret.random)
-    audit: SealingKey = field(default_factory=SealingKey.generate)
+    auditors: Auditors = field(default_factory=Auditors)
 
     @property
     def anchors(self) -> Anchors:
-        return Anchors(self.signing.verify_key, self.trustee_signing.verify_key)
+        return Anchors(self.signing.verify_key, self.trustee_signing.verify_key, self.auditors.anchor)
 
 
 @dataclass
@@ -555,7 +555,7 @@ async def _compose(
         engine=reader,
         journal=journal,
         key=secrets.signing,
-        audit_key=secrets.audit.public,
+        auditors=secrets.auditors.statements,
         trusted=TrustedDirectory.empty(secrets.anchors),
         deny_list=deny_list,
         clock=clock,

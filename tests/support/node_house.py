@@ -34,6 +34,7 @@ from federation.counters import Counters
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.policy.evaluator import PolicyPoint
+from federation.seen import PointKey
 from federation.store import migrate, open_engine
 from federation.wire.v1 import link_pb2 as wire
 from keys.nhs_number import NhsNumber, check_digit
@@ -157,6 +158,8 @@ class NodeHouse:
     standing_s: int = 7 * 24 * 3600
     batch_size: int = 4096
     refreshes: int = 0
+    refused_points: Sequence[PointKey] = ()
+    """What the gateway shows otherwise than it was, as the node's follower last refused it."""
 
     def __post_init__(self) -> None:
         self.vault = Vault(self.data_key)
@@ -184,9 +187,8 @@ class NodeHouse:
         self.points = PinnedPoints(
             agency=RESPONDER,
             directory=lambda: self.federation.directory,
+            refused=lambda: self.refused_points,
             engine=self.engine,
-            journal=self.journal,
-            clock=self.clock,
         )
         self.desk = SourceDesk(
             users=lambda: Users({user.id: user for user in self.users}),

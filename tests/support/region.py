@@ -8,18 +8,20 @@ from federation.directory import (
     AgencyEntry,
     Anchors,
     DirectoryDocument,
-    KeyStatement,
     PointsStatement,
     PublicPoint,
     SignedPoints,
     SignedStatement,
     TrustedDirectory,
 )
+from federation.key_statement import state_keys
 from keys import domains
 from keys.digest import sha256
+from keys.envelope import SealingKey
 from keys.pseudonym import HolderKeys, Role
 from keys.secret import Secret
 from keys.signing import SigningKey
+from tests.support.auditors import Auditors
 from tests.support.signers import NOW, Signer
 
 
@@ -35,6 +37,7 @@ class Member:
     chain: list[SigningKey] = field(default_factory=lambda: [SigningKey.generate()])
     declared_caseload: int = 1_000
     epochs: tuple[int, ...] = (1,)
+    sealing: SealingKey = field(default_factory=SealingKey.generate)
 
     @property
     def signer(self) -> Signer:
@@ -51,19 +54,14 @@ class Member:
     def _statement(self, version: int) -> SignedStatement:
         key = self.chain[version - 1]
         old = self.chain[version - 2] if version > 1 else None
-        statement = KeyStatement(
-            agency=self.agency,
+        return state_keys(
+            self.agency,
+            key,
+            self.sealing.public,
             version=version,
-            signing_key=bytes(key.verify_key),
-            sealing_key=b"sealing key of " + self.agency.encode(),
             sealing_epoch=version,
-            predecessor=bytes(old.verify_key) if old else "",
+            predecessor=old,
             issued_at=NOW,
-        ).canonical()
-        return SignedStatement(
-            statement=statement,
-            signature=key.sign(domains.KEY_STATEMENT, statement),
-            predecessor_signature=old.sign(domains.KEY_STATEMENT, statement) if old else "",
         )
 
 
@@ -89,6 +87,7 @@ class Region:
     trustee_key: SigningKey = field(default_factory=SigningKey.generate)
     gateway_holder: HolderKeys = field(default_factory=lambda: HolderKeys("gateway", _seeds()))
     trustee_holder: HolderKeys = field(default_factory=lambda: HolderKeys("trustee", _seeds()))
+    auditors: Auditors = field(default_factory=Auditors)
     version: int = 0
 
     @classmethod
@@ -97,7 +96,11 @@ class Region:
 
     @property
     def anchors(self) -> Anchors:
-        return Anchors(gateway_key=self.gateway_key.verify_key, trustee_key=self.trustee_key.verify_key)
+        return Anchors(
+            gateway_key=self.gateway_key.verify_key,
+            trustee_key=self.trustee_key.verify_key,
+            audit_key=self.auditors.anchor,
+        )
 
     def signer(self, agency: str) -> Signer:
         return self.members[agency].signer
@@ -108,7 +111,7 @@ class Region:
         content = DirectoryDocument(
             version=self.version,
             issued_at=NOW,
-            audit_key=b"audit key",
+            audit_keys=self.auditors.statements,
             agencies=[self._entry(member) for name, member in self.members.items() if name not in without],
         ).canonical()
         return Published(self.version, content, self.gateway_key.sign(domains.DIRECTORY, content))

@@ -17,12 +17,14 @@ from federation.transport.methods import ServerRole
 from federation.transport.server import build_server
 from federation.wire.v1 import directory_pb2_grpc, ledger_pb2_grpc, pseudonym_pb2_grpc
 from keys.keyring import Keyring
+from tests.support.approvals import People
 from tests.support.gateway_side import DirectoryServicer, GatewaySide, LedgerServicer
 from tests.support.pki import GATEWAY, TRUSTEE, Pki
 from tests.support.region import Region
 from trustee.app import Trustee, build
 from trustee.key_material import create_keys, load_keys
 from trustee.settings import TrusteeSettings
+from trustee.store.register import add_approval
 
 LOOPBACK = "127.0.0.1"
 
@@ -75,16 +77,37 @@ async def open_site(folder: Path, *agencies: str) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         gateway, port = await _gateway(folder, pki, region, stack)
         (folder / "gateway.pub").write_text(region.gateway_key.verify_key.hex)
+        (folder / "audit.pub").write_text(region.auditors.anchor.hex)
+        people = People()
         settings = TrusteeSettings.model_validate(
             {
                 "data_dir": folder / "trustee",
                 "log_file": folder / "trustee.log",
                 "listen": {"port": 0},
-                "gateway": {"address": f"{LOOPBACK}:{port}", "verify_key_file": folder / "gateway.pub"},
+                "gateway": {
+                    "address": f"{LOOPBACK}:{port}",
+                    "verify_key_file": folder / "gateway.pub",
+                    "audit_verify_key_file": folder / "audit.pub",
+                },
                 "directory_interval_s": 0.05,
+                "approvers": people.settings,
             }
         )
+        await _approve(settings, region, people)
         yield Site(folder, pki, region, gateway, settings, stack)
+
+
+async def _approve(settings: TrusteeSettings, region: Region, people: People) -> None:
+    """Two people have approved every agency as the region describes it."""
+    await migrate(settings.database, "trustee.store")
+    engine = open_engine(settings.database)
+    listed = region.trusted()
+    region.version -= 1  # it is published by whoever asks for it
+    async with engine.begin() as connection:
+        for agency in listed.agencies.values():
+            for signed in people.approve(agency, at=int(time.time())):
+                await add_approval(connection, signed, int(time.time()))
+    await engine.dispose()
 
 
 def _trustee_keyring(folder: Path, pki: Pki) -> Keyring:

@@ -36,6 +36,7 @@ from keys.nhs_number import NhsNumber
 from keys.pseudonym import HolderKeys, Pseudonym, Role, ScopeEpoch, blind_identifiers, unblind
 from keys.secret import Secret
 from keys.signing import SigningKey
+from tests.support.auditors import Auditors
 
 NOW = 1_795_341_600
 """22 November 2026, 10:00 in England."""
@@ -98,7 +99,7 @@ class Federation:
     )
     gateway_key: SigningKey = field(default_factory=SigningKey.generate)
     trustee_key: SigningKey = field(default_factory=SigningKey.generate)
-    audit: SealingKey = field(default_factory=SealingKey.generate)
+    auditors: Auditors = field(default_factory=Auditors)
     seeds: tuple[Secret, Secret] = field(default_factory=lambda: (Secret.random(), Secret.random()))
     gateway: HolderKeys = field(init=False)
     trustee: HolderKeys = field(init=False)
@@ -106,11 +107,20 @@ class Federation:
     directory: TrustedDirectory = field(init=False)
     evaluated: list[int] = field(default_factory=list)
 
+    @property
+    def audit(self) -> SealingKey:
+        """The auditors' sealing key of today."""
+        return self.auditors.sealing
+
     def __post_init__(self) -> None:
         self.gateway = HolderKeys("gateway", _epochs(self.seeds[0]))
         self.trustee = HolderKeys("trustee", _epochs(self.seeds[1]))
         self.directory = TrustedDirectory.empty(
-            Anchors(gateway_key=self.gateway_key.verify_key, trustee_key=self.trustee_key.verify_key)
+            Anchors(
+                gateway_key=self.gateway_key.verify_key,
+                trustee_key=self.trustee_key.verify_key,
+                audit_key=self.auditors.anchor,
+            )
         )
         self.publish()
 
@@ -119,7 +129,7 @@ class Federation:
         return {
             "seeds": [seed.reveal().hex() for seed in self.seeds],
             "keys": [key.secret.reveal().hex() for key in (self.gateway_key, self.trustee_key)],
-            "audit": self.audit.secret.reveal().hex(),
+            "audit": [key.secret.reveal().hex() for key in (self.auditors.sealing, self.auditors.signing)],
             "parties": {
                 party.agency: [party.kind, party.legal_class, *(key.secret.reveal().hex() for key in party.keys)]
                 for party in self.parties.values()
@@ -129,6 +139,7 @@ class Federation:
     @classmethod
     def of(cls, secrets: Mapping[str, Any]) -> "Federation":
         """The federation whose `secrets` these are."""
+        sealing, signing = (Secret(bytes.fromhex(key)) for key in secrets["audit"])
         gateway_key, trustee_key = (SigningKey(Secret(bytes.fromhex(key))) for key in secrets["keys"])
         return cls(
             parties={
@@ -143,7 +154,7 @@ class Federation:
             },
             gateway_key=gateway_key,
             trustee_key=trustee_key,
-            audit=SealingKey(Secret(bytes.fromhex(secrets["audit"]))),
+            auditors=Auditors(SealingKey(sealing), SigningKey(signing)),
             seeds=(Secret(bytes.fromhex(secrets["seeds"][0])), Secret(bytes.fromhex(secrets["seeds"][1]))),
         )
 
@@ -155,7 +166,7 @@ class Federation:
         document = DirectoryDocument(
             version=self.version,
             issued_at=NOW - 900,
-            audit_key=self.audit.public,
+            audit_keys=self.auditors.statements,
             agencies=[self._entry(party) for name, party in self.parties.items() if name not in without],
         ).canonical()
         self.directory = self.directory.advance(

@@ -7,15 +7,14 @@ the gateway publishes it with its ledger entry, both holders find that their key
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agency_node.app import Node
-from agency_node.points import ALARM
 from bench.bringup import found_region
 from bench.one_process import OneProcess, one_process
 from bench.questions import next_question
@@ -24,6 +23,7 @@ from federation.directory import SignedPoints
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.seen import Seen
 from federation.transport.health import Health
 from keys.holder import HolderKey, HolderKeys, Role
 from keys.keyring import Keyring
@@ -35,7 +35,7 @@ from trustee.settings import TrusteeSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(120)]
 
-HOLDERS: Sequence[Role] = ("gateway", "trustee")
+HOLDERS: Sequence[Role] = ("gateway",)
 TARGETS = 2
 TARGET, OTHER = responder(1), responder(2)
 
@@ -47,19 +47,23 @@ class Whole:
     one: OneProcess
     folder: SandboxFolder
 
-    async def publish(self, key: HolderKey) -> None:
-        """State a key's point and publish it; every party hears of it."""
+    async def publish(self, key: HolderKey, *, believed: bool) -> None:
+        """State a key's point and publish it; every party hears of it, and believes it or not."""
         base = self.one.gateway.foundation
         trustee = load_keys(Keyring(TrusteeSettings.load(self.folder.trustee_config).keyring))
         signing_key = base.keychain.signing_key if key.role == "gateway" else trustee.signing_key
         points: SignedPoints = signed_points(key, signing_key, at=int(time.time()))
+        forgets(base.directory)
         await base.directory.publish(
             lambda entries: [with_points(entry, key, points) for entry in entries], change="points", entries=[]
         )
         await self.one.trustee.members.refresh()
-        assert self.one.trustee.members.directory.version == base.directory.current().version
         for node in self.one.nodes:
-            await node.foundation.refresh()
+            with suppress(WardgateError):
+                await node.foundation.refresh()
+            assert believed == (
+                node.foundation.following.gateway.directory().version == base.directory.current().version
+            )
 
     def right_key(self, role: Role, scope: str) -> HolderKey:
         if role == "gateway":
@@ -72,10 +76,10 @@ class Whole:
         right, other = self.right_key(role, scope), HolderKeys(role, {EPOCH: Secret.random()}).key(scope, EPOCH)
         try:
             with every_holder_uses(other):
-                await self.publish(other)
+                await self.publish(other, believed=False)
                 yield
         finally:
-            await self.publish(right)
+            await self.publish(right, believed=True)
 
     async def ask(self) -> Any:
         self.one.serial += 1
@@ -92,6 +96,11 @@ async def region(tmp_path: Path) -> AsyncIterator[Whole]:
         yield Whole(one, up.folder)
 
 
+def forgets(authority: Any) -> None:
+    """A gateway that would refuse to show another point itself is no dishonest one."""
+    authority._trusted = replace(authority._trusted, seen=Seen())
+
+
 async def entries(journal: Journal, kind: EntryKind) -> list[Any]:
     found = [Entry.parse(entry.content) for entry in await journal.entries(0, 10_000)]
     return [entry.body for entry in found if entry.kind is kind]
@@ -100,12 +109,12 @@ async def entries(journal: Journal, kind: EntryKind) -> list[Any]:
 async def alarms(journal: Journal) -> list[Any]:
     """The points that alarms in a ledger name, whoever keeps it."""
     found = await entries(journal, EntryKind.ALARM_RAISED)
-    return [body["points"] for body in found if ALARM in {body.get("alarm"), str(body.get("reason")).upper()}]
+    return [body["detail"] for body in found if body.get("error") == ErrorCode.POINTS_REPLACED]
 
 
 async def holds(node: Node) -> bool:
     """What the node's health says of its points, looked at afresh."""
-    return (await Health({"points": node.foundation.points.hold}).report())["points"]
+    return (await Health({"points": node.foundation.following.points.hold}).report())["points"]
 
 
 def outcomes(picture: Any) -> Sequence[str | None]:
@@ -132,14 +141,12 @@ async def test_replaced_points_are_errors_and_alarms_and_never_absence(region: W
             assert caught.value.code is ErrorCode.POINTS_REPLACED
             assert len(await entries(region.one.asker.foundation.journal, EntryKind.QUERY_ASKED)) == asked
             assert not await holds(region.one.asker)
-        raised += [[f"{TARGET}/1/{role}"], [f"{ASKER}/1/{role}"]]
+        raised += [f"1: {TARGET}/1/{role}", f"1: {ASKER}/1/{role}"]
         for node in region.one.nodes:
             assert await holds(node)
         assert (await region.ask())["completeness"] == "complete"
-    for journal in journals:
+    for journal in [*journals, region.one.trustee.journal]:
         assert await alarms(journal) == raised
-    # The trustee raises an alarm of one reason once an hour, and also when the right point replaces the wrong one.
-    assert (await alarms(region.one.trustee.journal))[0] == raised[0]
 
 
 def assert_errs(picture: Any) -> None:

@@ -297,6 +297,24 @@ async def test_commands_beside_the_running_trustee_see_and_change_its_store(site
         assert caught.value.code is ErrorCode.AGENCY_UNKNOWN
 
 
+async def test_an_epoch_that_the_directory_names_is_not_retired_by_anybody(site: Site) -> None:
+    async with site.running():
+        await settle(site, version=1)
+        await rotate_scope(site.settings, "uclh", opening=True)
+        site.region.trustee_holder.add(2, Keyring(site.settings.keyring).load("pseudonym-seed-2"))
+        site.region.members["uclh"].epochs = (1, 2)
+        await site.gateway.publish()
+        await settle(site, version=2)
+        for act in (plan_rotation, rotate_scope):
+            with pytest.raises(WardgateError) as caught:
+                await act(site.settings, "uclh", opening=False)
+            assert caught.value.code is ErrorCode.EPOCH_IN_USE
+        site.region.members["uclh"].epochs = (2,)
+        await site.gateway.publish()
+        await settle(site, version=3)
+        assert await rotate_scope(site.settings, "uclh", opening=False) == EpochRange(2, 2)
+
+
 async def _epochs(gateway: Caller, scope: str) -> list[int]:
     stated = await gateway.points(scope)
     return [point.epoch for point in PointsStatement.parse(stated.statement).epochs]
@@ -308,23 +326,19 @@ async def test_the_trustee_cosigns_what_it_has_verified(site: Site) -> None:
     assert list(site.gateway.cosigned_by("trustee/main")[0]) == ["trustee/main"]
 
 
-async def test_quotas_and_approvals_in_force_stand_in_the_ledger(site: Site) -> None:
-    approval = {"uclh": {"children": 5_000, "approved_by": ["alice", "bob"]}}
-    site.settings = type(site.settings).model_validate(
-        site.settings.model_dump() | {"caseload_approvals": approval, "quotas": Quotas(tickets_per_hour=7)}
-    )
+async def test_quotas_and_members_in_force_stand_in_the_ledger(site: Site) -> None:
+    site.settings = site.settings.model_copy(update={"quotas": Quotas(tickets_per_hour=7)})
     async with site.running() as (trustee, _):
         await settle(site, version=1)
-        assert trustee.members.caseloads["uclh"] == 5_000
+        assert trustee.members.caseloads["uclh"] == 1_000
         entries = [stored.entry for stored in await trustee.journal.entries(0, 100)]
     started = next(entry for entry in entries if entry.kind == "service_started")
     assert started.body["quotas"]["tickets_per_hour"] == 7
-    changed = next(entry for entry in entries if entry.kind == "quota_changed")
-    assert changed.actor == "uclh"
-    assert changed.body == {"before": 0, "children": 5_000, "approved_by": ["alice", "bob"]}
+    (published,) = [entry.body for entry in entries if entry.kind == "register_published"]
+    assert published["added"] == sorted(site.region.members)
     async with site.running() as (trustee, _):
         again = [stored.entry for stored in await trustee.journal.entries(0, 100)]
-    assert sum(entry.kind == "quota_changed" for entry in again) == 1, "an approval counts once"
+    assert sum(entry.kind == "register_published" for entry in again) == 1, "nothing changed, so nothing is signed"
 
 
 def _header() -> QueryHeader:

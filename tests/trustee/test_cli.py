@@ -23,6 +23,7 @@ def config(tmp_path: Path) -> Path:
     file.write_text(
         f'data_dir = "{tmp_path / "trustee"}"\n[gateway]\naddress = "127.0.0.1:1"\n'
         f'verify_key_file = "{tmp_path / "gateway.pub"}"\n'
+        f'audit_verify_key_file = "{tmp_path / "gateway.pub"}"\n'
     )
     return file
 

@@ -13,13 +13,10 @@ data_dir = "/var/lib/wardgate"
 [gateway]
 address = "gateway.example:8443"
 verify_key_file = "/etc/wardgate/gateway.pub"
+audit_verify_key_file = "/etc/wardgate/audit.pub"
 """
 
-APPROVAL = """
-[caseload_approvals.camden-csc]
-children = 200000
-approved_by = {people}
-"""
+ALICE, BOB = "1" * 64, "2" * 64
 
 
 def load(tmp_path: Path, text: str) -> TrusteeSettings:
@@ -52,14 +49,18 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert found.quotas.tickets_per_hour == 7
 
 
-def test_an_approval_by_two_people_is_taken(tmp_path: Path) -> None:
-    found = load(tmp_path, LEAST + APPROVAL.format(people='["alice", "bob"]'))
-    assert found.caseload_approvals["camden-csc"].children == 200_000
+def test_people_with_keys_of_their_own_are_taken(tmp_path: Path) -> None:
+    found = load(tmp_path, LEAST + f'[approvers]\nalice = "{ALICE}"\nbob = "{BOB}"\n')
+    assert found.approvers == {"alice": ALICE, "bob": BOB}
 
 
-@pytest.mark.parametrize("people", ["[]", '["alice"]', '["alice", "alice"]'])
-def test_an_approval_by_fewer_than_two_people_is_refused(tmp_path: Path, people: str) -> None:
-    assert "approved_by" in refused(tmp_path, LEAST + APPROVAL.format(people=people))
+def test_two_names_with_one_key_are_one_person_and_refused(tmp_path: Path) -> None:
+    assert "value_error" in refused(tmp_path, LEAST + f'[approvers]\nalice = "{ALICE}"\nbob = "{ALICE}"\n')
+
+
+@pytest.mark.parametrize("key", ["", "1" * 63, "g" * 64])
+def test_what_is_no_key_is_refused(tmp_path: Path, key: str) -> None:
+    assert "approvers" in refused(tmp_path, LEAST + f'[approvers]\nalice = "{key}"\n')
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_an_approval_by_fewer_than_two_people_is_refused(tmp_path: Path, people:
         LEAST + "[quotas]\ncaseload_percent = 99\n",
         LEAST + "[quotas]\ntickets_per_hour = 0\n",
         LEAST + "[retention]\nproofs_days = 0\n",
-        LEAST.replace("verify_key_file", "verify_key"),
+        LEAST.replace("\nverify_key_file", "\nverify_key"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:

@@ -1,13 +1,12 @@
 """Epochs of scopes and accepted caseloads: small tables, read whole."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from trustee.epochs import EpochRange
-from trustee.store.dialect import insert_into, insert_new
+from trustee.store.dialect import insert_into
 from trustee.store.tables import Caseload, ScopeEpochs, table
 
 _CASELOAD: Final = table(Caseload)
@@ -28,19 +27,6 @@ async def put_epoch_range(connection: AsyncConnection, scope: str, found: EpochR
 
 
 async def caseloads(connection: AsyncConnection) -> dict[str, int]:
-    """The caseload accepted for each agency."""
+    """The caseload that counted for each agency before there was a register."""
     rows = await connection.execute(select(_CASELOAD))
     return {row.agency: row.children for row in rows}
-
-
-async def accept_first_caseloads(connection: AsyncConnection, declared: Mapping[str, int]) -> None:
-    """Accept what agencies declare for the first time; what was accepted before stays."""
-    rows = [{"agency": agency, "children": children} for agency, children in sorted(declared.items())]
-    if rows:
-        await connection.execute(insert_new(connection.dialect.name, _CASELOAD), rows)
-
-
-async def raise_caseload(connection: AsyncConnection, agency: str, children: int) -> None:
-    """Set the caseload that counts for an agency."""
-    statement = insert_into(connection.dialect.name, _CASELOAD).values(agency=agency, children=children)
-    await connection.execute(statement.on_conflict_do_update(index_elements=["agency"], set_={"children": children}))

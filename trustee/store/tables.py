@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, 
 from sqlalchemy.orm import declared_attr, registry
 from sqlmodel import Field, SQLModel
 
+from federation.following.tables import include_trusted_state
 from federation.ledger.tables import include_ledger
 
 AGENCY_CHARS: Final = 63
@@ -20,6 +21,7 @@ SUBJECT_CHARS: Final = 96
 metadata: Final = MetaData()
 """The ledger's tables and the trustee's: what one migration history covers."""
 include_ledger(metadata)
+include_trusted_state(metadata)
 
 
 class TrusteeTable(SQLModel, registry=registry(metadata=metadata)):
@@ -103,21 +105,24 @@ class ScopeEpochs(TrusteeTable, table=True):
     newest: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
-class VerifiedDirectory(TrusteeTable, table=True):
-    """The last directory that was verified, one row: a restart does not go back behind it.
+class PublishedRegister(TrusteeTable, table=True):
+    """The register that was signed last, one row. Every version stands in the ledger by its hash."""
 
-    The gateway's checkpoint it was verified against stands in `witnessed_log`.
-    """
-
-    __table_args__ = (CheckConstraint("id = 1", name="ck_verified_directory_one_row"),)
+    __table_args__ = (CheckConstraint("id = 1", name="ck_published_register_one_row"),)
 
     id: int = Field(default=1, sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    issued_at: int = Field(sa_column=_instant())
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    entry: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    """The gateway's ledger entry that published it."""
-    verified_at: int = Field(sa_column=_instant())
+
+
+class KeptApproval(TrusteeTable, table=True):
+    """One person's signed approval of one member."""
+
+    approval_sha256: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    added_at: int = Field(sa_column=_instant())
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class VerifiedDenyList(TrusteeTable, table=True):

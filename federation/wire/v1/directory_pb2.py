@@ -25,21 +25,33 @@ _sym_db = _symbol_database.Default()
 from federation.wire.v1 import ledger_pb2 as federation_dot_wire_dot_v1_dot_ledger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/directory.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\x1a\x1f\x66\x65\x64\x65ration/wire/v1/ledger.proto\"@\n\x13GetDirectoryRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x04\x12\x12\n\nknown_size\x18\x02 \x01(\x04\"\xba\x01\n\x14GetDirectoryResponse\x12\x11\n\tunchanged\x18\x01 \x01(\x08\x12\x11\n\tdirectory\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x35\n\tinclusion\x18\x04 \x01(\x0b\x32\".federation.wire.v1.InclusionProof\x12\x32\n\x04head\x18\x05 \x01(\x0b\x32$.federation.wire.v1.CheckpointUpdate\"+\n\x12GetDenyListRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x04\";\n\x13GetDenyListResponse\x12\x11\n\tdeny_list\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x32\xd5\x01\n\x10\x44irectoryService\x12\x61\n\x0cGetDirectory\x12\'.federation.wire.v1.GetDirectoryRequest\x1a(.federation.wire.v1.GetDirectoryResponse\x12^\n\x0bGetDenyList\x12&.federation.wire.v1.GetDenyListRequest\x1a\'.federation.wire.v1.GetDenyListResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/directory.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\x1a\x1f\x66\x65\x64\x65ration/wire/v1/ledger.proto\"?\n\x12GetRegisterRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x04\x12\x12\n\nknown_size\x18\x02 \x01(\x04\"G\n\x13GetRegisterResponse\x12\x30\n\x05shown\x18\x01 \x01(\x0b\x32!.federation.wire.v1.ShownRegister\"9\n\x0c\x46\x65tchRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x04\x12\x12\n\nknown_size\x18\x02 \x01(\x04\"A\n\rFetchResponse\x12\x30\n\x05shown\x18\x01 \x01(\x0b\x32!.federation.wire.v1.ShownRegister\"\xb2\x01\n\rShownRegister\x12\x11\n\tunchanged\x18\x01 \x01(\x08\x12\x10\n\x08register\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x35\n\tinclusion\x18\x04 \x01(\x0b\x32\".federation.wire.v1.InclusionProof\x12\x32\n\x04head\x18\x05 \x01(\x0b\x32$.federation.wire.v1.CheckpointUpdate\"@\n\x13GetDirectoryRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x04\x12\x12\n\nknown_size\x18\x02 \x01(\x04\"\xba\x01\n\x14GetDirectoryResponse\x12\x11\n\tunchanged\x18\x01 \x01(\x08\x12\x11\n\tdirectory\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x35\n\tinclusion\x18\x04 \x01(\x0b\x32\".federation.wire.v1.InclusionProof\x12\x32\n\x04head\x18\x05 \x01(\x0b\x32$.federation.wire.v1.CheckpointUpdate\"+\n\x12GetDenyListRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x04\";\n\x13GetDenyListResponse\x12\x11\n\tdeny_list\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x32\xb5\x02\n\x10\x44irectoryService\x12\x61\n\x0cGetDirectory\x12\'.federation.wire.v1.GetDirectoryRequest\x1a(.federation.wire.v1.GetDirectoryResponse\x12^\n\x0bGetDenyList\x12&.federation.wire.v1.GetDenyListRequest\x1a\'.federation.wire.v1.GetDenyListResponse\x12^\n\x0bGetRegister\x12&.federation.wire.v1.GetRegisterRequest\x1a\'.federation.wire.v1.GetRegisterResponse2_\n\x0fRegisterService\x12L\n\x05\x46\x65tch\x12 .federation.wire.v1.FetchRequest\x1a!.federation.wire.v1.FetchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.directory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETDIRECTORYREQUEST']._serialized_start=91
-  _globals['_GETDIRECTORYREQUEST']._serialized_end=155
-  _globals['_GETDIRECTORYRESPONSE']._serialized_start=158
-  _globals['_GETDIRECTORYRESPONSE']._serialized_end=344
-  _globals['_GETDENYLISTREQUEST']._serialized_start=346
-  _globals['_GETDENYLISTREQUEST']._serialized_end=389
-  _globals['_GETDENYLISTRESPONSE']._serialized_start=391
-  _globals['_GETDENYLISTRESPONSE']._serialized_end=450
-  _globals['_DIRECTORYSERVICE']._serialized_start=453
-  _globals['_DIRECTORYSERVICE']._serialized_end=666
+  _globals['_GETREGISTERREQUEST']._serialized_start=91
+  _globals['_GETREGISTERREQUEST']._serialized_end=154
+  _globals['_GETREGISTERRESPONSE']._serialized_start=156
+  _globals['_GETREGISTERRESPONSE']._serialized_end=227
+  _globals['_FETCHREQUEST']._serialized_start=229
+  _globals['_FETCHREQUEST']._serialized_end=286
+  _globals['_FETCHRESPONSE']._serialized_start=288
+  _globals['_FETCHRESPONSE']._serialized_end=353
+  _globals['_SHOWNREGISTER']._serialized_start=356
+  _globals['_SHOWNREGISTER']._serialized_end=534
+  _globals['_GETDIRECTORYREQUEST']._serialized_start=536
+  _globals['_GETDIRECTORYREQUEST']._serialized_end=600
+  _globals['_GETDIRECTORYRESPONSE']._serialized_start=603
+  _globals['_GETDIRECTORYRESPONSE']._serialized_end=789
+  _globals['_GETDENYLISTREQUEST']._serialized_start=791
+  _globals['_GETDENYLISTREQUEST']._serialized_end=834
+  _globals['_GETDENYLISTRESPONSE']._serialized_start=836
+  _globals['_GETDENYLISTRESPONSE']._serialized_end=895
+  _globals['_DIRECTORYSERVICE']._serialized_start=898
+  _globals['_DIRECTORYSERVICE']._serialized_end=1207
+  _globals['_REGISTERSERVICE']._serialized_start=1209
+  _globals['_REGISTERSERVICE']._serialized_end=1304
 # @@protoc_insertion_point(module_scope)

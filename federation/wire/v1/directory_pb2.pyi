@@ -18,6 +18,130 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GetRegisterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_VERSION_FIELD_NUMBER: _builtins.int
+    KNOWN_SIZE_FIELD_NUMBER: _builtins.int
+    known_version: _builtins.int
+    """Version the caller holds; 0 for none."""
+    known_size: _builtins.int
+    """Size of the caller's last verified checkpoint of the trustee's ledger; 0 for none."""
+    def __init__(
+        self,
+        *,
+        known_version: _builtins.int = ...,
+        known_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_size", b"known_size", "known_version", b"known_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegisterRequest: _TypeAlias = GetRegisterRequest  # noqa: Y015
+
+@_typing.final
+class GetRegisterResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOWN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def shown(self) -> Global___ShownRegister: ...
+    def __init__(
+        self,
+        *,
+        shown: Global___ShownRegister | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shown", b"shown"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegisterResponse: _TypeAlias = GetRegisterResponse  # noqa: Y015
+
+@_typing.final
+class FetchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_VERSION_FIELD_NUMBER: _builtins.int
+    KNOWN_SIZE_FIELD_NUMBER: _builtins.int
+    known_version: _builtins.int
+    known_size: _builtins.int
+    def __init__(
+        self,
+        *,
+        known_version: _builtins.int = ...,
+        known_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_size", b"known_size", "known_version", b"known_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchRequest: _TypeAlias = FetchRequest  # noqa: Y015
+
+@_typing.final
+class FetchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOWN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def shown(self) -> Global___ShownRegister: ...
+    def __init__(
+        self,
+        *,
+        shown: Global___ShownRegister | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shown", b"shown"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchResponse: _TypeAlias = FetchResponse  # noqa: Y015
+
+@_typing.final
+class ShownRegister(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    REGISTER_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    INCLUSION_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    unchanged: _builtins.bool
+    """True when the caller's version is the newest; every other field but `head` is then empty."""
+    register: _builtins.bytes
+    """Canonical JSON; never re-serialised."""
+    signature: _builtins.bytes
+    """Ed25519 by the trustee over the register."""
+    @_builtins.property
+    def inclusion(self) -> _ledger_pb2.InclusionProof:
+        """The entry of the trustee's ledger that published this version."""
+
+    @_builtins.property
+    def head(self) -> _ledger_pb2.CheckpointUpdate: ...
+    def __init__(
+        self,
+        *,
+        unchanged: _builtins.bool = ...,
+        register: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+        inclusion: _ledger_pb2.InclusionProof | None = ...,
+        head: _ledger_pb2.CheckpointUpdate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "inclusion", b"inclusion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "inclusion", b"inclusion", "register", b"register", "signature", b"signature", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShownRegister: _TypeAlias = ShownRegister  # noqa: Y015
+
+@_typing.final
 class GetDirectoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -45,6 +45,11 @@ class DirectoryServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetDenyListRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetDenyListResponse.FromString,
                 _registered_method=True)
+        self.GetRegister = channel.unary_unary(
+                '/federation.wire.v1.DirectoryService/GetRegister',
+                request_serializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetRegisterRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetRegisterResponse.FromString,
+                _registered_method=True)
 
 
 class DirectoryServiceServicer:
@@ -63,6 +68,13 @@ class DirectoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRegister(self, request, context):
+        """The trustee's register of members, passed on as the trustee gave it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DirectoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
                     servicer.GetDenyList,
                     request_deserializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetDenyListRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetDenyListResponse.SerializeToString,
+            ),
+            'GetRegister': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegister,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetRegisterRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_directory__pb2.GetRegisterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +149,108 @@ class DirectoryService:
             '/federation.wire.v1.DirectoryService/GetDenyList',
             federation_dot_wire_dot_v1_dot_directory__pb2.GetDenyListRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_directory__pb2.GetDenyListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegister(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.DirectoryService/GetRegister',
+            federation_dot_wire_dot_v1_dot_directory__pb2.GetRegisterRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_directory__pb2.GetRegisterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class RegisterServiceStub:
+    """Served by the trustee to the gateway.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Fetch = channel.unary_unary(
+                '/federation.wire.v1.RegisterService/Fetch',
+                request_serializer=federation_dot_wire_dot_v1_dot_directory__pb2.FetchRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_directory__pb2.FetchResponse.FromString,
+                _registered_method=True)
+
+
+class RegisterServiceServicer:
+    """Served by the trustee to the gateway.
+    """
+
+    def Fetch(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_RegisterServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Fetch': grpc.unary_unary_rpc_method_handler(
+                    servicer.Fetch,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_directory__pb2.FetchRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_directory__pb2.FetchResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'federation.wire.v1.RegisterService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('federation.wire.v1.RegisterService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class RegisterService:
+    """Served by the trustee to the gateway.
+    """
+
+    @staticmethod
+    def Fetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.RegisterService/Fetch',
+            federation_dot_wire_dot_v1_dot_directory__pb2.FetchRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_directory__pb2.FetchResponse.FromString,
             options,
             channel_credentials,
             insecure,

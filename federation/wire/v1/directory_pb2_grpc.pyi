@@ -35,6 +35,8 @@ class DirectoryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DirectoryServiceAsyncStub: ...
     GetDirectory: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetDirectoryRequest, _directory_pb2.GetDirectoryResponse]
     GetDenyList: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetDenyListRequest, _directory_pb2.GetDenyListResponse]
+    GetRegister: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetRegisterRequest, _directory_pb2.GetRegisterResponse]
+    """The trustee's register of members, passed on as the trustee gave it."""
 
 @_typing.type_check_only
 class DirectoryServiceAsyncStub(DirectoryServiceStub):
@@ -43,6 +45,8 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDirectory: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetDirectoryRequest, _directory_pb2.GetDirectoryResponse]  # type: ignore[assignment]
     GetDenyList: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetDenyListRequest, _directory_pb2.GetDenyListResponse]  # type: ignore[assignment]
+    GetRegister: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetRegisterRequest, _directory_pb2.GetRegisterResponse]  # type: ignore[assignment]
+    """The trustee's register of members, passed on as the trustee gave it."""
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """The signed directory of agencies and the deny list."""
@@ -61,4 +65,40 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.GetDenyListResponse, _abc.Awaitable[_directory_pb2.GetDenyListResponse]]: ...
 
+    @_abc_1.abstractmethod
+    def GetRegister(
+        self,
+        request: _directory_pb2.GetRegisterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.GetRegisterResponse, _abc.Awaitable[_directory_pb2.GetRegisterResponse]]:
+        """The trustee's register of members, passed on as the trustee gave it."""
+
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class RegisterServiceStub:
+    """Served by the trustee to the gateway."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> RegisterServiceAsyncStub: ...
+    Fetch: _grpc.UnaryUnaryMultiCallable[_directory_pb2.FetchRequest, _directory_pb2.FetchResponse]
+
+@_typing.type_check_only
+class RegisterServiceAsyncStub(RegisterServiceStub):
+    """Served by the trustee to the gateway."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Fetch: _aio.UnaryUnaryMultiCallable[_directory_pb2.FetchRequest, _directory_pb2.FetchResponse]  # type: ignore[assignment]
+
+class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Served by the trustee to the gateway."""
+
+    @_abc_1.abstractmethod
+    def Fetch(
+        self,
+        request: _directory_pb2.FetchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.FetchResponse, _abc.Awaitable[_directory_pb2.FetchResponse]]: ...
+
+def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -44,6 +44,7 @@ enrolment_address = "127.0.0.1:2"
 roots_file = "{tmp_path}/roots.pem"
 verify_key_file = "{tmp_path}/gateway.pub"
 trustee_verify_key_file = "{tmp_path}/trustee.pub"
+audit_verify_key_file = "{tmp_path}/audit.pub"
 
 [policy]
 engine = "embedded"

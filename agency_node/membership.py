@@ -1,0 +1,129 @@
+"""Who is new among the members of this agency's areas, or is described otherwise than before.
+
+Whom this node asks, and who may ask it, is decided by directory and register; both are other organisations' word. So
+every change of it is an alarm in the log, an entry of this node's own ledger, and a line of its status.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from federation.canonical import JsonObject, to_canonical
+from federation.directory import Agency, TrustedDirectory
+from federation.events import Event
+from federation.following.kept import State, keep_states, read_states
+from federation.ledger.entry import Entry, EntryKind
+from federation.ledger.journal import Journal
+from federation.register import description_of
+from federation.store import store_errors
+from federation.telemetry import EventLog
+from federation.transport.correlation import current_correlation_id, mint
+
+KNOWN: Final = "known-members"
+SHOWN_S: Final = 30 * 24 * 3600
+"""How long a change stands in the status."""
+MAX_SHOWN: Final = 100
+
+_log = EventLog(__name__)
+
+
+class Neighbours:
+    """The members of this agency's areas as they were seen last.
+
+    Args:
+        agency: This agency.
+        members: Those whom directory and register show.
+        engine: The node's store, for reading.
+        journal: The only way to write.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        agency: str,
+        members: Callable[[], TrustedDirectory],
+        *,
+        engine: AsyncEngine,
+        journal: Journal,
+        clock: Callable[[], float],
+    ) -> None:
+        self._agency = agency
+        self._members = members
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._seen: TrustedDirectory | None = None
+        self._known: dict[str, Any] = {}
+
+    def changes(self) -> list[JsonObject]:
+        """What changed in the last thirty days, newest first."""
+        since = self._clock() - SHOWN_S
+        return [change for change in self._known.get("changes", []) if change["at"] >= since]
+
+    async def load(self) -> None:
+        """Take up what was seen before a restart.
+
+        Raises:
+            WardgateError: `STORE_UNAVAILABLE`.
+        """
+        async with store_errors("known members"), self._engine.connect() as connection:
+            states = await read_states(connection)
+        self._known = json.loads(states[KNOWN].content) if KNOWN in states else {}
+
+    async def refresh(self) -> None:
+        """Compare the members with those seen last; what is new is recorded before it counts as seen.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`; tried again with the next look at the gateway.
+        """
+        members = self._members()
+        own = members.agencies.get(self._agency)
+        if members is self._seen or own is None:
+            return
+        now = {name: _shown(item) for name, item in members.agencies.items() if _share_an_area(own, item)}
+        before: dict[str, Any] | None = self._known.get("members")
+        changes = [] if before is None else self._compared(before, now)
+        if before != now:
+            await self._keep({"members": now, "changes": [*changes, *self.changes()][:MAX_SHOWN]}, changes)
+        self._seen = members
+
+    def _compared(self, before: dict[str, Any], now: dict[str, Any]) -> list[JsonObject]:
+        at = int(self._clock())
+        return [
+            {"at": at, "agency": name, "change": "new" if name not in before else "changed", "kind": shown["kind"]}
+            for name, shown in sorted(now.items())
+            if name != self._agency and before.get(name) != shown
+        ]
+
+    async def _keep(self, known: JsonObject, changes: list[JsonObject]) -> None:
+        now = int(self._clock())
+        state = State(now, to_canonical(known))
+        entries = [self._entry(changes[:MAX_SHOWN], now)] if changes else []
+
+        async def apply(connection: AsyncConnection) -> None:
+            await keep_states(connection, {KNOWN: state}, now)
+
+        await self._journal.record(entries, apply)
+        self._known = known
+        for change in changes:
+            _log.event(Event.MEMBERS_CHANGED, agency=change["agency"], kind=change["change"])
+
+    def _entry(self, changes: list[JsonObject], now: int) -> Entry:
+        return Entry(
+            kind=EntryKind.MEMBERS_CHANGED,
+            at=now,
+            actor="node",
+            correlation_id=current_correlation_id() or mint(),
+            query_id=None,
+            body={"changes": [{key: change[key] for key in ("agency", "change", "kind")} for change in changes]},
+        )
+
+
+def _share_an_area(one: Agency, other: Agency) -> bool:
+    return bool(set(one.descriptor.areas) & set(other.descriptor.areas))
+
+
+def _shown(agency: Agency) -> JsonObject:
+    return {"kind": agency.descriptor.kind, "description": description_of(agency).hex()}

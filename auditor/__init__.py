@@ -1,0 +1,1 @@
+"""What the auditors do on a machine of their own, which is no part of the federation."""

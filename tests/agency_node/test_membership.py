@@ -1,0 +1,99 @@
+"""A node says who is new among the members of its areas, once, and what is described otherwise than before."""
+
+from dataclasses import replace
+from typing import Any
+
+from agency_node.membership import SHOWN_S, Neighbours
+from federation.directory import TrustedDirectory
+from federation.ledger.entry import EntryKind
+from tests.support.node_house import NodeHouse
+from tests.support.region import Region
+
+OWN = "camden-csc"
+
+
+class Shown:
+    """The members as a test has them."""
+
+    def __init__(self, *agencies: str) -> None:
+        self.region = Region.of(OWN, *agencies)
+        self.areas: dict[str, list[str]] = {}
+        self.directory = self.region.trusted()
+
+    def __call__(self) -> TrustedDirectory:
+        return self.directory
+
+    def publish(self, *without: str) -> None:
+        self.directory = self.region.trusted()
+        agencies = {
+            name: replace(agency, descriptor=agency.descriptor.model_copy(update={"areas": self.areas[name]}))
+            if name in self.areas
+            else agency
+            for name, agency in self.directory.agencies.items()
+            if name not in without
+        }
+        self.directory = replace(self.directory, agencies=agencies)
+
+
+def neighbours(node: NodeHouse, shown: Shown) -> Neighbours:
+    return Neighbours(OWN, shown, engine=node.engine, journal=node.journal, clock=node.clock)
+
+
+async def told(node: NodeHouse) -> list[Any]:
+    return [change for body in await node.entries(EntryKind.MEMBERS_CHANGED) for change in body["changes"]]
+
+
+async def test_those_who_were_there_at_first_are_no_news_and_who_comes_is_told_once(node: NodeHouse) -> None:
+    shown = Shown("met-police", "uclh")
+    shown.publish("uclh")
+    desk = neighbours(node, shown)
+    await desk.load()
+    await desk.refresh()
+    assert await told(node) == []
+
+    shown.publish()
+    await desk.refresh()
+    assert await told(node) == [{"agency": "uclh", "change": "new", "kind": "test_kind"}]
+    again = neighbours(node, shown)
+    await again.load()
+    await again.refresh()
+    await desk.refresh()
+    assert len(await told(node)) == 1
+    assert [change["agency"] for change in again.changes()] == ["uclh"]
+    node.clock.now += SHOWN_S + 1
+    assert again.changes() == []
+
+
+async def test_another_description_is_told_and_another_key_of_their_own_is_not(node: NodeHouse) -> None:
+    shown = Shown("met-police", "uclh")
+    desk = neighbours(node, shown)
+    await desk.refresh()
+    shown.region.members["uclh"].change_key()
+    shown.publish()
+    await desk.refresh()
+    assert await told(node) == []
+    shown.region.members["met-police"].declared_caseload = 7
+    shown.publish()
+    await desk.refresh()
+    assert await told(node) == [{"agency": "met-police", "change": "changed", "kind": "test_kind"}]
+
+
+async def test_who_is_new_elsewhere_is_not_told(node: NodeHouse) -> None:
+    shown = Shown("met-police", "faraway")
+    shown.areas["faraway"] = ["elsewhere"]
+    shown.publish("faraway")
+    desk = neighbours(node, shown)
+    await desk.refresh()
+    shown.publish()
+    await desk.refresh()
+    assert await told(node) == []
+
+
+async def test_a_node_that_is_no_member_yet_takes_nobody_for_known(node: NodeHouse) -> None:
+    shown = Shown("met-police")
+    shown.publish(OWN)
+    desk = neighbours(node, shown)
+    await desk.refresh()
+    shown.publish()
+    await desk.refresh()
+    assert await told(node) == []
