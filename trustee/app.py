@@ -41,7 +41,6 @@ from trustee.gateway_source import GrpcGateway
 from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.points import state_points
-from trustee.proofs import Proofs
 from trustee.quotas import HOUR_S
 from trustee.renewal import Renewal
 from trustee.retention import Forgetting
@@ -49,7 +48,6 @@ from trustee.rotation import Following, load_ranges
 from trustee.servicer import LedgerServicer, TrusteeServicer
 from trustee.settings import TrusteeSettings
 from trustee.store.scopes import caseloads
-from trustee.store.seen import Presented, find_ticket
 from trustee.store.usage import Count, counts_of_hour
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
@@ -187,10 +185,6 @@ def _servicer(
 ) -> TrusteeServicer:
     keys, quotas, reader = house.material.holder, house.settings.quotas, reading(house.engine)
 
-    async def find(agency: str, query_sha256: bytes) -> Presented | None:
-        async with store_errors("ticket"), reader.connect() as connection:
-            return await find_ticket(connection, agency, query_sha256)
-
     async def count(hour_start: int) -> list[Count]:
         if hour_start % HOUR_S or hour_start > MAX_INTEGER:
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "that is not the start of an hour")
@@ -221,14 +215,15 @@ def _servicer(
         ),
         translator=Translator(
             keys=keys,
+            signing_key=house.material.signing_key,
             epochs=epochs,
             members=members,
             books=house.books,
             quotas=quotas,
+            gateway=str(house.settings.gateway.party),
             executor=live,
             clock=house.clock,
         ),
-        proofs=Proofs(keys=keys, epochs=epochs, members=members, books=house.books, find_ticket=find, executor=live),
         state_points=state,
         counts_of_hour=count,
     )

@@ -34,6 +34,7 @@ class AlarmReason(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     REPLAYED = "replayed"
     SIGNATURE_REJECTED = "signature_rejected"
+    PROOF_REJECTED = "proof_rejected"
     DIRECTORY_REJECTED = "directory_rejected"
     LEDGER_FORKED = "ledger_forked"
     POINTS_REPLACED = "points_replaced"

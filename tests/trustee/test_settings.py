@@ -72,7 +72,7 @@ def test_an_approval_by_fewer_than_two_people_is_refused(tmp_path: Path, people:
         "id = 'Main'\n" + LEAST,
         LEAST + "[quotas]\ncaseload_percent = 99\n",
         LEAST + "[quotas]\ntickets_per_hour = 0\n",
-        LEAST + "[retention]\nproofs_days = 0\n",
+        LEAST + "[retention]\ncounters_days = 1\n",
         LEAST.replace("verify_key_file", "verify_key"),
     ],
 )
@@ -86,6 +86,6 @@ def test_every_setting_is_described() -> None:
         "data_dir",
         "gateway.address",
         "quotas.caseload_percent",
-        "retention.proofs_days",
+        "retention.counters_days",
     }
     assert all(row.description for row in rows)
