@@ -13,7 +13,6 @@ from agency_node.answering.desk import Answering
 from agency_node.answering.duties import UNDERSTOOD, Contacts
 from agency_node.answering.intake import Intake
 from agency_node.answering.responder import Responder
-from agency_node.answering.translation_audit import TranslationAudit
 from agency_node.answering.worker import Worker
 from agency_node.asking.desk import Asking
 from agency_node.asking.own_policy import CaseGrants
@@ -89,7 +88,6 @@ class Node:
     reports: Reports
     decisions: Decisions
     worker: Worker
-    audit: TranslationAudit
     link: Link
     gateway_clock: GatewayClock
     runs: CaseloadRuns
@@ -120,20 +118,11 @@ async def compose(base: Foundation) -> Node:
     responder = await _responder(base)
     intake = Intake(responder)
     answering = Answering(responder, intake)
-    audit = TranslationAudit(
-        agency=settings.agency,
-        percent=settings.translation_audit_percent,
-        prover=evaluator,
-        directory=base.directory,
-        journal=base.journal,
-        clock=clock,
-    )
     worker = Worker(
         intake=intake,
         answering=answering,
         departure=_departure(settings),
         max_in_flight=settings.max_in_flight,
-        on_accepted=audit.sample,
     )
     gateway_clock = GatewayClock(own=settings.party, gateway=base.channel.server, clock=clock)
     link = Link(GrpcLinkGateway(base.channel), worker, clock=gateway_clock, max_in_flight=settings.max_in_flight)
@@ -175,7 +164,6 @@ async def compose(base: Foundation) -> Node:
         reports=reports,
         decisions=decisions,
         worker=worker,
-        audit=audit,
         link=link,
         gateway_clock=gateway_clock,
         runs=runs,
@@ -410,7 +398,6 @@ async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:
             await node.server.stop(STOP_GRACE_S)
             await node.pursuits.aclose()
             await supervisor.aclose()
-            await node.audit.aclose()
 
 
 def _start_work(node: Node, supervisor: Supervisor) -> None:

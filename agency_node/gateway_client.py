@@ -100,7 +100,7 @@ class GrpcNotices:
 
 
 class GrpcEvaluator:
-    """`agency_node.caseload.pseudonyms.Evaluator`, and proofs of translations, over gRPC."""
+    """`agency_node.caseload.pseudonyms.Evaluator` over gRPC."""
 
     def __init__(self, channel: RotatingChannel) -> None:
         self._channel = channel
@@ -111,13 +111,5 @@ class GrpcEvaluator:
         async with call_errors(self._channel.server):
             response: pseudonym_pb2.EvaluateResponse = await self._stub.Evaluate(
                 pseudonym_pb2.EvaluateRequest(batch=batch), timeout=EVALUATE_TIMEOUT_S
-            )
-        return response
-
-    async def prove(self, task_id: str) -> pseudonym_pb2.ProveTranslationResponse:
-        """Proofs of how a task handed to this node was translated."""
-        async with call_errors(self._channel.server):
-            response: pseudonym_pb2.ProveTranslationResponse = await self._stub.ProveTranslation(
-                pseudonym_pb2.ProveTranslationRequest(task_id=task_id)
             )
         return response

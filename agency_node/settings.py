@@ -161,12 +161,6 @@ class NodeSettings(ServiceSettings, env_prefix="WARDGATE_NODE_"):
     index_every_s: int = Field(3600, ge=0, description="How often the sources are read, seconds; 0 for on demand only.")
     quantum_ms: int = Field(50, ge=0, le=1000, description="Answers leave on multiples of this, milliseconds.")
     max_in_flight: int = Field(16, ge=1, le=64, description="Most tasks held at once.")
-    translation_audit_percent: int = Field(
-        10,
-        ge=0,
-        le=100,
-        description="How many tasks of a hundred to ask for proofs that their point was translated right.",
-    )
     slow_ms: int = Field(0, ge=0, le=60_000, description="Delay before every answer, for fault tests only.")
 
     @property

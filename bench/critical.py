@@ -7,7 +7,9 @@ from bench.parts import Part, Parts
 
 AUDIT_ENVELOPES = 1
 SIGNATURES_OF_A_QUERY = 2
-"""The query's and the ticket's; a responder verifies the query's and the admission's."""
+"""The query's and the ticket's."""
+SIGNATURES_OF_A_TASK = 3
+"""A responder verifies the query's, the admission's and the trustee's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ def critical_path(parts: Parts, *, targets: int, hop_s: float, fan_out_s: float)
     """What one query to so many agencies consists of, from the asker's tool to the whole picture.
 
     Counted is what the promises call for and nothing twice: one durable entry for each decision that must stand before
-    the next step, one verification of each signature by each party that must believe it. Responders work at once: the
-    path leads through one of them.
+    the next step, one verification of each signature and proof by each party that must believe it. Responders work at
+    once: the path leads through one of them.
 
     Args:
         parts: Measured by themselves.
@@ -45,14 +47,22 @@ def critical_path(parts: Parts, *, targets: int, hop_s: float, fan_out_s: float)
     return [
         Step("the tool's call", hop_s, 0.0),
         _step("asker: policy", (1, p.asker_policy)),
-        _step("asker: blind, seal, sign", (targets, p.multiply), (targets + AUDIT_ENVELOPES, p.seal), (2, p.sign)),
+        _step(
+            "asker: blind, seal, sign",
+            (targets, p.multiply),
+            (targets + AUDIT_ENVELOPES, p.seal),
+            (SIGNATURES_OF_A_QUERY, p.sign),
+        ),
         _step("asker: durable", (1, p.append)),
         Step("fan-out over gRPC", fan_out_s, 0.0),
         _step("gateway: verify", (1, p.verify)),
         _step("gateway: policy", (1, p.gateway_policy[targets])),
+        _step("gateway: multiply, prove", (targets, p.multiply), (targets, p.prove)),
         Step("trustee's call", hop_s, 0.0),
-        _step("trustee: verify, durable, multiply", (1, p.verify), (1, p.append), (targets, p.multiply)),
-        _step("gateway: multiply, sign, durable", (targets, p.multiply), (1, p.sign), (1, p.append)),
+        _step("trustee: verify, check proofs, durable", (1, p.verify), (targets, p.check), (1, p.append)),
+        _step("trustee: multiply, prove, sign", *((targets, part) for part in (p.multiply, p.prove, p.sign))),
+        _step("gateway: check proofs, verify", (targets, p.check), (targets, p.verify)),
+        _step("gateway: sign, durable", (1, p.sign), (1, p.append)),
         responder_step(p),
         _step("gateway: verify, durable", (1, p.verify), (1, p.append)),
         _step("asker: verify, open, durable", (1, p.verify), (1, p.open), (1, p.append)),
@@ -64,7 +74,7 @@ def responder_step(parts: Parts) -> Step:
     p = parts
     return _step(
         "responder: verify, open, unblind, policy, seal, sign, durable",
-        (SIGNATURES_OF_A_QUERY, p.verify),
+        (SIGNATURES_OF_A_TASK, p.verify),
         (1, p.open),
         (1, p.unblind),
         (1, p.node_policy),

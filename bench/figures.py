@@ -20,6 +20,9 @@ FLOOR: Final = "bare gRPC"
 HTTP: Final = "JSON over aiohttp"
 _SHORT: Final = {WHOLE: "query", FLOOR: "bare_grpc", HTTP: "aiohttp"}
 
+ANSWER_AND_TRANSLATION: Final = 2
+"""Signatures that the gateway verifies for each target: the trustee's and the responder's."""
+
 LEG_GOAL: Final = 1.5
 PATH_GOAL: Final = 1.5
 
@@ -53,7 +56,9 @@ def add_legs(measures: Measures, cells: Cells, parts: Parts, plan: Plan) -> None
         floor = {
             "bare_grpc": bare,
             "multiply": parts.multiply.cpu_s,
-            "verify": parts.verify.cpu_s,
+            "prove": parts.prove.cpu_s,
+            "check": parts.check.cpu_s,
+            "verify": ANSWER_AND_TRANSLATION * parts.verify.cpu_s,
             "policy_share": parts.gateway_policy[targets].cpu_s / targets,
             "append_share": parts.grouped_append_cpu_s[targets],
         }

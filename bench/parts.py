@@ -16,7 +16,8 @@ from keys import domains
 from keys.envelope import SealingKey, seal
 from keys.group import multiply, multiply_base, random_scalar
 from keys.padding import pad
-from keys.pseudonym import unblind_element
+from keys.pseudonym import HolderKey, translation, unblind_element, verify_translation
+from keys.secret import Secret
 from keys.signing import SigningKey
 
 HEADER_BYTES: Final = 1_500
@@ -40,9 +41,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All of them."""
+    """All of them.
+
+    Attributes:
+        prove: That one point was translated with the published keys.
+        check: The same, by whoever is shown it.
+    """
 
     multiply: Part
+    prove: Part
+    check: Part
     unblind: Part
     sign: Part
     verify: Part
@@ -71,6 +79,9 @@ async def take_parts(plan: Plan, folder: Path) -> Parts:
     """Measure every part."""
     many, few = plan.repetitions, max(10, plan.repetitions // 10)
     scalar, point = random_scalar(), multiply_base(random_scalar())
+    source, target = (HolderKey(Secret.random(), "gateway", scope, 1) for scope in ("floor-a", "floor-b"))
+    moved = translation(source, target)
+    proof = moved.prove(point, result := moved.apply(point))
     key, header = SigningKey.generate(), bytes(HEADER_BYTES)
     signature = key.sign(domains.QUERY, header)
     sealing, plaintext = SealingKey.generate(), pad(bytes(QUESTION_BYTES))
@@ -88,6 +99,8 @@ async def take_parts(plan: Plan, folder: Path) -> Parts:
         grouped = {size: await group_cpu_s(journal, size=size, count=plan.appends) for size in plan.targets}
     return Parts(
         multiply=timed(lambda: multiply(scalar, point), many),
+        prove=timed(lambda: moved.prove(point, result), many),
+        check=timed(lambda: verify_translation(source.public, target.public, point, result, proof), many),
         unblind=timed(lambda: unblind_element(scalar, point), many),
         sign=timed(lambda: key.sign(domains.QUERY, header), many),
         verify=timed(lambda: key.verify_key.verify(signature, domains.QUERY, header), many),

@@ -44,12 +44,15 @@ PHASES: Final[Sequence[Watched]] = (
     Watched(Admitting, "_verify", "gateway: verify"),
     Watched(Admitting, "_decide", "gateway: policy"),
     Watched(gateway.admitting, "admit", "gateway: sign admission"),
+    Watched(Translator, "_halves", "gateway: multiply, prove"),
     Watched(GrpcTrustee, "translate", "gateway: trustee's call (its phases included)"),
     Watched(TrusteeTranslator, "_verify", "trustee: verify"),
     Watched(TrusteeTranslator, "_check", "trustee: check"),
+    Watched(TrusteeTranslator, "_verify_halves", "trustee: verify proofs"),
     Watched(TrusteeTranslator, "_record", "trustee: record"),
-    Watched(TrusteeTranslator, "_multiply", "trustee: multiply"),
-    Watched(Translator, "translate", "gateway: multiply"),
+    Watched(TrusteeTranslator, "_finish", "trustee: multiply, prove, sign"),
+    Watched(Translator, "_verified", "gateway: verify proofs, signatures"),
+    Watched(Translator, "translate", "gateway: translate, the rest"),
     Watched(Admitting, "_record_admission", "gateway: admission"),
     Watched(Links, "offer", "gateway: dispatch"),
     Watched(Pursuits, "_admission", "asker: admission"),
@@ -74,7 +77,7 @@ PHASES: Final[Sequence[Watched]] = (
 )
 """What is watched, in the order in which it begins."""
 
-NESTED: Final = frozenset({"trustee: verify", "trustee: check", "trustee: record", "trustee: multiply"}) | {
+NESTED: Final = frozenset(row.phase for row in PHASES if row.owner is TrusteeTranslator) | {
     "trustee: record: durable",
     "gateway: acknowledge",
     "gateway: acknowledge: durable",

@@ -14,6 +14,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
 
@@ -147,9 +148,14 @@ class Agency:
     chain: tuple[bytes, ...]
 
     @property
+    def epochs(self) -> AbstractSet[int]:
+        """The pseudonym epochs that both holders publish."""
+        return self.gateway_points.keys() & self.trustee_points.keys()
+
+    @property
     def epoch(self) -> int:
         """The newest pseudonym epoch that both holders publish."""
-        return max(self.gateway_points.keys() & self.trustee_points.keys())
+        return max(self.epochs)
 
     def points(self, holder: Role) -> Mapping[int, bytes]:
         """One holder's public points by epoch."""

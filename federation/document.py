@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from federation.canonical import from_json, to_canonical
+from federation.canonical import JsonObject, from_json, to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.limits import MAX_CODE_CHARS
 
@@ -117,8 +117,16 @@ class Document(BaseModel):
         Raises:
             WardgateError: `MESSAGE_TOO_LARGE` or `MESSAGE_MALFORMED`, naming the first bad field, never a value.
         """
+        cls._check_parsed(from_json(content, max_bytes=cls.MAX_BYTES, what=cls.__name__))
+        return cls._validated(content)
+
+    @classmethod
+    def _check_parsed(cls, found: JsonObject) -> None:
+        """What a kind of document demands before its fields are looked at."""
+
+    @classmethod
+    def _validated(cls, content: bytes) -> Self:
         what = cls.__name__
-        from_json(content, max_bytes=cls.MAX_BYTES, what=what)
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:

@@ -49,6 +49,7 @@ class ErrorCode(StrEnum):
     # caller
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
     MESSAGE_MALFORMED = "MESSAGE_MALFORMED"
+    WIRE_VERSION_REFUSED = "WIRE_VERSION_REFUSED"
     NHS_NUMBER_INVALID = "NHS_NUMBER_INVALID"
     PURPOSE_UNKNOWN = "PURPOSE_UNKNOWN"
     CATEGORY_UNKNOWN = "CATEGORY_UNKNOWN"
@@ -150,6 +151,9 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "A message is not of the agreed form.",
         "Compare the versions of the two sides; see the log by correlation id.",
         disbelief=True,
+    ),
+    ErrorCode.WIRE_VERSION_REFUSED: ErrorSpec(
+        _C, _S.FAILED_PRECONDITION, "One side speaks an older version of the wire: upgrade it.", "Then ask again."
     ),
     ErrorCode.NHS_NUMBER_INVALID: ErrorSpec(
         _C,

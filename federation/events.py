@@ -52,7 +52,7 @@ class Event(StrEnum):
     CASELOAD_INDEXED = "CASELOAD_INDEXED"
     TASK_NOT_VERIFIED = "TASK_NOT_VERIFIED"
     TASK_POSTPONED = "TASK_POSTPONED"
-    TRANSLATION_UNAUDITED = "TRANSLATION_UNAUDITED"
+    TRANSLATION_NOT_PROVED = "TRANSLATION_NOT_PROVED"
     ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
     LINK_ATTACHED = "LINK_ATTACHED"
     LINK_LOST = "LINK_LOST"
@@ -142,8 +142,10 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.LINK_FELL_BACK: EventSpec(
         Level.WARNING, "The network does not keep a stream open; tasks are fetched call by call for a while."
     ),
-    Event.TRANSLATION_UNAUDITED: EventSpec(
-        Level.INFO, "A sampled translation was not audited: its query was closed already, or a holder was away."
+    Event.TRANSLATION_NOT_PROVED: EventSpec(
+        Level.ALARM,
+        "A key holder's translation did not prove itself to the other: it used another key or point than it published. "
+        "The query was refused, and nobody was asked.",
     ),
     Event.ANSWER_REFUSED: EventSpec(Level.WARNING, "A responder's message about a task was refused."),
     Event.ANSWER_CONFLICT: EventSpec(Level.ALARM, "A responder gave a second, different answer to one task."),

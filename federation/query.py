@@ -3,11 +3,15 @@
 The header is all that the gateway may know of a question. The trustee sees only the ticket, which names the header by
 hash. Each target sees the header and its own part; the header binds every part by hash, so one signature covers all and
 a target needs no other target's part. Nothing here performs I/O: times and keys are passed in.
+
+A part's blinded point is for the two holders alone. It enters the part's hash as a commitment (`blinded_commitment`)
+whose salt the target never sees: with the point and the blind that is sealed to it, the target would have the
+requester's own pseudonym, and without the salt it cannot even test a guess at it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -17,9 +21,11 @@ from federation.document import AgencyName, Base64, Code, Document, Hex32, Insta
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
+from federation.wire_version import WireDocument
 from keys import domains
-from keys.digest import sha256, sha512
+from keys.digest import SALT_BYTES, commitment_of, sha256, sha512
 from keys.errors import SignatureRejected
+from keys.group import ELEMENT_BYTES
 from keys.signing import VerifyKey
 
 
@@ -45,18 +51,17 @@ class Period(Document):
     end: IsoDate
 
 
-class QueryHeader(Document):
+class QueryHeader(WireDocument):
     """What the gateway, and every target, may know of a question.
 
-    `targets` maps each responder to the hash of its part (`part_digest`). `reply_key` is the one-time HPKE public key
-    to which every answer is sealed. `case_grant` names the case grant under which a member of a team asks: by that the
-    requester chooses to make its queries of one case linkable. Free text never stands here: `justified` says that the
-    requester gave one, which is sealed to the audit key (`AuditNote`); `federation.audit_note` compares the two.
+    `targets` maps each responder to the hash of its part (`TargetPart.digest`). `reply_key` is the one-time HPKE public
+    key to which every answer is sealed. `case_grant` names the case grant under which a member of a team asks: by that
+    the requester chooses to make its queries of one case linkable. Free text never stands here: `justified` says that
+    the requester gave one, which is sealed to the audit key (`AuditNote`); `federation.audit_note` compares the two.
     """
 
     MAX_BYTES: ClassVar[int] = limits.MAX_HEADER_BYTES
 
-    v: Literal[1] = 1
     query_id: Uuid
     requester: AgencyName
     requester_key_version: Annotated[int, Field(ge=1)]
@@ -92,10 +97,9 @@ class TicketPoint(Document):
     element: Hex32
 
 
-class Ticket(Document):
+class Ticket(WireDocument):
     """What the trustee acts on: points a node signed, and the hash of a query it never sees."""
 
-    v: Literal[1] = 1
     query_sha256: Hex32
     requester: AgencyName
     epoch: Annotated[int, Field(ge=1)]
@@ -104,10 +108,9 @@ class Ticket(Document):
     points: Annotated[list[TicketPoint], Field(min_length=1, max_length=limits.MAX_TARGETS)]
 
 
-class Question(Document):
+class Question(WireDocument):
     """Sealed to one responder: the blind that uncovers its pseudonym, and what only it may read."""
 
-    v: Literal[1] = 1
     query_id: Uuid
     requester: AgencyName
     responder: AgencyName
@@ -128,18 +131,52 @@ class AuditNote(Document):
     epoch: Annotated[int, Field(ge=1)]
 
 
+COMMITMENT_BYTES: Final = 32
+
+
+def blinded_commitment(salt: bytes, blinded: bytes) -> bytes:
+    """What commits to a blinded point and, without the salt, tells nothing of it: 32 bytes.
+
+    Args:
+        salt: 32 random bytes (`keys.digest.random_salt`), fresh for each part of each query.
+        blinded: The point, 32 bytes.
+    """
+    return commitment_of(salt, b"wardgate/blinded-point/v1\0" + blinded)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPart:
+    """One target's part of a query as the target receives it.
+
+    Attributes:
+        commitment: To the blinded point, which it does not receive.
+        sealed: The envelope with the question.
+    """
+
+    responder: str
+    commitment: bytes
+    sealed: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 that binds responder, commitment and sealed question into the header."""
+        name = self.responder.encode()
+        return sha256(b"wardgate/part/v2\0" + name + b"\0" + self.commitment + sha512(self.sealed))
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One target's part of a query as it travels."""
+    """One target's part of a query as requester and gateway have it."""
 
     responder: str
     blinded: bytes
+    salt: bytes
     sealed: bytes
 
-
-def part_digest(part: Part) -> bytes:
-    """SHA-256 that binds responder, blinded point and sealed question into the header."""
-    return sha256(b"wardgate/part/v1\0" + part.responder.encode() + b"\0" + part.blinded + sha512(part.sealed))
+    @property
+    def for_target(self) -> TargetPart:
+        """What its responder receives of it."""
+        return TargetPart(self.responder, blinded_commitment(self.salt, self.blinded), self.sealed)
 
 
 def question_context(header_core: "QuestionContext") -> bytes:
@@ -225,7 +262,11 @@ class VerifiedQuery:
 
 
 def parse_query(header_bytes: bytes) -> QueryHeader:
-    """Read the header alone, to learn whose key must verify it."""
+    """Read the header alone, to learn whose key must verify it.
+
+    Raises:
+        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`.
+    """
     return QueryHeader.parse(header_bytes)
 
 
@@ -242,7 +283,7 @@ def verify_query(
     """What the gateway checks before it decides anything.
 
     Raises:
-        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `PERIOD_INVALID`.
+        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `PERIOD_INVALID`.
     """
     header = parse_query(header_bytes)
     verify_signed(key, signature, domains.QUERY, header_bytes)
@@ -265,7 +306,9 @@ def _check_parts(header: QueryHeader, parts: Sequence[Part]) -> None:
     for part in parts:
         if len(part.sealed) > limits.MAX_SEALED_PART_BYTES:
             raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "sealed part")
-        if header.targets.get(part.responder) != part_digest(part):
+        if len(part.salt) != SALT_BYTES or len(part.blinded) != ELEMENT_BYTES:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "point or salt of a part")
+        if header.targets.get(part.responder) != part.for_target.digest:
             raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "a part is not the one signed")
 
 
@@ -284,17 +327,19 @@ def _check_ticket(header: QueryHeader, header_bytes: bytes, ticket: Ticket, part
 
 
 def verify_part(
-    header_bytes: bytes, signature: bytes, *, part: Part, key: VerifyKey, now: float
+    header_bytes: bytes, signature: bytes, *, part: TargetPart, key: VerifyKey, now: float
 ) -> tuple[QueryHeader, bytes]:
     """What a responder checks of the question it was handed; returns the header and its SHA-256.
 
     Raises:
-        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
     """
     header = parse_query(header_bytes)
     verify_signed(key, signature, domains.QUERY, header_bytes)
     verify_fresh(header.issued_at, header.expires_at, now)
-    if header.targets.get(part.responder) != part_digest(part):
+    if len(part.commitment) != COMMITMENT_BYTES:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "commitment of a part")
+    if header.targets.get(part.responder) != part.digest:
         raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "the part is not the one signed")
     return header, sha256(header_bytes)
 
@@ -303,7 +348,7 @@ def verify_ticket(ticket: bytes, signature: bytes, *, key: VerifyKey, now: float
     """What the trustee checks before it multiplies.
 
     Raises:
-        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
     """
     found = Ticket.parse(ticket)
     verify_signed(key, signature, domains.TICKET, ticket)

@@ -24,11 +24,12 @@ from federation.team import CaseGrantGiven
 from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
 from gateway.admission import Admitted, admit, gateway_input
+from gateway.alarms import Alarms
 from gateway.live import LiveQuery, LiveTask
 from gateway.misuse import refused_here
 from gateway.store import exchange as store
 from gateway.teams.register import TeamRegister
-from gateway.translation import Translator
+from gateway.translation import Translated, Translator
 from keys.digest import sha256
 from keys.record_cipher import RecordCipher
 from keys.signing import SigningKey
@@ -46,6 +47,7 @@ class Admitting:
         journal: Journal,
         policy: PolicyPoint,
         translator: Translator,
+        alarms: Alarms,
         counters: Counters,
         teams: TeamRegister,
         directory: Callable[[], TrustedDirectory],
@@ -56,6 +58,7 @@ class Admitting:
         self._journal = journal
         self._policy = policy
         self._translator = translator
+        self._alarms = alarms
         self._counters = counters
         self._teams = teams
         self._directory = directory
@@ -98,12 +101,8 @@ class Admitting:
             case_grant=case_grant,
             catalogue=self._policy.catalogue,
         )
-        points = await self._translator.translate(
-            ticket=request.ticket,
-            signature=request.ticket_signature,
-            requester=agency,
-            targets=[targets[responder] for responder in admitted.permitted],
-        )
+        permitted = [targets[responder] for responder in admitted.permitted]
+        points = await self._translate(query, request, agency, permitted, correlation_id)
         live = _live_query(query, request.signature, admitted, points)
         held = [] if seen is None else seen.unchanged()
 
@@ -123,7 +122,7 @@ class Admitting:
         query = verify_query(
             request.header,
             request.signature,
-            parts=[Part(part.responder, part.blinded, part.sealed) for part in request.parts],
+            parts=[Part(part.responder, part.blinded, part.salt, part.sealed) for part in request.parts],
             ticket=request.ticket,
             audit_envelope=request.audit_envelope,
             key=agency.verify_key,
@@ -135,6 +134,27 @@ class Admitting:
             # Every responder would wait for a directory that does not exist, and hold a place for this query.
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"no version {query.header.directory_version} yet")
         return query
+
+    async def _translate(
+        self,
+        query: VerifiedQuery,
+        request: wire.AskRequest,
+        requester: Agency,
+        permitted: Sequence[Agency],
+        correlation_id: str,
+    ) -> Mapping[str, Translated]:
+        try:
+            return await self._translator.translate(
+                query,
+                ticket=request.ticket,
+                signature=request.ticket_signature,
+                requester=requester,
+                targets=permitted,
+            )
+        except WardgateError as error:
+            if error.code is ErrorCode.PROOF_REJECTED:
+                await self._alarms.not_proved(query, error, correlation_id)
+            raise
 
     async def _decide(
         self, query: VerifiedQuery, agency: Agency, directory: TrustedDirectory, case_grant: CaseGrantGiven | None
@@ -190,8 +210,6 @@ class Admitting:
             },
         )
         submission = store.Submission(
-            ticket=request.ticket,
-            ticket_signature=request.ticket_signature,
             audit_envelope=request.audit_envelope,
             decision_id=evaluated.record.id,
             decision_input=self._cipher.encrypt(
@@ -222,7 +240,7 @@ def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agenc
 
 
 def _live_query(
-    query: VerifiedQuery, signature: bytes, admitted: Admitted, points: Mapping[str, tuple[bytes, bytes]]
+    query: VerifiedQuery, signature: bytes, admitted: Admitted, points: Mapping[str, Translated]
 ) -> LiveQuery:
     live = LiveQuery(
         header=query.header,
@@ -234,13 +252,12 @@ def _live_query(
         decisions=admitted.decisions,
     )
     decisions = dict(admitted.decisions)
-    for responder, (halfway, whole) in points.items():
+    for responder, translated in points.items():
         live.tasks[responder] = LiveTask(
             task_id=str(uuid4()),
             query=live,
-            part=query.parts[responder],
-            trustee_element=halfway,
-            translated=whole,
+            part=query.parts[responder].for_target,
+            translated=translated,
             decision=decisions[responder],
             state=TargetState.WAITING,
         )

@@ -47,6 +47,7 @@ from federation.wire.v1 import (
     team_pb2_grpc,
 )
 from gateway.admitting import Admitting
+from gateway.alarms import Alarms
 from gateway.answers import Answers
 from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
@@ -59,6 +60,7 @@ from gateway.keychain import GatewayKeychain, load_keychain
 from gateway.live import OPEN
 from gateway.membership import Membership
 from gateway.misuse import MisuseDesk
+from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
@@ -244,7 +246,12 @@ async def compose(base: Foundation) -> Gateway:
         WardgateError: `SETTINGS_INVALID` when a port cannot be listened on, `STORE_UNAVAILABLE`.
     """
     directory, clock = base.directory, base.clock
-    translator = Translator(keys=base.keychain.holder_keys, trustee=base.trustee, executor=base.executor)
+    translator = Translator(
+        keys=base.keychain.holder_keys,
+        trustee=base.trustee,
+        trustee_key=directory.current().anchors.trustee_key,
+        executor=base.executor,
+    )
     clocks = Clocks(own=base.settings.party, clock=clock)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency), clocks=clocks)
     queries = Queries(engine=base.engine, journal=base.journal, links=links, clock=clock)
@@ -253,6 +260,7 @@ async def compose(base: Foundation) -> Gateway:
     await register.load()
     withdrawal = _withdrawal(base, register, queries, links)
     await withdrawal.sweep()  # whatever ran out while nobody was here is not offered to anybody
+    await cancel_outdated(queries=queries, links=links, journal=base.journal, clock=clock)
     links.offer(task for task in restored if task.state in OPEN)
     gateway = Gateway(
         foundation=base,
@@ -275,7 +283,7 @@ async def compose(base: Foundation) -> Gateway:
             clock=clock,
         ),
         evaluation=Evaluation(
-            translator=translator, journal=base.journal, queries=queries, directory=base.membership.current, clock=clock
+            translator=translator, journal=base.journal, directory=base.membership.current, clock=clock
         ),
         desk=_desk(base),
         withdrawal=withdrawal,
@@ -301,6 +309,7 @@ async def _admitting(base: Foundation, translator: Translator, register: TeamReg
         journal=base.journal,
         policy=base.policy,
         translator=translator,
+        alarms=Alarms(journal=base.journal, clock=base.clock),
         counters=Counters(clock=base.clock, seed=await recent_queries(base.engine, int(base.clock()) - DAY_S)),
         teams=register,
         directory=base.membership.current,

@@ -1,4 +1,4 @@
-"""Evaluation of signed batches for nodes, and proofs of translations a responder asks for after the fact.
+"""Evaluation of signed batches for nodes.
 
 Every evaluation is counted, and stands in the ledger, before its result leaves.
 """
@@ -15,7 +15,6 @@ from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.transport.correlation import current_correlation_id
-from gateway.queries import Queries
 from gateway.store.tables import EvaluationCount, table
 from gateway.translation import Translator
 from keys.digest import sha256
@@ -57,13 +56,11 @@ class Evaluation:
         *,
         translator: Translator,
         journal: Journal,
-        queries: Queries,
         directory: Callable[[], TrustedDirectory],
         clock: Callable[[], float],
     ) -> None:
         self._translator = translator
         self._journal = journal
-        self._queries = queries
         self._directory = directory
         self._clock = clock
 
@@ -109,22 +106,3 @@ class Evaluation:
             await add_count(connection, agency=batch.agency, kind=kind, count=batch.count, now=now)
 
         await self._journal.record([entry], apply)
-
-    async def prove(self, responder: str, task_id: str) -> tuple[bytes, bytes, bytes]:
-        """Prove how a task handed to `responder` was translated: trustee's element, its proof, own proof.
-
-        Raises:
-            WardgateError: `TASK_UNKNOWN`, or what the trustee refused.
-        """
-        task = self._queries.task(task_id)
-        if task is None or task.responder != responder:
-            raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
-        ticket, signature = await self._queries.ticket(task.query.query_id)
-        directory = self._directory()
-        return await self._translator.prove(
-            ticket=ticket,
-            signature=signature,
-            requester=directory.agency(task.query.header.requester),
-            responder=directory.agency(responder),
-            translated=task.translated,
-        )

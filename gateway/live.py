@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from federation.query import Part, QueryHeader
+from federation.query import QueryHeader, TargetPart
 from federation.vocabulary import TargetState
 from federation.wire.v1 import link_pb2
 from federation.wire.v1 import query_pb2 as wire
+from gateway.translation import Translated
 
 SETTLED: Final = frozenset(
     {TargetState.NOT_PERMITTED, TargetState.ANSWERED, TargetState.EXPIRED, TargetState.CANCELLED}
@@ -37,9 +38,8 @@ class LiveTask:
 
     task_id: str
     query: "LiveQuery"
-    part: Part
-    trustee_element: bytes
-    translated: bytes
+    part: TargetPart
+    translated: Translated
     decision: bytes
     state: TargetState
     answer_digest: bytes = b""
@@ -126,6 +126,11 @@ def target_event(task: LiveTask, *, absent_until: int = 0, clock_ahead_s: int = 
     )
 
 
+def part_message(part: TargetPart) -> wire.TaskPart:
+    """A target's part, as its responder receives it and the store keeps it."""
+    return wire.TaskPart(responder=part.responder, commitment=part.commitment, sealed=part.sealed)
+
+
 def task_message(task: LiveTask, *, lease_id: str, lease_expires_at: int) -> link_pb2.Task:
     """The task as its responder receives it: its own part and decision, nobody else's."""
     query = task.query
@@ -135,8 +140,10 @@ def task_message(task: LiveTask, *, lease_id: str, lease_expires_at: int) -> lin
         lease_expires_at=lease_expires_at,
         header=query.header_bytes,
         signature=query.signature,
-        part=wire.TargetPart(responder=task.responder, blinded=task.part.blinded, sealed=task.part.sealed),
-        translated=task.translated,
+        part=part_message(task.part),
+        translated=task.translated.element,
+        epoch=task.translated.epoch,
+        trustee_signature=task.translated.signature,
         admission=query.admission,
         admission_signature=query.admission_signature,
         decision=task.decision,

@@ -211,14 +211,3 @@ class Queries:
             WardgateError: `STORE_UNAVAILABLE`.
         """
         return await store.load_answer_digest(self._engine, task_id)
-
-    async def ticket(self, query_id: str) -> tuple[bytes, bytes]:
-        """The signed ticket of an open query.
-
-        Raises:
-            WardgateError: `QUERY_UNKNOWN`.
-        """
-        found = await store.load_ticket(self._engine, query_id)
-        if found is None:
-            raise WardgateError(ErrorCode.QUERY_UNKNOWN, query_id)
-        return found

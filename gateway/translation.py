@@ -1,97 +1,127 @@
-"""Pseudonym translation and evaluation: the trustee first, the gateway second, always.
+"""Pseudonym translation and evaluation. A point of a query is multiplied here first, a batch by the trustee first.
 
-The gateway's half of every pseudonym key lives here and nowhere else; ratios and scalars never leave it.
+The gateway's half of every pseudonym key lives here and nowhere else; ratios and scalars never leave it. What the
+trustee makes of a point is believed only with its proof and its signature (`federation.translation`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.published import check_published
+from federation.query import VerifiedQuery
+from federation.threads import for_targets
+from federation.translation import HalfTranslation, Route, Statement, Translation, take_step, verify_step
 from keys.errors import KeysError
-from keys.holder import HolderKeys, ScopeEpoch
-
-INLINE_POINTS: Final = 16
-"""Up to so many multiplications (44 microseconds each) cost less than handing them to another thread and back."""
+from keys.holder import HolderKeys
+from keys.signing import VerifyKey
 
 
 class TrusteeClient(Protocol):
     """What the gateway asks of the trustee. Every method raises `WardgateError`, `TRUSTEE_UNAVAILABLE` included."""
 
-    async def translate(self, ticket: bytes, signature: bytes, responders: Sequence[str]) -> list[bytes]:
-        """Multiply the ticket's points of these responders."""
+    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+        """Go on from the gateway's half of the ticket's points of these responders; results in the same order."""
 
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
         """Evaluate a signed batch: elements and batch proof."""
-
-    async def prove(self, ticket: bytes, signature: bytes, responder: str) -> tuple[bytes, bytes]:
-        """Element and proof of one translation made before."""
 
     async def points(self, scope: str) -> tuple[bytes, bytes]:
         """The trustee's signed public points of a scope."""
 
 
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A point in its responder's scope, as it goes to the responder.
+
+    Attributes:
+        element: `r_j * P(j)`.
+        epoch: The responder's.
+        signature: The trustee's, over both and what they belong to.
+    """
+
+    element: bytes
+    epoch: int
+    signature: bytes
+
+
 class Translator:
     """Turns `r_j * P(i)` into `r_j * P(j)` for every permitted target."""
 
-    def __init__(self, *, keys: HolderKeys, trustee: TrusteeClient, executor: Executor) -> None:
+    def __init__(self, *, keys: HolderKeys, trustee: TrusteeClient, trustee_key: VerifyKey, executor: Executor) -> None:
         self._keys = keys
         self._trustee = trustee
+        self._trustee_key = trustee_key
         self._executor = executor
 
     async def translate(
         self,
+        query: VerifiedQuery,
         *,
         ticket: bytes,
         signature: bytes,
         requester: Agency,
         targets: Sequence[Agency],
-    ) -> dict[str, tuple[bytes, bytes]]:
-        """Translate the ticket's points.
+    ) -> Mapping[str, Translated]:
+        """Translate the points of a query.
 
         Args:
+            query: The query, whose points are those of its ticket.
             ticket: The requester's signed ticket.
             signature: Its signature, which the trustee checks.
             requester: In whose scope and newest epoch the points are.
             targets: Permitted responders; each gets its point in its own newest epoch.
 
         Returns:
-            For each responder the trustee's element and the final one.
+            For each responder what was verified to be its point.
 
         Raises:
             WardgateError: `KEYRING_REJECTED`, whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or `PROOF_REJECTED`
-                for a bad element.
+                when the trustee's proof or signature does not hold; `EPOCH_UNKNOWN`.
         """
         if not targets:
             return {}
-        source, *scopes = [self._checked(agency, agency.epoch) for agency in (requester, *targets)]
-        responders = [scope.scope for scope in scopes]
-        halfway = await self._trustee.translate(ticket, signature, responders)
-        if len(halfway) != len(responders):
+        routes = [Route(requester, requester.epoch, target, target.epoch) for target in targets]
+        for agency in (requester, *targets):
+            check_published(agency, agency.epoch, self._keys)
+        points = [query.parts[route.target.scope].blinded for route in routes]
+        halves = await for_targets(len(routes), self._executor, lambda: self._halves(routes, points))
+        found = await self._trustee.translate(ticket, signature, halves)
+        if len(found) != len(halves):
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned another number of points")
+        return await for_targets(
+            len(routes), self._executor, lambda: self._verified(query.digest, routes, halves, found)
+        )
 
-        def multiply() -> list[bytes]:
-            return [
-                self._keys.translation(source, target).apply(element)
-                for target, element in zip(scopes, halfway, strict=True)
-            ]
+    def _halves(self, routes: Sequence[Route], points: Sequence[bytes]) -> list[HalfTranslation]:
+        return [
+            HalfTranslation(route.target.scope, take_step(self._keys, route, point))
+            for route, point in zip(routes, points, strict=True)
+        ]
 
-        try:
-            if len(responders) <= INLINE_POINTS:
-                final = multiply()
-            else:
-                final = await asyncio.get_running_loop().run_in_executor(self._executor, multiply)
-        except KeysError as error:
-            raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned a bad point") from error
-        return {responder: (half, whole) for responder, half, whole in zip(responders, halfway, final, strict=True)}
-
-    def _checked(self, agency: Agency, epoch: int) -> ScopeEpoch:
-        """Where a point is, or is going to be, once it is certain that the own key there is the published one."""
-        check_published(agency, epoch, self._keys)
-        return ScopeEpoch(agency.descriptor.id, epoch)
+    def _verified(
+        self,
+        query_sha256: bytes,
+        routes: Sequence[Route],
+        halves: Sequence[HalfTranslation],
+        found: Sequence[Translation],
+    ) -> dict[str, Translated]:
+        results: dict[str, Translated] = {}
+        for route, half, whole in zip(routes, halves, found, strict=True):
+            verify_step("trustee", route, half.step.element, whole.step)
+            source, target, element = route.source, route.target, whole.step.element
+            statement = Statement(query_sha256, source.scope, target.scope, target.epoch, element)
+            try:
+                statement.verify(self._trustee_key, whole.signature)
+            except WardgateError as error:
+                detail = f"the trustee's signature for {target.scope}"
+                raise WardgateError(ErrorCode.PROOF_REJECTED, detail) from error
+            results[target.scope] = Translated(element, target.epoch, whole.signature)
+        return results
 
     async def evaluate(
         self, *, header: bytes, signature: bytes, elements: bytes, agency: Agency, epoch: int
@@ -111,23 +141,3 @@ class Translator:
         except KeysError as error:
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned a bad point") from error
         return (halfway, trustee_proof), (whole, proof)
-
-    async def prove(
-        self,
-        *,
-        ticket: bytes,
-        signature: bytes,
-        requester: Agency,
-        responder: Agency,
-        translated: bytes,
-    ) -> tuple[bytes, bytes, bytes]:
-        """Prove one translation after the fact: trustee's element, trustee's proof, own proof.
-
-        Raises:
-            WardgateError: `KEYRING_REJECTED`, whatever the trustee refused, or `TRUSTEE_UNAVAILABLE`.
-        """
-        source, target = self._checked(requester, requester.epoch), self._checked(responder, responder.epoch)
-        element, trustee_proof = await self._trustee.prove(ticket, signature, target.scope)
-        ratio = self._keys.translation(source, target)
-        proof = await asyncio.get_running_loop().run_in_executor(self._executor, ratio.prove, element, translated)
-        return element, trustee_proof, proof

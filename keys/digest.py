@@ -44,13 +44,27 @@ def salted_commitment(value: bytes) -> tuple[bytes, str]:
         The 32-byte salt, to be kept beside the value and erased with it, and the commitment as 64 hexadecimal
         characters, which may be published.
     """
-    salt = secrets.token_bytes(SALT_BYTES)
-    return salt, hmac.digest(salt, value, "sha256").hex()
+    salt = random_salt()
+    return salt, commitment_of(salt, value).hex()
 
 
 def opens_commitment(commitment: str, salt: bytes, value: bytes) -> bool:
     """Whether `commitment` was made over `value` with `salt`."""
-    return hmac.compare_digest(hmac.digest(salt, value, "sha256").hex().encode(), commitment.encode())
+    return hmac.compare_digest(commitment_of(salt, value).hex().encode(), commitment.encode())
+
+
+def random_salt() -> bytes:
+    """A fresh salt of 32 bytes."""
+    return secrets.token_bytes(SALT_BYTES)
+
+
+def commitment_of(salt: bytes, value: bytes) -> bytes:
+    """The commitment to `value` under a salt of 32 bytes: HMAC-SHA256 (RFC 2104) keyed with the salt, 32 bytes.
+
+    Who lacks the salt learns nothing of the value, and cannot test a guess at it. Salts of one length are all different
+    keys, so that nobody opens a commitment to another value.
+    """
+    return hmac.digest(salt, value, "sha256")
 
 
 def derive_key(key: Secret, purpose: str) -> Secret:

@@ -4,6 +4,7 @@ from typing import Final
 
 QUERY: Final = "query"
 TICKET: Final = "ticket"
+TRANSLATION: Final = "translation"
 ADMISSION: Final = "admission"
 ANSWER: Final = "answer"
 DIRECTORY: Final = "directory"

@@ -115,13 +115,13 @@ class Translation:
         """
         return multiply_all(self._ratio, elements)
 
-    def prove(self, elements: bytes, results: bytes) -> bytes:
-        """Prove that `results` are `elements` translated with the published keys: 64 bytes.
+    def prove(self, element: bytes, result: bytes) -> bytes:
+        """Prove that `result` is one `element` translated with the published keys: 64 bytes.
 
         Raises:
-            EncodingRejected: Elements are not valid, their numbers differ, or there are more than 65,535.
+            EncodingRejected: One of them is not a valid element.
         """
-        return dleq.prove(self._statement, self._ratio, elements, results)
+        return dleq.prove_one(self._statement, self._ratio, element, result)
 
     def __repr__(self) -> str:
         return "Translation(**)"
@@ -219,12 +219,12 @@ def verify_evaluation(public: bytes, inputs: bytes, outputs: bytes, proof: bytes
 
 
 def verify_translation(public_from: bytes, public_to: bytes, element: bytes, result: bytes, proof: bytes) -> None:
-    """Check that `result` is `element` translated between the keys behind two published points.
+    """Check that `result` is one `element` translated between the keys behind two published points.
 
     Raises:
         ProofRejected: It is not, or anything is not well encoded.
     """
-    dleq.verify(_translation_statement(public_from, public_to), element, result, proof)
+    dleq.verify_one(_translation_statement(public_from, public_to), element, result, proof)
 
 
 def verify_rotation_token(token: Secret, public_old: bytes, public_new: bytes) -> None:
@@ -247,4 +247,4 @@ def _ratio(old: HolderKey, new: HolderKey) -> Secret:
 
 def _translation_statement(public_from: bytes, public_to: bytes) -> dleq.Statement:
     # The base of this proof is the first point. It stands in the context and so enters every hash of the proof.
-    return dleq.Statement(b"WardgateTranslationV1-" + public_from, public=public_to, base=public_from)
+    return dleq.Statement(b"WardgateTranslationV2-" + public_from, public=public_to, base=public_from)

@@ -43,7 +43,8 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.QUERY_ASKED: "A user's question became a query; it is about to be sent.",
     EntryKind.QUERY_ADMITTED: "Policy permitted the query for at least one target; tasks were stored with this entry.",
     EntryKind.QUERY_REFUSED: "Policy permitted no target, or the requester's own policy refused: nothing was sent on.",
-    EntryKind.QUERY_CANCELLED: "The requester withdrew it, or its case grant no longer holds (with the decision).",
+    EntryKind.QUERY_CANCELLED: "The requester withdrew it, its case grant no longer holds (with the decision), or the "
+    "gateway was upgraded while it was open in an older version of the wire.",
     EntryKind.QUERY_CLOSED: "Nothing more can come, or is wanted; the sealed answers are deleted.",
     EntryKind.TARGET_REFERRED: "A responder said that a human of its own decides.",
     EntryKind.TARGET_EXPIRED: "Targets did not answer before the query expired.",
@@ -68,7 +69,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.BATCH_REFUSED: "A batch was refused.",
     EntryKind.TICKET_TRANSLATED: "Points of a signed ticket were translated.",
     EntryKind.TICKET_REFUSED: "A ticket was refused.",
-    EntryKind.TRANSLATION_PROVED: "A translation was proved after the fact.",
+    EntryKind.TRANSLATION_PROVED: "By older versions: a translation was proved after the fact.",
     EntryKind.QUOTA_CHANGED: "An agency's accepted caseload changed.",
     EntryKind.COUNTERS_RECONCILED: "Gateway and trustee compared what they had counted.",
     EntryKind.KEY_STATED: "An agency stated new keys.",

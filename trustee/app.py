@@ -41,7 +41,6 @@ from trustee.gateway_source import GrpcGateway
 from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.points import state_points
-from trustee.proofs import Proofs
 from trustee.quotas import HOUR_S
 from trustee.register import Grounds, RegisterKeeper
 from trustee.renewal import Renewal
@@ -49,7 +48,6 @@ from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
 from trustee.servicer import LedgerServicer, RegisterServicer, TrusteeServicer
 from trustee.settings import TrusteeSettings
-from trustee.store.seen import Presented, find_ticket
 from trustee.store.usage import Count, counts_of_hour
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
@@ -200,10 +198,6 @@ async def _follow(
 def _servicer(house: _House, members: TrusteeView, epochs: Epochs, live: Executor, bulk: Executor) -> TrusteeServicer:
     keys, quotas, reader = house.material.holder, house.settings.quotas, reading(house.engine)
 
-    async def find(agency: str, query_sha256: bytes) -> Presented | None:
-        async with store_errors("ticket"), reader.connect() as connection:
-            return await find_ticket(connection, agency, query_sha256)
-
     async def count(hour_start: int) -> list[Count]:
         if hour_start % HOUR_S or hour_start > MAX_INTEGER:
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "that is not the start of an hour")
@@ -234,14 +228,15 @@ def _servicer(house: _House, members: TrusteeView, epochs: Epochs, live: Executo
         ),
         translator=Translator(
             keys=keys,
+            signing_key=house.material.signing_key,
             epochs=epochs,
             members=members,
             books=house.books,
             quotas=quotas,
+            gateway=str(house.settings.gateway.party),
             executor=live,
             clock=house.clock,
         ),
-        proofs=Proofs(keys=keys, epochs=epochs, members=members, books=house.books, find_ticket=find, executor=live),
         state_points=state,
         counts_of_hour=count,
     )

@@ -34,6 +34,7 @@ class AlarmReason(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     REPLAYED = "replayed"
     SIGNATURE_REJECTED = "signature_rejected"
+    PROOF_REJECTED = "proof_rejected"
 
 
 async def no_mark(_: AsyncConnection) -> None:

@@ -20,11 +20,12 @@ INTERVAL_S: Final = HOUR_S
 def limits_at(now: float, retention: Retention) -> Limits:
     """Before which times rows are forgotten.
 
-    A batch is forgotten a little after it is refused as expired: replicas' clocks may differ as far as signers' may.
+    A batch or ticket is forgotten a little after it is refused as expired: replicas' clocks may differ as far as
+    signers' may.
     """
     return Limits(
         batches=int(now) - MAX_CLOCK_SKEW_S,
-        tickets=int(now) - retention.proofs_days * DAY_S,
+        tickets=int(now) - MAX_CLOCK_SKEW_S,
         counters=int(now) - retention.counters_days * DAY_S,
         alarms=int(now) - DAY_S,
     )

@@ -5,11 +5,11 @@ from typing import Any
 
 import grpc.aio
 
+from federation.translation import HalfTranslation, Step
 from federation.transport.identity import current_peer
 from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
 from trustee.evaluation import Evaluation
-from trustee.proofs import Proofs
 from trustee.store.usage import Count
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
@@ -30,13 +30,11 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         *,
         evaluation: Evaluation,
         translator: Translator,
-        proofs: Proofs,
         state_points: StatePoints,
         counts_of_hour: CountsOfHour,
     ) -> None:
         self._evaluation = evaluation
         self._translator = translator
-        self._proofs = proofs
         self._state_points = state_points
         self._counts_of_hour = counts_of_hour
 
@@ -47,14 +45,15 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         return wire.EvaluateBatchResponse(batch=wire.EvaluatedBatch(elements=found.elements, proof=found.proof))
 
     async def Translate(self, request: wire.TranslateRequest, context: Context) -> wire.TranslateResponse:
-        """Translate the permitted points of a ticket that a requester signed."""
-        elements = await self._translator.translate(request.ticket, request.signature, list(request.responders))
-        return wire.TranslateResponse(elements=elements)
-
-    async def ProveElement(self, request: wire.ProveElementRequest, context: Context) -> wire.ProveElementResponse:
-        """Prove one translation after the fact."""
-        found = await self._proofs.prove(request.ticket, request.responder)
-        return wire.ProveElementResponse(element=found.element, proof=found.proof)
+        """Translate the permitted points of a ticket that a requester signed, from the gateway's proved half."""
+        halves = [HalfTranslation(half.responder, Step(half.element, half.proof)) for half in request.halves]
+        found = await self._translator.translate(request.ticket, request.signature, halves)
+        return wire.TranslateResponse(
+            translations=[
+                wire.Translation(element=item.step.element, proof=item.step.proof, signature=item.signature)
+                for item in found
+            ]
+        )
 
     async def GetPoints(self, request: wire.GetPointsRequest, context: Context) -> wire.GetPointsResponse:
         """State the trustee's public points of a scope."""

@@ -49,9 +49,6 @@ class Gateway(Section):
 class Retention(Section):
     """How long is kept what stands beside the ledger."""
 
-    proofs_days: int = Field(
-        30, ge=1, le=366, description="How long after a ticket's expiry its translations can still be proved."
-    )
     counters_days: int = Field(
         400, ge=2, le=3_660, description="How long counters of hours and days are kept; the ledger keeps every act."
     )

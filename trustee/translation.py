@@ -1,24 +1,27 @@
-"""The verb "translate": points of one signed ticket, multiplied from the requester's scope to each responder's.
+"""The verb "translate": points of one signed ticket, taken on from the gateway's half into each responder's scope.
+
+The gateway has multiplied first. Its proof is verified against the ticket's own points and the gateway's published
+ones, as this trustee's directory shows them, before anything is counted: nothing is multiplied that no node signed.
 
 A ticket may be presented again until it expires, by a retry or by another replica of the gateway: it gives the same
 elements, and each of its points is recorded and counted once. Another ticket for the same query is a replay.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.published import check_published
-from federation.query import Ticket, TicketPoint, verify_ticket
+from federation.query import Ticket, verify_ticket
+from federation.threads import for_targets
+from federation.translation import HalfTranslation, Route, Statement, Translation, take_step, verify_step
 from keys.digest import sha256
-from keys.pseudonym import HolderKeys, ScopeEpoch
+from keys.pseudonym import HolderKeys
+from keys.signing import SigningKey
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
 from trustee.members import Members, verify_signer
@@ -26,9 +29,6 @@ from trustee.points import check_points
 from trustee.quotas import Quotas, translation_charges
 from trustee.store.seen import AlreadyPresentedError, Presented, extend_ticket, mark_ticket
 from trustee.ticket import Chosen, choose_points
-
-INLINE_POINTS: Final = 16
-"""Up to so many multiplications (44 microseconds each) cost less than handing them to another thread and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,49 +41,66 @@ class _Presentation:
 
 
 class Translator:
-    """Translates the points of signed tickets."""
+    """Translates the points of signed tickets.
+
+    Args:
+        keys: The trustee's half of every pseudonym key.
+        signing_key: With which it signs what it makes.
+        epochs: Those in use.
+        members: The directory as the trustee verified it.
+        books: Ledger, counters and alarms.
+        quotas: The trustee's limits.
+        gateway: The gateway's URI, the subject of an alarm about its proofs.
+        executor: Where many targets are multiplied for.
+        clock: Seconds since the epoch.
+    """
 
     def __init__(
         self,
         *,
         keys: HolderKeys,
+        signing_key: SigningKey,
         epochs: Epochs,
         members: Members,
         books: Books,
         quotas: Quotas,
+        gateway: str,
         executor: Executor,
         clock: Callable[[], float],
     ) -> None:
         self._keys = keys
+        self._signing_key = signing_key
         self._epochs = epochs
         self._members = members
         self._books = books
         self._quotas = quotas
+        self._gateway = gateway
         self._executor = executor
         self._clock = clock
 
-    async def translate(self, ticket: bytes, signature: bytes, responders: Sequence[str]) -> list[bytes]:
+    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
         """Translate a ticket's points for some of its targets.
 
         Args:
             ticket: As the requester signed it.
             signature: The requester's, domain `TICKET`.
-            responders: Those the gateway permits; it may come back with more of the same ticket later.
+            halves: The gateway's half for those it permits; it may come back with more of the same ticket later.
 
         Returns:
-            Elements of 32 bytes in the order of `responders`.
+            In the order of `halves`. The elements and signatures are the same whenever the ticket is presented.
 
         Raises:
-            WardgateError: `MESSAGE_*`, `AGENCY_UNKNOWN`, `TARGET_UNKNOWN`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`,
-                `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
+            WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `AGENCY_UNKNOWN`, `TARGET_UNKNOWN`,
+                `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, `PROOF_REJECTED`,
+                `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
         """
         found = await self._verify(ticket, signature)
-        chosen = choose_points(found, responders)
-        await self._check(found, chosen)
-        await self._record(_Presentation(found, sha256(ticket), chosen))
-        if len(chosen.points) <= INLINE_POINTS:
-            return self._multiply(found, chosen.points)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._multiply, found, chosen.points)
+        chosen = choose_points(found, [half.responder for half in halves])
+        routes = await self._check(found, chosen)
+        shown = _Presentation(found, sha256(ticket), chosen)
+        await self._verify_halves(shown, routes, halves)
+        await self._record(shown)
+        return await for_targets(len(routes), self._executor, lambda: self._finish(found, routes, halves))
 
     async def _verify(self, content: bytes, signature: bytes) -> Ticket:
         claimed = Ticket.parse(content)
@@ -99,20 +116,41 @@ class Translator:
             raise
         return found
 
-    async def _check(self, ticket: Ticket, chosen: Chosen) -> None:
+    async def _check(self, ticket: Ticket, chosen: Chosen) -> list[Route]:
+        """Between which keys each point goes, once both ends are in use, published and this trustee's own."""
         if any(point.responder not in self._members.directory.agencies for point in chosen.points):
             await self._members.refresh()
         agencies = self._members.directory.agencies
-        for point in chosen.points:
-            if point.responder not in agencies:
-                raise WardgateError(ErrorCode.TARGET_UNKNOWN, point.responder)
-            self._check_key(agencies[point.responder], point.epoch)
-        self._check_key(self._members.directory.agency(ticket.requester), ticket.epoch)
+        unknown = next((point.responder for point in chosen.points if point.responder not in agencies), None)
+        if unknown is not None:
+            raise WardgateError(ErrorCode.TARGET_UNKNOWN, unknown)
+        requester = self._members.directory.agency(ticket.requester)
+        routes = [Route(requester, ticket.epoch, agencies[point.responder], point.epoch) for point in chosen.points]
+        ends = [(requester, ticket.epoch), *((route.responder, route.responder_epoch) for route in routes)]
+        for agency, epoch in ends:
+            self._epochs.check(agency.descriptor.id, epoch)
+            check_published(agency, epoch, self._keys)
         check_points(b"".join(point.element for point in chosen.points))
+        return routes
 
-    def _check_key(self, agency: Agency, epoch: int) -> None:
-        self._epochs.check(agency.descriptor.id, epoch)
-        check_published(agency, epoch, self._keys)
+    async def _verify_halves(
+        self, shown: _Presentation, routes: Sequence[Route], halves: Sequence[HalfTranslation]
+    ) -> None:
+        def verify() -> None:
+            for route, point, half in zip(routes, shown.chosen.points, halves, strict=True):
+                verify_step("gateway", route, point.element, half.step)
+
+        try:
+            await for_targets(len(routes), self._executor, verify)
+        except WardgateError as error:
+            if error.code is ErrorCode.PROOF_REJECTED:
+                body = {
+                    "presented": "translation",
+                    "query_sha256": shown.ticket.query_sha256.hex(),
+                    "ticket_sha256": shown.digest.hex(),
+                }
+                await self._books.alarm(self._gateway, AlarmReason.PROOF_REJECTED, body)
+            raise
 
     async def _record(self, shown: _Presentation) -> None:
         """Record what is new in this presentation; nothing if all of it was recorded before."""
@@ -151,9 +189,11 @@ class Translator:
             await self._books.alarm(requester, AlarmReason.REPLAYED, {"presented": "ticket"})
             raise WardgateError(ErrorCode.REPLAYED, f"{requester}: another ticket for a query")
 
-    def _multiply(self, ticket: Ticket, points: Sequence[TicketPoint]) -> list[bytes]:
-        source = ScopeEpoch(ticket.requester, ticket.epoch)
-        return [
-            self._keys.translation(source, ScopeEpoch(point.responder, point.epoch)).apply(point.element)
-            for point in points
-        ]
+    def _finish(self, ticket: Ticket, routes: Sequence[Route], halves: Sequence[HalfTranslation]) -> list[Translation]:
+        found = []
+        for route, half in zip(routes, halves, strict=True):
+            step = take_step(self._keys, route, half.step.element)
+            source, target = route.source, route.target
+            statement = Statement(ticket.query_sha256, source.scope, target.scope, target.epoch, step.element)
+            found.append(Translation(step, statement.sign(self._signing_key)))
+        return found

@@ -216,8 +216,8 @@ class Answering:
         except WardgateError as error:
             if is_passing(error):
                 raise
-            if error.code is ErrorCode.QUERY_EXPIRED:
-                return await self._expire(stored)
+            if error.code in {ErrorCode.QUERY_EXPIRED, ErrorCode.WIRE_VERSION_REFUSED}:
+                return await self._expire(stored)  # the latter was taken in before an upgrade of this node
             return Reply(stored.task_id, await self._intake.refuse(message, stored.content_sha256, error))
         return await self._conclude(_Job(stored), weighed)
 
@@ -366,7 +366,7 @@ class Answering:
             return answer, parts.seal(answer, weighed.task, considered)
 
     async def _expire(self, stored: store.StoredTask) -> Reply:
-        """The query's time is over: no answer would be taken any more."""
+        """The query's time, or that of its form, is over: no answer would be taken any more."""
         now = int(self._responder.clock())
         entry = evidence.expired_entry(
             at=now, responder=self._responder.agency_id, task_id=stored.task_id, query_id=stored.query_id

@@ -1,6 +1,7 @@
 """What the answering half of a node works with, and the answer it seals."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +74,15 @@ class Responder:
             WardgateError: `AGENCY_UNKNOWN`: it is not, or no longer, enrolled.
         """
         return self.directory().agency(self.agency_id).descriptor
+
+    @property
+    def epochs(self) -> AbstractSet[int]:
+        """This agency's pseudonym epochs, as the directory shows them.
+
+        Raises:
+            WardgateError: `AGENCY_UNKNOWN`.
+        """
+        return self.directory().agency(self.agency_id).epochs
 
     def seal(self, answer: Answer, task: VerifiedTask, considered: Considered) -> list[SealedPart]:
         """Seal an answer to the query's reply key and sign it.

@@ -1,8 +1,12 @@
 """What a responder checks of a task before it believes a word of it. Pure: bytes, keys and the time are passed in.
 
 A task is good only if all of this holds: the requester's own signature over header and, by hash, this very part; the
-gateway's signature over an admission of this very query; a permission for this very responder that does not go beyond
-what was asked; and times of validity. The gateway can drop a task, but it can neither make one up nor widen one.
+trustee's over the translated point as the end of this very question here; the gateway's over an admission of this very
+query; a permission for this very responder that does not go beyond what was asked; and times of validity. The gateway
+can drop a task, but it can neither make one up nor widen one, nor have this agency look for another child.
+
+The requester's blinded point is not among what comes: with it and the sealed blind this agency would have the
+requester's own pseudonym of the child.
 """
 
 from collections.abc import Mapping
@@ -14,14 +18,15 @@ from federation.admission import AdmissionRecord, TargetDecision, verify_admissi
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.query import (
-    Part,
     QueryHeader,
     Question,
     QuestionContext,
+    TargetPart,
     parse_query,
     question_context,
     verify_part,
 )
+from federation.translation import Statement
 from federation.wire.v1 import link_pb2 as wire
 from keys.digest import sha256
 from keys.envelope import SealingKey
@@ -50,6 +55,7 @@ class VerifiedTask:
         admission: The gateway's decision as a whole.
         sealed: The envelope with the question.
         translated: The blinded pseudonym in this agency's scope.
+        epoch: The epoch of this agency's keys that it was translated into.
     """
 
     task_id: str
@@ -60,6 +66,7 @@ class VerifiedTask:
     admission: AdmissionRecord
     sealed: bytes
     translated: bytes
+    epoch: int
 
 
 def task_digest(task: wire.Task) -> bytes:
@@ -75,14 +82,17 @@ def verify_task(task: wire.Task, *, directory: TrustedDirectory, responder: str,
     """Check a task as it came.
 
     Raises:
-        WardgateError: `MESSAGE_*`, `AGENCY_UNKNOWN`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `NOT_AUTHORISED`.
+        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `AGENCY_UNKNOWN`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`,
+            `NOT_AUTHORISED`.
     """
     _check_sizes(task)
     if task.part.responder != responder:
         raise WardgateError(ErrorCode.SIGNATURE_REJECTED, "part of another responder")
     requester = _requester(task.header, directory)
-    part = Part(responder, task.part.blinded, task.part.sealed)
+    part = TargetPart(responder, task.part.commitment, task.part.sealed)
     header, digest = verify_part(task.header, task.signature, part=part, key=requester.verify_key, now=now)
+    translated = Statement(digest, header.requester, responder, task.epoch, task.translated)
+    translated.verify(directory.anchors.trustee_key, task.trustee_signature)
     admission = verify_admission(
         task.admission,
         task.admission_signature,
@@ -92,7 +102,15 @@ def verify_task(task: wire.Task, *, directory: TrustedDirectory, responder: str,
     permitted = verify_decision(admission, responder, task.decision)
     _check_permission(header, admission, permitted)
     return VerifiedTask(
-        task.task_id, header, digest, requester, permitted, admission, task.part.sealed, task.translated
+        task_id=task.task_id,
+        header=header,
+        query_sha256=digest,
+        requester=requester,
+        permitted=permitted,
+        admission=admission,
+        sealed=task.part.sealed,
+        translated=task.translated,
+        epoch=task.epoch,
     )
 
 

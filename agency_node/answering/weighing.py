@@ -62,7 +62,9 @@ class Weighing:
         parts, now = self._responder, self._responder.clock()
         question = open_question(task, keys=parts.sealing_keys(), responder=parts.agency_id)
         asked = [item.name for item in task.permitted.categories]
-        found, grounds = await parts.lookup.look(pseudonym_of(task, question), asked, now)
+        found, grounds = await parts.lookup.look(
+            pseudonym_of(task, question), asked, now, in_use=task.epoch in parts.epochs
+        )
         circumstances = Circumstances(
             responder=parts.descriptor,
             overlay=parts.overlay(),

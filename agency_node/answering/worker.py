@@ -30,8 +30,6 @@ may be left so. What was found twice is taken up; what has just come is being wo
 TRIES: Final = 7
 """How often a task is taken in again, over half a minute or so, before it is left to the gateway to offer it again."""
 
-_TAKEN: Final = frozenset({TaskState.ANSWERED, TaskState.REFERRED})
-
 _log = EventLog(__name__)
 
 
@@ -55,7 +53,6 @@ class Worker:
         answering: Makes answers.
         departure: When they leave.
         max_in_flight: Most tasks worked on at once; what comes beyond waits.
-        on_accepted: Is shown every task that was accepted, and must return at once.
         sleep: Waits so many seconds.
     """
 
@@ -66,14 +63,12 @@ class Worker:
         answering: Answering,
         departure: Departure,
         max_in_flight: int,
-        on_accepted: Callable[[wire.Task], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._intake = intake
         self._answering = answering
         self._departure = departure
         self._places = asyncio.Semaphore(max_in_flight)
-        self._on_accepted = on_accepted
         self._sleep = sleep
         self._outlet: Outlet | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -222,14 +217,11 @@ class Worker:
         if isinstance(arrived, Arrival):
             reply = await self._at_once(arrived)
             if reply is not None:
-                if reply.state in _TAKEN:
-                    self._on_accepted(task)
                 return reply
             arrived = await self._intake.accept(arrived)
         if arrived is TaskState.ACCEPTED:
             accepted = wire.TaskAccepted(task_id=task.task_id, lease_id=task.lease_id)
             await self._say(self._outlet, wire.AttachRequest(accepted=accepted))
-            self._on_accepted(task)
         return None
 
     async def _at_once(self, arrived: Arrival) -> Reply | None:

@@ -17,13 +17,12 @@ from federation.query import (
     Ticket,
     TicketPoint,
     audit_context,
-    part_digest,
     question_context,
 )
 from federation.vocabulary import UserRef
 from federation.wire.v1 import query_pb2 as wire
 from keys import domains
-from keys.digest import sha256
+from keys.digest import random_salt, sha256
 from keys.envelope import SealingKey, seal
 from keys.padding import pad
 from keys.pseudonym import Pseudonym, blind_pseudonym
@@ -118,7 +117,7 @@ def compose(
         decision_id=decision_id,
         case_grant=question.case_grant,
         audit_sha256=sha256(envelope),
-        targets={responder: part_digest(part) for responder, part in parts.items()},
+        targets={responder: part.for_target.digest for responder, part in parts.items()},
     )
     header_bytes = header.canonical()
     ticket = Ticket(
@@ -138,7 +137,7 @@ def compose(
         ticket=ticket,
         ticket_signature=key.sign(domains.TICKET, ticket),
         parts=[
-            wire.TargetPart(responder=part.responder, blinded=part.blinded, sealed=part.sealed)
+            wire.TargetPart(responder=part.responder, blinded=part.blinded, salt=part.salt, sealed=part.sealed)
             for part in parts.values()
         ],
         audit_envelope=envelope,
@@ -147,7 +146,10 @@ def compose(
 
 
 def _part(context: QuestionContext, target: Agency, pseudonym: Pseudonym) -> Part:
-    """A fresh blind for every target: two targets that collude with the gateway learn nothing of each other's."""
+    """A fresh blind for every target: two targets that collude with the gateway learn nothing of each other's.
+
+    The salt is fresh too, and goes to the gateway alone: without it a target cannot test a guess at the point.
+    """
     blind, element = blind_pseudonym(pseudonym)
     inner = Question(
         query_id=context.query_id,
@@ -157,7 +159,7 @@ def _part(context: QuestionContext, target: Agency, pseudonym: Pseudonym) -> Par
         context_note="",
     ).canonical()
     sealed = seal(target.keys.sealing_key, purpose="question", context=question_context(context), plaintext=pad(inner))
-    return Part(context.responder, element, sealed)
+    return Part(context.responder, element, random_salt(), sealed)
 
 
 def _audit_envelope(

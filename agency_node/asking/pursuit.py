@@ -27,7 +27,7 @@ from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.writes import Write
-from federation.query import QueryHeader, parse_query
+from federation.query import QueryHeader
 from federation.telemetry import EventLog
 from federation.transport.backoff import Backoff
 from federation.transport.correlation import correlated
@@ -210,7 +210,7 @@ class Pursuits:
         reply_key = SealingKey.from_secret(Secret(self._vault.open(Kind.REPLY_KEY, query_id, row.reply_key)))
         return Pursuit(
             query_id=query_id,
-            header=parse_query(request.header),
+            header=QueryHeader.parse_kept(request.header),
             header_bytes=request.header,
             request=request,
             reply_key=reply_key,

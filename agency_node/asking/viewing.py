@@ -18,7 +18,7 @@ from federation.clock_difference import ClockDifference
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.policy.catalogue import Catalogue
-from federation.query import QueryHeader, parse_query
+from federation.query import QueryHeader
 from federation.vocabulary import TargetState
 
 GATEWAY_SILENT: Final = "The gateway cannot be reached. The query is kept and is sent as soon as it can be."
@@ -114,7 +114,7 @@ class Viewing:
         ]
 
     def _header(self, row: Row[Any]) -> QueryHeader | None:
-        return parse_query(row.header) if row.header else None
+        return QueryHeader.parse_kept(row.header) if row.header else None
 
     def _target_view(self, row: Row[Any], target: Row[Any]) -> TargetView:
         agency = self._directory().agencies.get(target.responder)

@@ -23,6 +23,7 @@ from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors
 from federation.wire.v1 import link_pb2 as wire
 from federation.wire.v1 import link_pb2_grpc
+from federation.wire_version import WIRE_VERSION
 
 FALLBACK_S: Final = 300.0
 """How long tasks are fetched call by call before a stream is tried again."""
@@ -140,7 +141,10 @@ class Link:
 
     def _hello(self) -> wire.Hello:
         return wire.Hello(
-            max_in_flight=self._max_in_flight, absent_until=self._absent_until(), clock=self._clock.reading()
+            max_in_flight=self._max_in_flight,
+            absent_until=self._absent_until(),
+            clock=self._clock.reading(),
+            wire_version=WIRE_VERSION,
         )
 
     async def _hold_stream(self) -> None:

@@ -13,6 +13,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.telemetry import EventLog
 from federation.wire.v1 import link_pb2 as wire
+from federation.wire_version import WIRE_VERSION
 
 SILENCE_S: Final = 45.0
 """The gateway sends a probe every 15 seconds: a stream that is silent for three of them is deaf, and is closed."""
@@ -205,7 +206,9 @@ class UnarySession:
             return
         left = self._until - self._monotonic()
         wait_s = max(1, min(CLAIM_WAIT_S, int(left)))
-        request = wire.ClaimRequest(max_tasks=free, wait_s=wait_s, clock=self._clock.reading())
+        request = wire.ClaimRequest(
+            max_tasks=free, wait_s=wait_s, clock=self._clock.reading(), wire_version=WIRE_VERSION
+        )
         response = await self._gateway.claim(request)
         self._clock.hear(response.clock)
         self.heard = _heard(self.heard, self.kind)

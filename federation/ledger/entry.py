@@ -66,7 +66,7 @@ class EntryKind(StrEnum):
     BATCH_REFUSED = "batch_refused"
     TICKET_TRANSLATED = "ticket_translated"
     TICKET_REFUSED = "ticket_refused"
-    TRANSLATION_PROVED = "translation_proved"
+    TRANSLATION_PROVED = "translation_proved"  # written before translations proved themselves: ledgers keep it
     QUOTA_CHANGED = "quota_changed"
     COUNTERS_RECONCILED = "counters_reconciled"
     KEY_STATED = "key_stated"

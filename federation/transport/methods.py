@@ -36,7 +36,7 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.LinkService", _NODE): ("Attach", "Claim", "Submit"),
     (f"{WIRE}.TeamService", _NODE): ("Order", "Show"),
     (f"{WIRE}.NoticeService", _NODE): ("ReportMisuse",),
-    (f"{WIRE}.PseudonymService", _NODE): ("Evaluate", "ProveTranslation"),
+    (f"{WIRE}.PseudonymService", _NODE): ("Evaluate",),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList", "GetRegister"),
     (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "Cosign"),
@@ -54,7 +54,6 @@ _AT_TRUSTEE: Final[_Rows] = {
     (f"{WIRE}.TrusteeService", frozenset({PartyKind.GATEWAY})): (
         "EvaluateBatch",
         "Translate",
-        "ProveElement",
         "GetPoints",
         "GetCounters",
     ),

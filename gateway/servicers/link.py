@@ -13,6 +13,7 @@ from federation.telemetry import EventLog
 from federation.transport.identity import current_peer
 from federation.wire.v1 import link_pb2 as wire
 from federation.wire.v1 import link_pb2_grpc, query_pb2
+from federation.wire_version import check_wire_version
 from gateway.answers import Answers
 from gateway.clocks import Clocks
 from gateway.dispatch import MAX_IN_FLIGHT, Links, Session
@@ -43,6 +44,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "hello":
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a link begins with hello")
+        check_wire_version(first.hello.wire_version, "this link")
         self._clocks.hear(agency, first.hello.clock)
         session = _session(agency, first.hello.max_in_flight, first.hello.absent_until)
         reader = asyncio.create_task(self._read(session, request_iterator))
@@ -105,6 +107,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
     async def Claim(self, request: wire.ClaimRequest, context: Context) -> wire.ClaimResponse:
         """The unary fallback for tasks."""
         agency = current_peer().id
+        check_wire_version(request.wire_version, "this link")
         self._clocks.hear(agency, request.clock)
         session = _session(agency, request.max_tasks, 0)
         tasks, cancelled = await self._links.claim(

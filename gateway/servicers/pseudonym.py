@@ -1,4 +1,4 @@
-"""PseudonymService: evaluation of signed batches, and proofs of translations after the fact."""
+"""PseudonymService: evaluation of signed batches."""
 
 from typing import Any
 
@@ -27,13 +27,4 @@ class PseudonymServicer(pseudonym_pb2_grpc.PseudonymServiceServicer):
         return wire.EvaluateResponse(
             trustee=wire.EvaluatedBatch(elements=trustee[0], proof=trustee[1]),
             gateway=wire.EvaluatedBatch(elements=gateway[0], proof=gateway[1]),
-        )
-
-    async def ProveTranslation(
-        self, request: wire.ProveTranslationRequest, context: Context
-    ) -> wire.ProveTranslationResponse:
-        """Prove how one delivered task was translated."""
-        element, trustee_proof, gateway_proof = await self._evaluation.prove(current_peer().id, request.task_id)
-        return wire.ProveTranslationResponse(
-            trustee_element=element, trustee_proof=trustee_proof, gateway_proof=gateway_proof
         )

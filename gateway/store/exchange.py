@@ -8,12 +8,13 @@ from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from federation.ledger.writes import Write
-from federation.query import Part, parse_query
+from federation.query import QueryHeader, TargetPart
 from federation.store import store_errors
 from federation.vocabulary import TargetState
 from federation.wire.v1 import query_pb2 as wire
-from gateway.live import OPEN, LiveQuery, LiveTask
+from gateway.live import OPEN, LiveQuery, LiveTask, part_message
 from gateway.store.tables import AnswerRow, DecisionInput, QueryRow, TaskRow, table
+from gateway.translation import Translated
 
 QUERY, TASK, ANSWER, DECISION = table(QueryRow), table(TaskRow), table(AnswerRow), table(DecisionInput)
 
@@ -56,12 +57,9 @@ PAGE_ROWS: Final = 2_000
 
 _SELECT_HELD = select(ANSWER.c.task_id).where(ANSWER.c.query_id == bindparam("query_id"))
 _FORGET_TASKS = (
-    update(TASK).where(TASK.c.query_id == bindparam("b_query_id")).values(part=b"", trustee_element=b"", translated=b"")
-)
-_FORGET_QUERY = (
-    update(QUERY)
-    .where(QUERY.c.query_id == bindparam("b_query_id"))
-    .values(audit_envelope=QUERY.c.audit_envelope, ticket=b"", ticket_signature=b"")
+    update(TASK)
+    .where(TASK.c.query_id == bindparam("b_query_id"))
+    .values(part=b"", translated=b"", trustee_signature=b"")
 )
 _RECENT = select(QUERY.c.requester, QUERY.c.user_ref, QUERY.c.header, QUERY.c.admitted_at).where(
     QUERY.c.admitted_at > bindparam("since")
@@ -72,8 +70,6 @@ _RECENT = select(QUERY.c.requester, QUERY.c.user_ref, QUERY.c.header, QUERY.c.ad
 class Submission:
     """What is kept of an admitted or refused query besides its live form."""
 
-    ticket: bytes
-    ticket_signature: bytes
     audit_envelope: bytes
     decision_id: str
     decision_input: bytes
@@ -105,9 +101,6 @@ def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
         "header": query.header_bytes,
         "signature": query.signature,
         "digest": query.digest,
-        # A query that nobody is asked is closed from the start: its points are nobody's business.
-        "ticket": submission.ticket if query.tasks else b"",
-        "ticket_signature": submission.ticket_signature if query.tasks else b"",
         "audit_envelope": submission.audit_envelope,
         "admission": query.admission,
         "admission_signature": query.admission_signature,
@@ -124,15 +117,15 @@ def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
 
 
 def _task_row(task: LiveTask) -> dict[str, Any]:
-    part = wire.TargetPart(responder=task.responder, blinded=task.part.blinded, sealed=task.part.sealed)
     return {
         "task_id": task.task_id,
         "query_id": task.query.query_id,
         "responder": task.responder,
         "state": task.state.value,
-        "part": part.SerializeToString(),
-        "trustee_element": task.trustee_element,
-        "translated": task.translated,
+        "part": part_message(task.part).SerializeToString(),
+        "translated": task.translated.element,
+        "epoch": task.translated.epoch,
+        "trustee_signature": task.translated.signature,
         "lease_id": "",
         "lease_expires_at": 0,
         "expires_at": task.query.header.expires_at,
@@ -161,11 +154,11 @@ def answers_deleted(task_ids: Sequence[str]) -> list[Write]:
 
 
 def query_closed(query_id: str, now: int) -> list[Write]:
-    """A query closed: points, sealed parts, answers and ticket are forgotten; ids, decision and audit envelope stay."""
+    """A query closed: points, sealed parts and answers are forgotten; ids, decision and audit envelope stay."""
     key = {"b_query_id": query_id}
     return [
         Write.one(_CLOSE, {**key, "b_now": now}),
-        *(Write.one(statement, key) for statement in (_FORGET_ANSWERS, _FORGET_TASKS, _FORGET_QUERY)),
+        *(Write.one(statement, key) for statement in (_FORGET_ANSWERS, _FORGET_TASKS)),
     ]
 
 
@@ -216,7 +209,7 @@ async def load_answer_digest(engine: AsyncEngine, task_id: str) -> bytes:
 async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
     decisions = wire.Admission.FromString(row.decisions).decisions
     query = LiveQuery(
-        header=parse_query(row.header),
+        header=QueryHeader.parse_kept(row.header),
         header_bytes=row.header,
         signature=row.signature,
         digest=row.digest,
@@ -228,13 +221,12 @@ async def _revive(connection: AsyncConnection, row: Row[Any]) -> LiveQuery:
     by_responder = dict(query.decisions)
     held = set((await connection.execute(_SELECT_HELD, {"query_id": row.query_id})).scalars())
     for found in (await connection.execute(_SELECT_TASKS, {"query_id": row.query_id})).all():
-        part = wire.TargetPart.FromString(found.part)
+        part = wire.TaskPart.FromString(found.part)
         query.tasks[found.responder] = LiveTask(
             task_id=found.task_id,
             query=query,
-            part=Part(found.responder, part.blinded, part.sealed),
-            trustee_element=found.trustee_element,
-            translated=found.translated,
+            part=TargetPart(found.responder, part.commitment, part.sealed),
+            translated=Translated(found.translated, found.epoch, found.trustee_signature),
             decision=by_responder[found.responder],
             state=TargetState(found.state),
             answer_digest=found.answer_digest,
@@ -251,17 +243,11 @@ async def load_answers(engine: AsyncEngine, query_id: str) -> list[wire.SealedAn
         return [wire.SealedAnswer.FromString(row.answer) for row in rows]
 
 
-async def load_ticket(engine: AsyncEngine, query_id: str) -> tuple[bytes, bytes] | None:
-    """The ticket of a query with its signature; None when it is closed or unknown."""
-    async with store_errors("ticket"), engine.connect() as connection:
-        row = (await connection.execute(_SELECT_QUERY, {"query_id": query_id})).one_or_none()
-        return None if row is None or not row.ticket else (row.ticket, row.ticket_signature)
-
-
 async def recent_queries(engine: AsyncEngine, since: int) -> list[tuple[str, str, bool, int]]:
     """Requester, user, whether it broke glass, and time of every query since: the seed of the counters."""
     async with store_errors("recent queries"), engine.connect() as connection:
         rows = (await connection.execute(_RECENT, {"since": since})).all()
         return [
-            (row.requester, row.user_ref, bool(parse_query(row.header).break_glass), row.admitted_at) for row in rows
+            (row.requester, row.user_ref, bool(QueryHeader.parse_kept(row.header).break_glass), row.admitted_at)
+            for row in rows
         ]

@@ -76,8 +76,6 @@ class QueryRow(GatewayTable, table=True):
     header: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
-    ticket: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    ticket_signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     audit_envelope: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     admission: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     admission_signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -101,8 +99,9 @@ class TaskRow(GatewayTable, table=True):
     responder: str
     state: str
     part: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    trustee_element: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
     translated: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    trustee_signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
     lease_id: str = ""
     lease_expires_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agency_node.answering.task import open_question, pseudonym_of, verify_task
-from agency_node.answering.translation_audit import ALARM, TranslationAudit
+from agency_node.answering.task import open_question, verify_task
 from agency_node.asking.answers import read_answer
 from federation.admission import AdmissionRecord, TargetDecision
 from federation.answer import Answer
@@ -16,19 +14,18 @@ from federation.errors import ErrorCode, WardgateError
 from federation.following.follower import View
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
-from federation.query import CategoryAsked
+from federation.query import CategoryAsked, Part
 from federation.store import sqlite_url
 from federation.vocabulary import Outcome, Tier
-from federation.wire.v1 import directory_pb2, ledger_pb2, link_pb2, pseudonym_pb2
+from federation.wire.v1 import directory_pb2, ledger_pb2, link_pb2
 from federation.wire.v1 import query_pb2 as wire
+from gateway.live import part_message
 from gateway.proofs import checkpoint_update, inclusion_proof
 from keys import domains
 from keys.digest import sha256
-from keys.pseudonym import HolderKeys, ScopeEpoch
-from keys.secret import Secret
 from keys.signing import SigningKey
 from tests.support.following import Following
-from tests.support.gateway_world import CHILD, CSC, ORIGIN, OTHER_CHILD, POLICE, SCHOOL, World
+from tests.support.gateway_world import CSC, ORIGIN, POLICE, SCHOOL, World
 from tests.support.ledger import opened
 from tests.support.two_agencies import Party
 
@@ -349,7 +346,8 @@ async def test_a_gateway_cannot_ask_by_itself(world: World) -> None:
     honest = await a_task(world)
     task = link_pb2.Task.FromString(honest.SerializeToString())
     task.header, task.signature = composed.request.header, composed.request.signature
-    task.part.CopyFrom(next(part for part in composed.request.parts if part.responder == SCHOOL))
+    part = next(part for part in composed.request.parts if part.responder == SCHOOL)
+    task.part.CopyFrom(part_message(Part(SCHOOL, part.blinded, part.salt, part.sealed).for_target))
     with pytest.raises(WardgateError) as caught:
         accepted(world, task)
     assert caught.value.code is ErrorCode.SIGNATURE_REJECTED
@@ -372,107 +370,3 @@ async def test_a_gateway_cannot_use_an_admission_of_another_query(world: World) 
     with pytest.raises(WardgateError) as caught:
         accepted(world, one)
     assert caught.value.code is ErrorCode.SIGNATURE_REJECTED
-
-
-# -- translation --------------------------------------------------------------------------------------------------
-
-
-class GatewayProver:
-    """The gateway's own verb, as `GrpcEvaluator.prove` reaches it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def prove(self, task_id: str) -> pseudonym_pb2.ProveTranslationResponse:
-        element, trustee_proof, gateway_proof = await self.world.evaluation.prove(SCHOOL, task_id)
-        return pseudonym_pb2.ProveTranslationResponse(
-            trustee_element=element, trustee_proof=trustee_proof, gateway_proof=gateway_proof
-        )
-
-
-def an_audit(world: World, *, percent: int = 100) -> TranslationAudit:
-    return TranslationAudit(
-        agency=SCHOOL,
-        percent=percent,
-        prover=GatewayProver(world),
-        directory=world.directory.current,
-        journal=world.journal,
-        clock=world.clock,
-        draw=lambda below: below // 2,
-    )
-
-
-async def test_an_honest_translation_reaches_the_right_child_and_is_proved(world: World) -> None:
-    task = await a_task(world)
-    verified = verify_task(task, directory=world.directory.current(), responder=SCHOOL, now=world.clock())
-    question = open_question(verified, keys={1: world.secrets.parties[SCHOOL].sealing}, responder=SCHOOL)
-    assert pseudonym_of(verified, question) == world.pseudonym(SCHOOL, CHILD) != world.pseudonym(SCHOOL, OTHER_CHILD)
-    assert await an_audit(world).audit(task)
-    assert await world.entries(EntryKind.ALARM_RAISED) == []
-
-
-def _wrong_keys(world: World) -> None:
-    """The gateway multiplies with keys that it did not publish, and proves with them."""
-    translator: Any = world.evaluation._translator
-    translator._keys = HolderKeys("gateway", {1: Secret.random()})
-    translator._checked = lambda agency, epoch: ScopeEpoch(agency.descriptor.id, epoch)  # and does not look
-
-
-def _wrong_trustee(world: World) -> None:
-    world.trustee.keys = HolderKeys("trustee", {1: Secret.random()})
-
-
-@pytest.mark.parametrize("lie", [_wrong_keys, _wrong_trustee])
-async def test_a_holder_that_mistranslates_is_caught(world: World, lie: Callable[[World], None]) -> None:
-    lie(world)
-    task = await a_task(world)
-    assert not await an_audit(world).audit(task)
-    (entry,) = await world.entries(EntryKind.ALARM_RAISED)
-    assert (entry.body["alarm"], entry.body["task_id"]) == (ALARM, task.task_id)
-
-
-async def test_a_gateway_that_swaps_the_translated_point_is_caught(world: World) -> None:
-    task, other = await a_task(world), await a_task(world)
-    task.translated = other.translated
-    assert not await an_audit(world).audit(task)
-
-
-async def test_a_gateway_that_skips_the_trustee_is_caught(world: World) -> None:
-    task = await a_task(world)
-    ratio = world.secrets.holder.translation(ScopeEpoch(CSC, 1), ScopeEpoch(SCHOOL, 1))
-    task.translated = ratio.apply(task.part.blinded)
-    assert not await an_audit(world).audit(task)
-
-
-async def test_what_cannot_be_proved_in_time_is_no_alarm(world: World) -> None:
-    task = await a_task(world)
-    await world.exchange.acknowledge(CSC, task_query(task), [], close=True, known_size=0)
-    with pytest.raises(WardgateError) as caught:
-        await an_audit(world).audit(task)
-    assert caught.value.code is ErrorCode.TASK_UNKNOWN
-    audit = an_audit(world)
-    audit.sample(task)
-    await audit.aclose()
-    assert await world.entries(EntryKind.ALARM_RAISED) == []
-
-
-def task_query(task: link_pb2.Task) -> str:
-    return AdmissionRecord.parse(task.admission).query_id
-
-
-@pytest.mark.parametrize(("percent", "looks"), [(0, 0), (50, 0), (51, 1), (100, 1)])
-async def test_as_many_are_sampled_as_the_setting_says(world: World, percent: int, looks: int) -> None:
-    _wrong_keys(world)
-    task = await a_task(world)
-    audit = an_audit(world, percent=percent)  # always draws 50
-    audit.sample(task)
-    for running in list(audit._running):
-        await running
-    assert len(await world.entries(EntryKind.ALARM_RAISED)) == looks
-
-
-async def test_nobody_gets_proofs_of_anothers_task(world: World) -> None:
-    task = await a_task(world)
-    with pytest.raises(WardgateError) as caught:
-        await world.evaluation.prove(POLICE, task.task_id)
-    assert caught.value.code is ErrorCode.TASK_UNKNOWN

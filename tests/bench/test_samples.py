@@ -55,6 +55,8 @@ def parts_of(each_s: float) -> Parts:
     part = Part(cpu_s=each_s, wall_s=each_s)
     return Parts(
         multiply=part,
+        prove=part,
+        check=part,
         unblind=part,
         sign=part,
         verify=part,
@@ -72,7 +74,9 @@ def test_a_path_counts_what_grows_with_the_targets_so_often_and_all_else_once() 
     steps = critical_path(parts_of(1.0), targets=5, hop_s=0.0, fan_out_s=0.0)
     by_name = {step.name: step.wall_s for step in steps}
     assert by_name["asker: blind, seal, sign"] == 5 + (5 + 1) + 2
-    assert by_name["trustee: verify, durable, multiply"] == 1 + 1 + 5
+    assert by_name["gateway: multiply, prove"] == by_name["gateway: check proofs, verify"] == 5 + 5
+    assert by_name["trustee: verify, check proofs, durable"] == 1 + 5 + 1
+    assert by_name["trustee: multiply, prove, sign"] == 3 * 5
     assert by_name["gateway: verify, durable"] == 2
     assert path_s(critical_path(parts_of(1.0), targets=5, hop_s=10.0, fan_out_s=100.0)) == path_s(steps) + 120
 

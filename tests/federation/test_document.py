@@ -22,7 +22,7 @@ DOCUMENTS: list[type[Document]] = [
     AdmissionRecord, AgencyDescriptor, Answer, AnswerHeader, AuditNote, BatchHeader, DirectoryDocument, KeyStatement,
     PointsStatement, Question, QueryHeader, SignedStatement, TargetDecision, Ticket,
 ]  # fmt: skip
-CODES = {ErrorCode.MESSAGE_MALFORMED, ErrorCode.MESSAGE_TOO_LARGE}
+CODES = {ErrorCode.MESSAGE_MALFORMED, ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.WIRE_VERSION_REFUSED}
 JUNK = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 2**60), st.text(max_size=70), st.lists(st.text(max_size=3), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=2), st.just("é" * 64), st.just("A" * 65),
@@ -119,7 +119,8 @@ LOOSE: list[tuple[str, Callable[[str], Any]]] = [
     ("issued_at", lambda _: 2**40 + 1),
     ("issued_at", lambda _: True),
     ("issued_at", lambda _: "1"),
-    ("v", lambda _: 2),
+    ("v", lambda _: 0),
+    ("v", lambda _: "2"),
     ("v", lambda _: True),
 ]
 

@@ -13,6 +13,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.limits import MAX_CLOCK_SKEW_S
 from federation.transport.identity import Party, PartyKind, Peer, bind_peer
 from federation.wire.v1 import link_pb2
+from federation.wire_version import WIRE_VERSION
 from gateway.clocks import Clocks
 from gateway.servicers.link import LinkServicer
 from tests.support.gateway_world import CSC, POLICE, SCHOOL, World
@@ -104,7 +105,9 @@ async def test_a_link_compares_both_clocks_with_its_first_messages(world: World)
         while True:
             yield await said.get()
 
-    said.put_nowait(link_pb2.AttachRequest(hello=link_pb2.Hello(max_in_flight=4, clock=node.reading())))
+    said.put_nowait(
+        link_pb2.AttachRequest(hello=link_pb2.Hello(max_in_flight=4, clock=node.reading(), wire_version=WIRE_VERSION))
+    )
     stream = servicer.Attach(requests(), cast("Any", None))
     probe = (await anext(stream)).probe
     node.hear(probe.clock)
@@ -119,7 +122,7 @@ async def test_calls_in_place_of_a_stream_compare_both_clocks(world: World) -> N
     servicer = LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks)
     node = GatewayClock(own=Party(PartyKind.NODE, SCHOOL), gateway=Party(PartyKind.GATEWAY, "main"), clock=_ahead)
     for _ in range(2):
-        request = link_pb2.ClaimRequest(max_tasks=1, wait_s=0, clock=node.reading())
+        request = link_pb2.ClaimRequest(max_tasks=1, wait_s=0, clock=node.reading(), wire_version=WIRE_VERSION)
         node.hear((await servicer.Claim(request, cast("Any", None))).clock)
     assert not node.agrees()
     assert world.clocks.ahead_s(SCHOOL) == 7200

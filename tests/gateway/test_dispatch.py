@@ -1,10 +1,12 @@
 """Who holds a task when: leases, takeovers, capacity, the unary fallback, deaf links, revocation."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from agency_node.asking.composing import Composed
+from federation.translation import HalfTranslation, Translation
 from federation.vocabulary import TargetState
 from gateway.dispatch import LEASE_S, MAX_IN_FLIGHT, UNARY_PRESENCE_S, Session
 from tests.support.gateway_world import CSC, SCHOOL, World, messages_in, tasks_in
@@ -196,8 +198,8 @@ async def test_an_agency_revoked_while_its_query_is_translated_gets_nothing(worl
     tasks_in(session)
     original = world.trustee.translate
 
-    async def translate(ticket: bytes, signature: bytes, responders: object) -> list[bytes]:
-        found = await original(ticket, signature, list(responders))  # type: ignore[call-overload]  # names
+    async def translate(ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+        found = await original(ticket, signature, halves)
         await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
         return found
 

@@ -510,7 +510,6 @@ async def test_a_cut_connection_is_no_defect(postgres_url: str, policy: PolicyPo
         reads = (
             lambda: world.queries.find(query_id),
             world.queries.differing,
-            lambda: world.queries.ticket(query_id),
             lambda: world.queries.stored_answers(query_id),
             world.desk.enrolments,
             lambda: world.journal.entries(0, 1),

@@ -13,6 +13,7 @@ from federation.policy.engine import Failure
 from federation.policy.evaluator import PolicyPoint
 from federation.store import sqlite_url
 from federation.team import TeamAction, TeamMember, verify_case_grant, verify_team
+from federation.translation import Translation
 from gateway.teams.desk import TeamView
 from keys.signing import SigningKey
 from tests.support.failing_engine import failing_engine
@@ -215,10 +216,10 @@ async def test_a_query_that_is_being_admitted_while_its_member_is_removed_is_dec
 ) -> None:
     grant_id, translate = await team.grant(), team.world.trustee.translate
 
-    async def meanwhile(ticket: bytes, signature: bytes, responders: Any) -> list[bytes]:
+    async def meanwhile(ticket: bytes, signature: bytes, halves: Any) -> list[Translation]:
         monkeypatch.undo()
         await team.remove("police")
-        return await translate(ticket, signature, responders)
+        return await translate(ticket, signature, halves)
 
     monkeypatch.setattr(team.world.trustee, "translate", meanwhile)
 

@@ -80,13 +80,3 @@ async def test_no_batch_is_evaluated(world: World) -> None:
         await world.evaluation.evaluate(CSC, header=header, signature=signature, elements=elements)
     assert caught.value.code is ErrorCode.KEYRING_REJECTED
     assert await world.entries(EntryKind.BATCH_EVALUATED) == []
-
-
-async def test_no_translation_is_proved(world: World) -> None:
-    session = world.attach(SCHOOL)
-    await world.put(world.composed(targets=[SCHOOL]))
-    (task,) = tasks_in(session)
-    _with_seeds(world, _other_backup())
-    with pytest.raises(WardgateError) as caught:
-        await world.evaluation.prove(SCHOOL, task.task_id)
-    assert caught.value.code is ErrorCode.KEYRING_REJECTED

@@ -100,10 +100,57 @@ def test_translation_there_and_back_is_nothing() -> None:
     assert translation(B, C).apply(RESULT) == translation(A, C).apply(ELEMENT)
 
 
-def test_translation_of_a_batch_has_one_proof() -> None:
-    elements = ELEMENT + oprf.blind(b"sibling")[1]
-    results = A_TO_B.apply(elements)
-    verify_translation(A.public, B.public, elements, results, A_TO_B.prove(elements, results))
+@settings(max_examples=40)
+@given(seed=st.binary(min_size=32, max_size=32), child=st.binary(max_size=64))
+def test_a_translation_by_any_keys_of_any_point_is_proved_and_by_no_others(seed: bytes, child: bytes) -> None:
+    source, target, other = (
+        HolderKey(Secret(seed), "gateway", name, 1) for name in ("agency-a", "agency-b", "agency-c")
+    )
+    moved, element = translation(source, target), oprf.blind(child)[1]
+    result = moved.apply(element)
+    proof = moved.prove(element, result)
+    verify_translation(source.public, target.public, element, result, proof)
+    assert proof != moved.prove(element, result), "each proof has a nonce of its own"
+    for fields in (
+        (source.public, other.public, element, result, proof),
+        (other.public, target.public, element, result, proof),
+        (source.public, target.public, element, translation(source, other).apply(element), proof),
+        (source.public, target.public, oprf.blind(child)[1], result, proof),
+    ):
+        with pytest.raises(ProofRejected):
+            verify_translation(*fields)
+
+
+@settings(max_examples=40)
+@given(proof=st.binary(min_size=64, max_size=64))
+def test_random_bytes_prove_nothing(proof: bytes) -> None:
+    with pytest.raises(ProofRejected):
+        verify_translation(A.public, B.public, ELEMENT, RESULT, proof)
+
+
+def test_a_proof_is_of_one_element() -> None:
+    two = ELEMENT + oprf.blind(b"sibling")[1]
+    results = A_TO_B.apply(two)
+    with pytest.raises(EncodingRejected):
+        A_TO_B.prove(two, results)
+    with pytest.raises(ProofRejected):
+        verify_translation(A.public, B.public, two, results, PROOF)
+
+
+def test_proofs_of_one_element_and_of_a_batch_do_not_mix() -> None:
+    """Whoever holds the key could make both: what keeps them apart is the label of the challenge."""
+    statement, key = dleq.Statement(b"context-" + A.public, B.public, A.public), A_TO_B._ratio
+    nonce = Secret(b"\5" + bytes(31))
+    of_one = dleq.prove_one(statement, key, ELEMENT, RESULT, nonce=nonce)
+    of_batch = dleq.prove(statement, key, ELEMENT, RESULT, nonce=nonce)
+    dleq.verify_one(statement, ELEMENT, RESULT, of_one)
+    dleq.verify(statement, ELEMENT, RESULT, of_batch)
+    weights = dleq._weights(statement, ELEMENT, RESULT)
+    composite, image = group.weighted_sum(weights, ELEMENT), group.weighted_sum(weights, RESULT)
+    with pytest.raises(ProofRejected, match="published key"):
+        dleq.verify_one(statement, composite, image, of_batch)
+    with pytest.raises(ProofRejected, match="published key"):
+        dleq.verify(statement, ELEMENT, RESULT, of_one)
 
 
 @settings(max_examples=60)
@@ -155,12 +202,9 @@ def forged(context: bytes, public: bytes, factor: Secret) -> tuple[bytes, bytes,
     The proof's second equation is honest for `factor`; the first is solved for the base.
     """
     result = group.multiply(factor, ELEMENT)
-    weights = dleq._weights(dleq.Statement(context, public), ELEMENT, result)
-    composite, image = group.weighted_sum(weights, ELEMENT), group.weighted_sum(weights, result)
     nonce, first = group.random_scalar(), group.multiply_base(group.random_scalar())
-    challenge = dleq._challenge(
-        dleq.Statement(context, public), composite, image, first, group.multiply(nonce, composite)
-    )
+    statement, second = dleq.Statement(context, public), group.multiply(nonce, ELEMENT)
+    challenge = dleq._challenge(statement, ELEMENT, result, first, second, label=dleq._SINGLE)
     response = scalars.subtract(nonce, scalars.multiply(challenge, factor))
     minus = scalars.subtract(Secret(b"\1" + bytes(31)), scalars.add(challenge, Secret(b"\1" + bytes(31))))
     base = group.divide_each(group.add(first, group.multiply(minus, public)), [response])
@@ -171,8 +215,8 @@ def test_base_of_a_translation_proof_cannot_be_chosen_last() -> None:
     factor = group.random_scalar()
     base, result, proof = forged(b"without the base", B.public, factor)
     # Where the context does not hold the base, the forgery goes through: this is why it must.
-    dleq.verify(dleq.Statement(b"without the base", B.public, base), ELEMENT, result, proof)
-    for context in (b"WardgateTranslationV1-", b"WardgateTranslationV1-" + A.public):
+    dleq.verify_one(dleq.Statement(b"without the base", B.public, base), ELEMENT, result, proof)
+    for context in (b"WardgateTranslationV2-", b"WardgateTranslationV2-" + A.public):
         base, result, proof = forged(context, B.public, factor)
         with pytest.raises(ProofRejected, match="published key"):
             verify_translation(base, B.public, ELEMENT, result, proof)

@@ -5,7 +5,7 @@ sealed and signed as a node's are. Opening a second world over the same store an
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,12 +39,14 @@ from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine
 from federation.query import Approval, CategoryAsked, Period, Ticket, verify_ticket
 from federation.store import migrate, open_engine, reading, sqlite_url
+from federation.translation import HalfTranslation, Route, Statement, Translation, take_step, verify_step
 from federation.transport import identity as transport
 from federation.transport.denylist import DenyList
 from federation.vocabulary import FamilyInformed, IdentifierState, Outcome, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2
 from federation.wire.v1 import query_pb2 as wire
 from gateway.admitting import Admitting
+from gateway.alarms import Alarms
 from gateway.answers import Answers
 from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
@@ -55,6 +57,7 @@ from gateway.exchange import Exchange
 from gateway.following import Following
 from gateway.live import OPEN
 from gateway.misuse import MisuseDesk
+from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
@@ -65,7 +68,7 @@ from keys import domains
 from keys.authority import CertificateAuthority
 from keys.digest import sha256
 from keys.nhs_number import NhsNumber
-from keys.pseudonym import HolderKeys, Pseudonym, ScopeEpoch, blind_identifiers, unblind
+from keys.pseudonym import HolderKeys, Pseudonym, blind_identifiers, unblind
 from keys.record_cipher import RecordCipher
 from keys.secret import Secret
 from keys.signing import SigningKey, VerifyKey
@@ -116,36 +119,47 @@ class Secrets:
 
 @dataclass
 class Trustee:
-    """The trustee's half, in memory: verifies what nodes signed, multiplies, proves. It can be away."""
+    """The trustee's half, in memory: verifies what nodes signed and the gateway proved, multiplies, proves, signs.
+
+    It can be away, and it can be told to lie: `tamper` changes what it returns.
+    """
 
     keys: HolderKeys
     signing: SigningKey
     parties: dict[str, Party]
+    directory: Callable[[], TrustedDirectory]
     clock: Clock
     down: bool = False
     asked: list[list[str]] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
+    given: list[list[HalfTranslation]] = field(default_factory=list)
+    tamper: Callable[[Statement, Translation], Translation] | None = None
 
     def _reach(self) -> None:
         if self.down:
             raise WardgateError(ErrorCode.TRUSTEE_UNAVAILABLE, "test")
 
-    def _translated(self, ticket: bytes, signature: bytes, responder: str) -> tuple[bytes, bytes, bytes]:
-        requester = self._requester(ticket)
-        found = verify_ticket(ticket, signature, key=requester, now=self.clock())
-        point = {item.responder: item for item in found.points}[responder]
-        ratio = self.keys.translation(ScopeEpoch(found.requester, found.epoch), ScopeEpoch(responder, point.epoch))
-        result = ratio.apply(point.element)
-        return point.element, result, ratio.prove(point.element, result)
+    def _translated(self, ticket: Ticket, half: HalfTranslation) -> Translation:
+        point = {item.responder: item for item in ticket.points}[half.responder]
+        directory = self.directory()
+        requester, responder = directory.agency(ticket.requester), directory.agency(half.responder)
+        route = Route(requester, ticket.epoch, responder, point.epoch)
+        verify_step("gateway", route, point.element, half.step)
+        step = take_step(self.keys, route, half.step.element)
+        statement = Statement(ticket.query_sha256, ticket.requester, half.responder, point.epoch, step.element)
+        made = Translation(step, statement.sign(self.signing))
+        return made if self.tamper is None else self.tamper(statement, made)
 
     def _requester(self, ticket: bytes) -> VerifyKey:
         return self.parties[Ticket.parse(ticket).requester].signing.verify_key
 
-    async def translate(self, ticket: bytes, signature: bytes, responders: Sequence[str]) -> list[bytes]:
+    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
         self._reach()
-        self.asked.append(list(responders))
+        self.asked.append([half.responder for half in halves])
         self.seen.append(ticket)
-        return [self._translated(ticket, signature, responder)[1] for responder in responders]
+        self.given.append(list(halves))
+        found = verify_ticket(ticket, signature, key=self._requester(ticket), now=self.clock())
+        return [self._translated(found, half) for half in halves]
 
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
         self._reach()
@@ -157,11 +171,6 @@ class Trustee:
             now=self.clock(),
         )
         return self.keys.key(batch.agency, batch.epoch).evaluate(elements)
-
-    async def prove(self, ticket: bytes, signature: bytes, responder: str) -> tuple[bytes, bytes]:
-        self._reach()
-        _, element, proof = self._translated(ticket, signature, responder)
-        return element, proof
 
     async def points(self, scope: str) -> tuple[bytes, bytes]:
         self._reach()
@@ -561,8 +570,10 @@ async def _compose(
         clock=clock,
     )
     await directory.load()
-    trustee = Trustee(secrets.trustee_holder, secrets.trustee_signing, secrets.parties, clock)
-    translator = Translator(keys=secrets.holder, trustee=trustee, executor=executor)
+    trustee = Trustee(secrets.trustee_holder, secrets.trustee_signing, secrets.parties, directory.current, clock)
+    translator = Translator(
+        keys=secrets.holder, trustee=trustee, trustee_key=secrets.anchors.trustee_key, executor=executor
+    )
     clocks = Clocks(own=transport.Party(transport.PartyKind.GATEWAY, "main"), clock=clock)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency), clocks=clocks)
     queries = Queries(engine=reader, journal=journal, links=links, clock=clock)
@@ -574,6 +585,7 @@ async def _compose(
         journal=journal,
         policy=policy,
         translator=translator,
+        alarms=Alarms(journal=journal, clock=clock),
         counters=counters,
         teams=register,
         directory=directory.current,
@@ -593,6 +605,7 @@ async def _compose(
         clock=clock,
     )
     await withdrawal.sweep()
+    await cancel_outdated(queries=queries, links=links, journal=journal, clock=clock)
     links.offer(task for task in restored if task.state in OPEN)
     teams = TeamDesk(
         register=register,
@@ -612,9 +625,7 @@ async def _compose(
         is_denied=directory.is_denied,
         clock=clock,
     )
-    evaluation = Evaluation(
-        translator=translator, journal=journal, queries=queries, directory=directory.current, clock=clock
-    )
+    evaluation = Evaluation(translator=translator, journal=journal, directory=directory.current, clock=clock)
     desk = EnrolmentDesk(
         engine=reader,
         journal=journal,

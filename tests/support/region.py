@@ -1,6 +1,6 @@
 """A small federation as its signed directory shows it: real keys, real signatures, no network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from federation.directory import (
@@ -15,14 +15,17 @@ from federation.directory import (
     TrustedDirectory,
 )
 from federation.key_statement import state_keys
+from federation.query import Ticket, TicketPoint
+from federation.translation import HalfTranslation, Step
 from keys import domains
 from keys.digest import sha256
 from keys.envelope import SealingKey
-from keys.pseudonym import HolderKeys, Role
+from keys.errors import EncodingRejected
+from keys.pseudonym import HolderKeys, Role, ScopeEpoch
 from keys.secret import Secret
 from keys.signing import SigningKey
 from tests.support.auditors import Auditors
-from tests.support.signers import NOW, Signer
+from tests.support.signers import NOW, SignedTicket, Signer
 
 
 def _seeds() -> dict[int, Secret]:
@@ -115,6 +118,24 @@ class Region:
             agencies=[self._entry(member) for name, member in self.members.items() if name not in without],
         ).canonical()
         return Published(self.version, content, self.gateway_key.sign(domains.DIRECTORY, content))
+
+    def halves(self, shown: SignedTicket, responders: Sequence[str]) -> list[HalfTranslation]:
+        """What an honest gateway makes of a ticket's points; junk for those that are none."""
+        ticket = Ticket.parse(shown.ticket)
+        points = {point.responder: point for point in ticket.points}
+        return [HalfTranslation(name, self._half(ticket, points.get(name))) for name in responders]
+
+    def _half(self, ticket: Ticket, point: TicketPoint | None) -> Step:
+        if point is None:
+            return Step(b"", b"")
+        ratio = self.gateway_holder.translation(
+            ScopeEpoch(ticket.requester, ticket.epoch), ScopeEpoch(point.responder, point.epoch)
+        )
+        try:
+            element = ratio.apply(point.element)
+        except EncodingRejected:
+            return Step(b"", b"")
+        return Step(element, ratio.prove(point.element, element))
 
     def trusted(self) -> TrustedDirectory:
         """The next version, verified."""

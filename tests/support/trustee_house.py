@@ -1,6 +1,6 @@
 """A whole trustee without a network: real journal, real SQLite, real keys and signatures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,15 +12,15 @@ from federation.directory import TrustedDirectory
 from federation.ledger.entry import Entry
 from federation.ledger.journal import Journal
 from tests.support.region import Region
-from tests.support.signers import NOW
+from tests.support.signers import NOW, SignedTicket
 from trustee.books import Books
 from trustee.epochs import EpochRange, Epochs
 from trustee.evaluation import Evaluation
-from trustee.proofs import Proofs
 from trustee.quotas import Quotas
-from trustee.store.seen import Presented, find_ticket
 from trustee.store.usage import counts_of_hour
 from trustee.translation import Translator
+
+GATEWAY = "wardgate://gateway/main"
 
 
 @dataclass
@@ -63,7 +63,6 @@ class House:
     books: Books
     evaluation: Evaluation
     translator: Translator
-    proofs: Proofs
     clock: Clock
 
     @classmethod
@@ -80,10 +79,6 @@ class House:
     ) -> "House":
         keys, members = region.trustee_holder, HeldMembers(region)
         books, epochs = Books(journal=journal, clock=clock), Epochs(keys, ranges)
-
-        async def find(agency: str, query_sha256: bytes) -> Presented | None:
-            async with engine.connect() as connection:
-                return await find_ticket(connection, agency, query_sha256)
 
         return cls(
             region=region,
@@ -103,16 +98,23 @@ class House:
             ),
             translator=Translator(
                 keys=keys,
+                signing_key=region.trustee_key,
                 epochs=epochs,
                 members=members,
                 books=books,
                 quotas=quotas,
+                gateway=GATEWAY,
                 executor=executor,
                 clock=clock,
             ),
-            proofs=Proofs(keys=keys, epochs=epochs, members=members, books=books, find_ticket=find, executor=executor),
             clock=clock,
         )
+
+    async def translate(self, shown: SignedTicket, responders: Sequence[str]) -> list[bytes]:
+        """What a ticket's points become, presented by an honest gateway."""
+        halves = self.region.halves(shown, responders)
+        found = await self.translator.translate(shown.ticket, shown.signature, halves)
+        return [item.step.element for item in found]
 
     async def counters(self, hour: int | None = None) -> dict[tuple[str, str], int]:
         start = int(self.clock()) // 3600 * 3600 if hour is None else hour

@@ -26,14 +26,15 @@ from federation.directory import (
     SignedStatement,
     TrustedDirectory,
 )
-from federation.query import CategoryAsked, Period
+from federation.query import CategoryAsked, Part, Period
+from federation.translation import Route, Statement, take_step
 from federation.vocabulary import EnquiryOutcome, FamilyInformed, IdentifierState, Tier, Urgency, UserRef
 from federation.wire.v1 import link_pb2, pseudonym_pb2, query_pb2
 from keys import domains
 from keys.digest import derive_key, sha256
 from keys.envelope import SealingKey
 from keys.nhs_number import NhsNumber
-from keys.pseudonym import HolderKeys, Pseudonym, Role, ScopeEpoch, blind_identifiers, unblind
+from keys.pseudonym import HolderKeys, Pseudonym, Role, blind_identifiers, unblind
 from keys.secret import Secret
 from keys.signing import SigningKey
 from tests.support.auditors import Auditors
@@ -222,11 +223,13 @@ class Federation:
         halfway = self.trustee.key(agency, epoch).multiply(blinded)
         return unblind(blinds, self.gateway.key(agency, epoch).multiply(halfway))[0]
 
-    def translate(self, element: bytes, *, to_epoch: int = 1) -> bytes:
-        """What reaches the responder of a requester's blinded pseudonym."""
-        source, target = ScopeEpoch(REQUESTER, 1), ScopeEpoch(RESPONDER, to_epoch)
-        halfway = self.trustee.translation(source, target).apply(element)
-        return self.gateway.translation(source, target).apply(halfway)
+    def translate(self, composed: Composed, *, to_epoch: int = 1) -> Statement:
+        """What reaches the responder of a requester's blinded pseudonym: the trustee's word, to be signed by it."""
+        blinded = composed.request.parts[0].blinded
+        route = Route(self.directory.agency(REQUESTER), 1, self.directory.agency(RESPONDER), to_epoch)
+        half = take_step(self.gateway, route, blinded)
+        whole = take_step(self.trustee, route, half.element)
+        return Statement(sha256(composed.request.header), REQUESTER, RESPONDER, to_epoch, whole.element)
 
     # -- queries ------------------------------------------------------------------------------------------------
 
@@ -285,6 +288,8 @@ class Federation:
 
     def _task(self, composed: Composed, wanted: Mapping[str, Any]) -> link_pb2.Task:
         part = composed.request.parts[0]
+        for_target = Part(part.responder, part.blinded, part.salt, part.sealed).for_target
+        translated = self.translate(composed, to_epoch=wanted["to_epoch"])
         permitted = _categories(wanted["permitted"] or wanted["categories"])
         decision = TargetDecision(
             responder=RESPONDER,
@@ -313,8 +318,12 @@ class Federation:
             lease_expires_at=int(wanted["now"]) + 60,
             header=composed.request.header,
             signature=composed.request.signature,
-            part=part,
-            translated=self.translate(part.blinded, to_epoch=wanted["to_epoch"]),
+            part=query_pb2.TaskPart(
+                responder=for_target.responder, commitment=for_target.commitment, sealed=for_target.sealed
+            ),
+            translated=translated.element,
+            epoch=translated.responder_epoch,
+            trustee_signature=translated.sign(self.trustee_key),
             admission=admission,
             admission_signature=self.gateway_key.sign(domains.ADMISSION, admission),
             decision=decision,

@@ -18,6 +18,7 @@ from federation.ledger.checkpoint import NoteKey
 from federation.ledger.verify import verify_export
 from federation.query import CategoryAsked, Period, QueryHeader, Ticket
 from federation.telemetry import configure_logging
+from federation.translation import Statement
 from federation.transport.denylist import DenyEntry
 from federation.transport.failures import call_errors
 from federation.transport.identity import Party
@@ -31,6 +32,7 @@ from keys.keyring import Keyring
 from keys.pseudonym import ScopeEpoch, verify_evaluation, verify_translation
 from keys.secret import Secret
 from tests.support.pki import ALICE, CAMDEN, GATEWAY, TRUSTEE
+from tests.support.region import Region
 from tests.support.signers import SignedBatch, SignedTicket, some_elements
 from tests.support.trustee_service import Site, open_site
 from tests.support.waiting import until
@@ -64,6 +66,7 @@ class Caller:
     """Calls the trustee as somebody."""
 
     stub: Any
+    region: Region
 
     async def evaluate(self, shown: SignedBatch) -> wire.EvaluatedBatch:
         batch = wire.BlindedBatch(header=shown.header, signature=shown.signature, elements=shown.elements)
@@ -71,16 +74,17 @@ class Caller:
             found: wire.EvaluateBatchResponse = await self.stub.EvaluateBatch(wire.EvaluateBatchRequest(batch=batch))
         return found.batch
 
-    async def translate(self, shown: SignedTicket, targets: list[str] = TARGETS) -> list[bytes]:
-        request = wire.TranslateRequest(ticket=shown.ticket, signature=shown.signature, responders=targets)
+    async def whole(self, shown: SignedTicket, targets: list[str] = TARGETS) -> list[wire.Translation]:
+        halves = [
+            wire.HalfTranslation(responder=half.responder, element=half.step.element, proof=half.step.proof)
+            for half in self.region.halves(shown, targets)
+        ]
+        request = wire.TranslateRequest(ticket=shown.ticket, signature=shown.signature, halves=halves)
         async with call_errors(TRUSTEE):
-            return list((await self.stub.Translate(request)).elements)
+            return list((await self.stub.Translate(request)).translations)
 
-    async def prove(self, shown: SignedTicket, target: str) -> wire.ProveElementResponse:
-        request = wire.ProveElementRequest(ticket=shown.ticket, signature=shown.signature, responder=target)
-        async with call_errors(TRUSTEE):
-            found: wire.ProveElementResponse = await self.stub.ProveElement(request)
-        return found
+    async def translate(self, shown: SignedTicket, targets: list[str] = TARGETS) -> list[bytes]:
+        return [item.element for item in await self.whole(shown, targets)]
 
     async def points(self, scope: str) -> wire.GetPointsResponse:
         async with call_errors(TRUSTEE):
@@ -97,7 +101,7 @@ class Caller:
 @asynccontextmanager
 async def calling(site: Site, port: int, party: Party = GATEWAY) -> AsyncIterator[Caller]:
     async with site.stub(port, party) as stub:
-        yield Caller(stub)
+        yield Caller(stub, site.region)
 
 
 async def refusal(call: Any) -> ErrorCode:
@@ -121,18 +125,19 @@ async def test_the_gateway_gets_evaluations_translations_proofs_points_and_count
         public = agencies["camden-csc"].trustee_points[1]
         verify_evaluation(public, shown.elements, evaluated.elements, evaluated.proof)
 
-        own = group.split(evaluated.elements)[:3]
-        ticket = ticket_of(site, elements=b"".join(own))
-        translated = await gateway.translate(ticket)
         keys = site.region.trustee_holder
-        assert translated == [
-            keys.key(name, 1).multiply(element)
-            for name, element in zip(TARGETS, group.split(shown.elements)[:3], strict=True)
-        ]
-
-        proved = await gateway.prove(ticket, "uclh")
-        assert proved.element == translated[2]
-        verify_translation(public, agencies["uclh"].trustee_points[1], own[2], proved.element, proved.proof)
+        own = site.region.gateway_holder.key("camden-csc", 1).multiply(evaluated.elements[:96])
+        ticket = ticket_of(site, elements=own)
+        translated = await gateway.whole(ticket)
+        hidden = zip(TARGETS, group.split(shown.elements)[:3], strict=True)
+        halfway = [(name, site.region.gateway_holder.key(name, 1).multiply(element)) for name, element in hidden]
+        assert [item.element for item in translated] == [keys.key(name, 1).multiply(half) for name, half in halfway]
+        for half, item in zip(site.region.halves(ticket, TARGETS), translated, strict=True):
+            target = agencies[half.responder].trustee_points[1]
+            verify_translation(public, target, half.step.element, item.element, item.proof)
+            query = Ticket.parse(ticket.ticket).query_sha256
+            said = Statement(query, "camden-csc", half.responder, 1, item.element)
+            said.verify(site.region.trustee_key.verify_key, item.signature)
 
         stated = await gateway.points("newcomer-agency")
         found = verify_points(
@@ -158,7 +163,6 @@ async def test_nobody_but_the_gateway_may_call(site: Site) -> None:
                 for call in (
                     caller.evaluate(batch_of(site, some_elements(1))),
                     caller.translate(ticket_of(site)),
-                    caller.prove(ticket_of(site), "uclh"),
                     caller.points("uclh"),
                     caller.counters(),
                 ):
@@ -175,7 +179,7 @@ async def test_a_certificate_of_another_authority_reaches_nothing(site: Site) ->
 async def test_a_denied_gateway_certificate_is_refused(site: Site) -> None:
     async with site.running() as (trustee, port), site.channel(port) as channel:
         await settle(site, version=1)
-        caller = Caller(pseudonym_pb2_grpc.TrusteeServiceStub(channel))
+        caller = Caller(pseudonym_pb2_grpc.TrusteeServiceStub(channel), site.region)
         await caller.points("uclh")
         stolen = serial_of(channel._credentials.chain)
         site.gateway.deny(2, [DenyEntry(identity=GATEWAY.uri, serial=stolen, reason_code="KEY_COMPROMISE")])
@@ -429,8 +433,7 @@ async def test_no_message_ever_carries_a_ratio_or_a_scalar(site: Site) -> None:
         ticket = ticket_of(site)
         answers = [
             (await gateway.evaluate(shown)).SerializeToString(),
-            b"".join(await gateway.translate(ticket)),
-            (await gateway.prove(ticket, "uclh")).SerializeToString(),
+            b"".join(item.SerializeToString() for item in await gateway.whole(ticket)),
             (await gateway.points("uclh")).SerializeToString(),
         ]
     keys = site.region.trustee_holder

@@ -21,14 +21,13 @@ def forgetting(house: House, **changes: int) -> Forgetting:
     )
 
 
-async def use(house: House) -> bytes:
-    """Evaluate a batch and translate a ticket; returns the ticket."""
+async def use(house: House) -> None:
+    """Evaluate a batch and translate a ticket."""
     signer = house.region.signer("camden-csc")
     batch = signer.batch(some_elements(1), expires_at=NOW + 600)
     await house.evaluation.evaluate(batch.header, batch.signature, batch.elements)
     shown = signer.ticket(["uclh"], expires_at=NOW + 600)
-    await house.translator.translate(shown.ticket, shown.signature, ["uclh"])
-    return shown.ticket
+    await house.translate(shown, ["uclh"])
 
 
 async def test_with_nothing_overdue_nothing_is_deleted_and_nothing_recorded(house: House) -> None:
@@ -37,28 +36,15 @@ async def test_with_nothing_overdue_nothing_is_deleted_and_nothing_recorded(hous
     assert await house.kinds() == ["batch_evaluated", "ticket_translated"]
 
 
-async def test_a_batch_is_forgotten_only_when_it_is_refused_as_expired(house: House) -> None:
+async def test_a_batch_and_a_ticket_are_forgotten_only_when_they_are_refused_as_expired(house: House) -> None:
     await use(house)
     house.clock.now = NOW + 600 + 30
     assert await forgetting(house).once() == 0
     house.clock.now += 1
-    assert await forgetting(house).once() == 1
+    assert await forgetting(house).once() == 2
     entry = (await house.entries())[-1]
     assert entry.kind == "retention_applied"
-    assert entry.body["rows"] == {"batches": 1, "tickets": 0, "counters": 0, "alarms": 0}
-
-
-async def test_a_ticket_can_be_proved_until_its_time_is_up(house: House) -> None:
-    ticket = await use(house)
-    keeper = forgetting(house, proofs_days=2)
-    house.clock.now = NOW + 600 + 2 * DAY_S
-    await keeper.once()
-    await house.proofs.prove(ticket, "uclh")
-    house.clock.now += 1
-    await keeper.once()
-    with pytest.raises(WardgateError) as caught:
-        await house.proofs.prove(ticket, "uclh")
-    assert caught.value.code is ErrorCode.QUERY_UNKNOWN
+    assert entry.body["rows"] == {"batches": 1, "tickets": 1, "counters": 0, "alarms": 0}
 
 
 async def test_counters_of_hours_go_and_those_of_an_epoch_stay(open_house: OpenHouse) -> None:
@@ -83,4 +69,4 @@ async def test_without_a_ledger_nothing_is_forgotten(house: House) -> None:
         await forgetting(house).once()
     assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
     await house.mend_ledger()
-    assert await forgetting(house).once() == 1
+    assert await forgetting(house).once() == 2

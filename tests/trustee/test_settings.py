@@ -73,7 +73,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, key: str) -> None:
         "id = 'Main'\n" + LEAST,
         LEAST + "[quotas]\ncaseload_percent = 99\n",
         LEAST + "[quotas]\ntickets_per_hour = 0\n",
-        LEAST + "[retention]\nproofs_days = 0\n",
+        LEAST + "[retention]\ncounters_days = 1\n",
         LEAST.replace("\nverify_key_file", "\nverify_key"),
     ],
 )
@@ -87,6 +87,6 @@ def test_every_setting_is_described() -> None:
         "data_dir",
         "gateway.address",
         "quotas.caseload_percent",
-        "retention.proofs_days",
+        "retention.counters_days",
     }
     assert all(row.description for row in rows)

@@ -86,9 +86,7 @@ async def test_the_migrations_go_back_and_forth_with_data_in_place(url: str, rep
 async def test_replicas_record_one_ticket_once(replicas: list[House]) -> None:
     one, two = replicas
     shown = one.region.signer("camden-csc").ticket(["uclh", "met-police"])
-    found = await asyncio.gather(
-        *(house.translator.translate(shown.ticket, shown.signature, ["uclh", "met-police"]) for house in (one, two) * 4)
-    )
+    found = await asyncio.gather(*(house.translate(shown, ["uclh", "met-police"]) for house in (one, two) * 4))
     assert found == [found[0]] * 8
     assert await two.counters() == {("camden-csc", "ticket"): 1, ("camden-csc", "translate"): 2}
     assert await one.kinds() == ["ticket_translated"]
@@ -97,10 +95,7 @@ async def test_replicas_record_one_ticket_once(replicas: list[House]) -> None:
 async def test_replicas_cannot_pass_a_quota_together(replicas: list[House]) -> None:
     tickets = [replicas[0].region.signer("camden-csc").ticket(["uclh"]) for _ in range(16)]
     found = await asyncio.gather(
-        *(
-            replicas[at % 2].translator.translate(shown.ticket, shown.signature, ["uclh"])
-            for at, shown in enumerate(tickets)
-        ),
+        *(replicas[at % 2].translate(shown, ["uclh"]) for at, shown in enumerate(tickets)),
         return_exceptions=True,
     )
     codes = [outcome.code for outcome in found if isinstance(outcome, WardgateError)]

@@ -2,18 +2,23 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.query import Ticket
+from federation.translation import HalfTranslation, Route, Statement, Step, Translation, verify_step
 from keys import domains, group
-from keys.pseudonym import HolderKeys, verify_translation
+from keys.digest import sha256
+from keys.pseudonym import HolderKeys, ScopeEpoch
 from keys.secret import Secret
+from tests.support.rekeying import rekey
 from tests.support.signers import NOW, SignedTicket, Signer, some_elements
-from tests.support.trustee_house import House, OpenHouse
+from tests.support.trustee_house import GATEWAY, House, OpenHouse
 from trustee.epochs import EpochRange
 from trustee.quotas import Quotas
 
@@ -22,7 +27,7 @@ HOUR_S = 3_600
 
 
 async def translate(house: House, shown: SignedTicket, responders: Sequence[str] = TARGETS) -> list[bytes]:
-    return await house.translator.translate(shown.ticket, shown.signature, responders)
+    return await house.translate(shown, responders)
 
 
 async def refused(house: House, shown: SignedTicket, responders: Sequence[str] = TARGETS) -> ErrorCode:
@@ -31,18 +36,22 @@ async def refused(house: House, shown: SignedTicket, responders: Sequence[str] =
     return caught.value.code
 
 
+def whole(house: House, scope: str, elements: bytes, epoch: int = 1) -> bytes:
+    """Both holders' evaluation of points in a scope."""
+    halfway = house.region.gateway_holder.key(scope, epoch).multiply(elements)
+    return house.region.trustee_holder.key(scope, epoch).multiply(halfway)
+
+
 def camden(house: House) -> Signer:
     return house.region.signer("camden-csc")
 
 
 async def test_evaluating_and_translating_is_evaluating_at_the_target(house: House) -> None:
-    """The trustee's half of what makes the exchange work: t(j)/t(i) * (t(i) * X) = t(j) * X."""
-    keys: HolderKeys = house.region.trustee_holder
+    """What makes the exchange work: k(j)/k(i) * (k(i) * X) = k(j) * X, k being the product of both holders' keys."""
     hidden = some_elements(len(TARGETS))
-    own = keys.key("camden-csc", 1).multiply(hidden)
+    own = whole(house, "camden-csc", hidden)
     found = await translate(house, camden(house).ticket(TARGETS, elements=own))
-    expected = [keys.key(name, 1).multiply(element) for name, element in zip(TARGETS, group.split(hidden), strict=True)]
-    assert found == expected
+    assert found == [whole(house, name, element) for name, element in zip(TARGETS, group.split(hidden), strict=True)]
 
 
 async def test_elements_come_in_the_order_asked_for_the_targets_asked(house: House) -> None:
@@ -61,11 +70,11 @@ async def test_scopes_in_different_epochs_are_translated_between_their_keys(
     for name in ("camden-csc", "uclh"):
         house.region.members[name].epochs = (1, 2)
     await house.members.refresh()
-    keys, (source, target) = house.region.trustee_holder, epochs
+    source, target = epochs
     hidden = some_elements(1)
-    own = keys.key("camden-csc", source).multiply(hidden)
+    own = whole(house, "camden-csc", hidden, source)
     shown = camden(house).ticket(["uclh"], elements=own, epoch=source, responder_epoch=target)
-    assert await translate(house, shown, ["uclh"]) == [keys.key("uclh", target).multiply(hidden)]
+    assert await translate(house, shown, ["uclh"]) == [whole(house, "uclh", hidden, target)]
 
 
 async def test_an_epoch_not_in_use_is_refused_at_either_end(house: House) -> None:
@@ -275,67 +284,168 @@ async def test_the_largest_ticket_is_translated(house: House) -> None:
     assert len(await translate(house, camden(house).ticket(names), names)) == 200
 
 
-# proofs
+# proofs and signatures
 
 
-async def test_a_translation_is_proved_after_the_fact_against_the_published_points(house: House) -> None:
+async def presented(house: House, shown: SignedTicket, halves: Sequence[HalfTranslation]) -> list[Translation]:
+    return await house.translator.translate(shown.ticket, shown.signature, halves)
+
+
+async def test_what_is_returned_is_proved_and_signed(house: House) -> None:
     shown = camden(house).ticket(TARGETS)
-    elements = await translate(house, shown)
-    proved = await house.proofs.prove(shown.ticket, "uclh")
-    assert proved.element == elements[2]
-    points = {name: house.members.directory.agency(name).trustee_points[1] for name in ("camden-csc", "uclh")}
-    given = _point_of(shown, "uclh")
-    verify_translation(points["camden-csc"], points["uclh"], given, proved.element, proved.proof)
-    assert await house.kinds() == ["ticket_translated", "translation_proved"]
+    halves = house.region.halves(shown, TARGETS)
+    directory = house.members.directory
+    for half, found in zip(halves, await presented(house, shown, halves), strict=True):
+        route = Route(directory.agency("camden-csc"), 1, directory.agency(half.responder), 1)
+        verify_step("trustee", route, half.step.element, found.step)
+        told = Statement(_query_of(shown), "camden-csc", half.responder, 1, found.step.element)
+        told.verify(directory.anchors.trustee_key, found.signature)
 
 
-async def test_a_proof_is_still_given_after_the_ticket_and_its_key_are_gone(house: House) -> None:
+async def test_a_retry_gives_the_same_signatures_although_no_two_proofs_are_alike(house: House) -> None:
     shown = camden(house).ticket(TARGETS)
-    await translate(house, shown)
-    house.region.members["camden-csc"].change_key()
+    first = await presented(house, shown, house.region.halves(shown, TARGETS))
+    again = await presented(house, shown, house.region.halves(shown, TARGETS))
+    assert [item.signature for item in first] == [item.signature for item in again]
+    assert all(one.step.proof != other.step.proof for one, other in zip(first, again, strict=True))
+
+
+def _own_point(house: House, _: SignedTicket, __: list[HalfTranslation]) -> Step:
+    """A guess of its own in place of the ticket's point, honestly multiplied and proved."""
+    ratio = house.region.gateway_holder.translation(ScopeEpoch("camden-csc", 1), ScopeEpoch("uclh", 1))
+    guess = some_elements(1)
+    element = ratio.apply(guess)
+    return Step(element, ratio.prove(guess, element))
+
+
+def _own_point_under_the_true_proof(house: House, _: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    return Step(_own_point(house, _, honest).element, honest[-1].step.proof)
+
+
+def _ratio_to_another_scope(house: House, shown: SignedTicket, _: list[HalfTranslation]) -> Step:
+    ratio = house.region.gateway_holder.translation(ScopeEpoch("camden-csc", 1), ScopeEpoch("met-police", 1))
+    point = Ticket.parse(shown.ticket).points[-1].element
+    element = ratio.apply(point)
+    return Step(element, ratio.prove(point, element))
+
+
+def _unpublished_keys(_: House, shown: SignedTicket, __: list[HalfTranslation]) -> Step:
+    ratio = HolderKeys("gateway", {1: Secret.random()}).translation(ScopeEpoch("camden-csc", 1), ScopeEpoch("uclh", 1))
+    point = Ticket.parse(shown.ticket).points[-1].element
+    element = ratio.apply(point)
+    return Step(element, ratio.prove(point, element))
+
+
+def _nothing_done(_: House, shown: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    return Step(Ticket.parse(shown.ticket).points[-1].element, honest[-1].step.proof)
+
+
+def _another_targets_step(_: House, __: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    return honest[0].step
+
+
+def _another_queries_proof(house: House, _: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    other = house.region.halves(camden(house).ticket(TARGETS), TARGETS)
+    return Step(honest[-1].step.element, other[-1].step.proof)
+
+
+def _no_proof(_: House, __: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    return Step(honest[-1].step.element, b"")
+
+
+def _two_elements(_: House, __: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    return Step(honest[-1].step.element * 2, honest[-1].step.proof)
+
+
+def _identity(_: House, __: SignedTicket, honest: list[HalfTranslation]) -> Step:
+    return Step(bytes(32), honest[-1].step.proof)
+
+
+LIES = [
+    _own_point,
+    _own_point_under_the_true_proof,
+    _ratio_to_another_scope,
+    _unpublished_keys,
+    _nothing_done,
+    _another_targets_step,
+    _another_queries_proof,
+    _no_proof,
+    _two_elements,
+    _identity,
+]
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_gateway_that_does_not_prove_its_half_of_the_tickets_own_point_is_refused(
+    house: House, lie: Callable[[House, SignedTicket, list[HalfTranslation]], Step]
+) -> None:
+    """One lie among honest halves spoils all: nothing is counted, and the alarm is about the gateway."""
+    shown = camden(house).ticket(TARGETS)
+    halves = house.region.halves(shown, TARGETS)
+    false = [*halves[:-1], HalfTranslation("uclh", lie(house, shown, halves))]
+    with pytest.raises(WardgateError) as caught:
+        await presented(house, shown, false)
+    assert caught.value.code is ErrorCode.PROOF_REJECTED
+    (entry,) = await house.entries()
+    assert (entry.kind, entry.actor, entry.body["reason"]) == ("alarm_raised", GATEWAY, "proof_rejected")
+    assert entry.body["ticket_sha256"] == sha256(shown.ticket).hex()
+    assert not any(name.encode() in entry.content for name in (*TARGETS, "camden-csc"))
+    assert await house.counters() == {}
+    assert len(await presented(house, shown, halves)) == 3, "the requester's ticket is not spent by the gateway's lie"
+
+
+async def test_halves_for_the_wrong_responders_are_refused(house: House) -> None:
+    shown = camden(house).ticket(TARGETS)
+    first, second, third = house.region.halves(shown, TARGETS)
+    swapped = [HalfTranslation(first.responder, second.step), HalfTranslation(second.responder, first.step), third]
+    with pytest.raises(WardgateError) as caught:
+        await presented(house, shown, swapped)
+    assert caught.value.code is ErrorCode.PROOF_REJECTED
+
+
+async def test_a_lie_about_one_of_the_largest_tickets_targets_is_found(house: House) -> None:
+    names = [f"agency-{number}" for number in range(200)]
+    kind = type(house.region.members["uclh"])
+    house.region.members = {**house.region.members, **{name: kind(name) for name in names}}
     await house.members.refresh()
-    house.clock.now = NOW + 3 * 86_400
-    await house.proofs.prove(shown.ticket, "uclh")
-
-
-async def test_nothing_is_proved_that_was_not_translated(house: House) -> None:
-    shown = camden(house).ticket(TARGETS, query=b"one query")
-    other = camden(house).ticket(TARGETS, query=b"one query")
-    await translate(house, shown, ["uclh"])
-    for ticket, responder, code in (
-        (shown.ticket, "met-police", ErrorCode.QUERY_UNKNOWN),
-        (other.ticket, "uclh", ErrorCode.QUERY_UNKNOWN),
-        (camden(house).ticket(TARGETS).ticket, "uclh", ErrorCode.QUERY_UNKNOWN),
-        (shown.ticket, "great-ormond-street", ErrorCode.TARGET_UNKNOWN),
-    ):
-        with pytest.raises(WardgateError) as caught:
-            await house.proofs.prove(ticket, responder)
-        assert caught.value.code is code
-    assert await house.kinds() == ["ticket_translated"]
-
-
-@pytest.mark.parametrize("scope", ["camden-csc", "uclh"])
-async def test_nothing_is_proved_with_a_seed_that_does_not_give_the_published_points(house: House, scope: str) -> None:
-    shown = camden(house).ticket(TARGETS)
-    await translate(house, shown)
-    _tell_another_point(house, scope)
+    shown = camden(house).ticket(names)
+    halves = house.region.halves(shown, names)
+    halves[137] = HalfTranslation(names[137], halves[136].step)
     with pytest.raises(WardgateError) as caught:
-        await house.proofs.prove(shown.ticket, "uclh")
-    assert caught.value.code is ErrorCode.KEYRING_REJECTED
-    assert await house.kinds() == ["ticket_translated"]
+        await presented(house, shown, halves)
+    assert caught.value.code is ErrorCode.PROOF_REJECTED
 
 
-async def test_without_a_ledger_nothing_is_proved(house: House) -> None:
-    shown = camden(house).ticket(TARGETS)
-    await translate(house, shown)
-    await house.break_ledger()
+async def test_the_gateways_proof_is_held_to_what_this_trustee_has_verified(house: House) -> None:
+    """Another point of the gateway in a directory that the trustee never verified is nothing to it."""
+    shown = camden(house).ticket(["uclh"])
+    rekey(house.region.gateway_holder, "uclh")
+    assert await refused(house, shown, ["uclh"]) is ErrorCode.PROOF_REJECTED
+
+
+async def test_an_unproved_half_raises_one_alarm_an_hour(house: House) -> None:
+    shown = camden(house).ticket(["uclh"])
+    for _ in range(3):
+        with pytest.raises(WardgateError):
+            await presented(house, shown, [HalfTranslation("uclh", Step(some_elements(1), bytes(64)))])
+    assert await house.kinds() == ["alarm_raised"]
+    house.clock.now += HOUR_S
+    with pytest.raises(WardgateError):
+        await presented(house, shown, [HalfTranslation("uclh", Step(some_elements(1), bytes(64)))])
+    assert await house.kinds() == ["alarm_raised"] * 2
+
+
+async def test_a_ticket_of_the_older_wire_is_refused_in_words(house: House) -> None:
+    ticket = to_canonical(json.loads(camden(house).ticket(TARGETS).ticket) | {"v": 1})
     with pytest.raises(WardgateError) as caught:
-        await house.proofs.prove(shown.ticket, "uclh")
-    assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
+        await presented(house, SignedTicket(ticket, camden(house).key.sign(domains.TICKET, ticket)), [])
+    assert caught.value.code is ErrorCode.WIRE_VERSION_REFUSED
+    assert "version 1" in caught.value.told
+    assert await house.kinds() == []
 
 
-def _point_of(shown: SignedTicket, responder: str) -> bytes:
-    return next(point.element for point in Ticket.parse(shown.ticket).points if point.responder == responder)
+def _query_of(shown: SignedTicket) -> bytes:
+    return Ticket.parse(shown.ticket).query_sha256
 
 
 def _tell_another_point(house: House, scope: str) -> None:

@@ -93,12 +93,6 @@ async def extend_ticket(connection: AsyncConnection, ticket: Ticket, before: Pre
         raise AlreadyPresentedError(await _presented(connection, ticket))
 
 
-async def find_ticket(connection: AsyncConnection, agency: str, query_sha256: bytes) -> Presented | None:
-    """The ticket presented for a query, if it is still remembered."""
-    row = (await connection.execute(_FIND_TICKET, {"agency": agency, "query": query_sha256})).one_or_none()
-    return None if row is None else Presented(row.ticket_sha256, int(row.translated, 16))
-
-
 async def _presented(connection: AsyncConnection, ticket: Ticket) -> Presented:
     row = (await connection.execute(_FIND_TICKET, {"agency": ticket.requester, "query": ticket.query_sha256})).one()
     return Presented(row.ticket_sha256, int(row.translated, 16))

@@ -68,7 +68,7 @@ class SeenBatch(TrusteeTable, table=True):
 
 
 class SeenTicket(TrusteeTable, table=True):
-    """A ticket of which points were translated, remembered for as long as that can be proved after the fact.
+    """A ticket of which points were translated, remembered until it has expired.
 
     `translated` has one hexadecimal bit for each point: bit n is the ticket's point n.
     """

@@ -49,11 +49,13 @@ class Task(_message.Message):
     LEASE_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     HEADER_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
-    PART_FIELD_NUMBER: _builtins.int
     TRANSLATED_FIELD_NUMBER: _builtins.int
     ADMISSION_FIELD_NUMBER: _builtins.int
     ADMISSION_SIGNATURE_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TRUSTEE_SIGNATURE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     lease_id: _builtins.str
     """The lease under which it was handed out."""
@@ -67,8 +69,12 @@ class Task(_message.Message):
     """The gateway's signed admission and this target's decision."""
     admission_signature: _builtins.bytes
     decision: _builtins.bytes
+    epoch: _builtins.int
+    """The responder's epoch into which the point was translated."""
+    trustee_signature: _builtins.bytes
+    """Ed25519 by the trustee over query hash, requester, responder, epoch and translated point."""
     @_builtins.property
-    def part(self) -> _query_pb2.TargetPart: ...
+    def part(self) -> _query_pb2.TaskPart: ...
     def __init__(
         self,
         *,
@@ -77,15 +83,17 @@ class Task(_message.Message):
         lease_expires_at: _builtins.int = ...,
         header: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
-        part: _query_pb2.TargetPart | None = ...,
         translated: _builtins.bytes = ...,
         admission: _builtins.bytes = ...,
         admission_signature: _builtins.bytes = ...,
         decision: _builtins.bytes = ...,
+        part: _query_pb2.TaskPart | None = ...,
+        epoch: _builtins.int = ...,
+        trustee_signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_signature", b"admission_signature", "decision", b"decision", "header", b"header", "lease_expires_at", b"lease_expires_at", "lease_id", b"lease_id", "part", b"part", "signature", b"signature", "task_id", b"task_id", "translated", b"translated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_signature", b"admission_signature", "decision", b"decision", "epoch", b"epoch", "header", b"header", "lease_expires_at", b"lease_expires_at", "lease_id", b"lease_id", "part", b"part", "signature", b"signature", "task_id", b"task_id", "translated", b"translated", "trustee_signature", b"trustee_signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,10 +139,13 @@ class Hello(_message.Message):
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     ABSENT_UNTIL_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    WIRE_VERSION_FIELD_NUMBER: _builtins.int
     max_in_flight: _builtins.int
     """Most tasks the node holds at once."""
     absent_until: _builtins.int
     """Seconds since the epoch; 0 for none."""
+    wire_version: _builtins.int
+    """Of the wire: the gateway hands nothing to a node that speaks another. Version 1 names none."""
     @_builtins.property
     def clock(self) -> Global___ClockReading: ...
     def __init__(
@@ -143,10 +154,11 @@ class Hello(_message.Message):
         max_in_flight: _builtins.int = ...,
         absent_until: _builtins.int = ...,
         clock: Global___ClockReading | None = ...,
+        wire_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "clock", b"clock", "max_in_flight", b"max_in_flight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "clock", b"clock", "max_in_flight", b"max_in_flight", "wire_version", b"wire_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,9 +349,12 @@ class ClaimRequest(_message.Message):
     MAX_TASKS_FIELD_NUMBER: _builtins.int
     WAIT_S_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    WIRE_VERSION_FIELD_NUMBER: _builtins.int
     max_tasks: _builtins.int
     wait_s: _builtins.int
     """At most 20."""
+    wire_version: _builtins.int
+    """As in `Hello`."""
     @_builtins.property
     def clock(self) -> Global___ClockReading: ...
     def __init__(
@@ -348,10 +363,11 @@ class ClaimRequest(_message.Message):
         max_tasks: _builtins.int = ...,
         wait_s: _builtins.int = ...,
         clock: Global___ClockReading | None = ...,
+        wire_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "max_tasks", b"max_tasks", "wait_s", b"wait_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "max_tasks", b"max_tasks", "wait_s", b"wait_s", "wire_version", b"wire_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

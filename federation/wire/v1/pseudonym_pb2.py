@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/pseudonym.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"C\n\x0c\x42lindedBatch\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x03 \x01(\x0c\"1\n\x0e\x45valuatedBatch\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"B\n\x0f\x45valuateRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"|\n\x10\x45valuateResponse\x12\x33\n\x07trustee\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\x12\x33\n\x07gateway\x18\x02 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"*\n\x17ProveTranslationRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"a\n\x18ProveTranslationResponse\x12\x17\n\x0ftrustee_element\x18\x01 \x01(\x0c\x12\x15\n\rtrustee_proof\x18\x02 \x01(\x0c\x12\x15\n\rgateway_proof\x18\x03 \x01(\x0c\"G\n\x14\x45valuateBatchRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"J\n\x15\x45valuateBatchResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"I\n\x10TranslateRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x12\n\nresponders\x18\x03 \x03(\t\"%\n\x11TranslateResponse\x12\x10\n\x08\x65lements\x18\x01 \x03(\x0c\"K\n\x13ProveElementRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x11\n\tresponder\x18\x03 \x01(\t\"6\n\x14ProveElementResponse\x12\x0f\n\x07\x65lement\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"!\n\x10GetPointsRequest\x12\r\n\x05scope\x18\x01 \x01(\t\"9\n\x11GetPointsResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"(\n\x12GetCountersRequest\x12\x12\n\nhour_start\x18\x01 \x01(\x04\"D\n\x13GetCountersResponse\x12-\n\x08\x63ounters\x18\x01 \x03(\x0b\x32\x1b.federation.wire.v1.Counter\"6\n\x07\x43ounter\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x32\xd8\x01\n\x10PseudonymService\x12U\n\x08\x45valuate\x12#.federation.wire.v1.EvaluateRequest\x1a$.federation.wire.v1.EvaluateResponse\x12m\n\x10ProveTranslation\x12+.federation.wire.v1.ProveTranslationRequest\x1a,.federation.wire.v1.ProveTranslationResponse2\xed\x03\n\x0eTrusteeService\x12\x64\n\rEvaluateBatch\x12(.federation.wire.v1.EvaluateBatchRequest\x1a).federation.wire.v1.EvaluateBatchResponse\x12X\n\tTranslate\x12$.federation.wire.v1.TranslateRequest\x1a%.federation.wire.v1.TranslateResponse\x12\x61\n\x0cProveElement\x12\'.federation.wire.v1.ProveElementRequest\x1a(.federation.wire.v1.ProveElementResponse\x12X\n\tGetPoints\x12$.federation.wire.v1.GetPointsRequest\x1a%.federation.wire.v1.GetPointsResponse\x12^\n\x0bGetCounters\x12&.federation.wire.v1.GetCountersRequest\x1a\'.federation.wire.v1.GetCountersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/pseudonym.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"C\n\x0c\x42lindedBatch\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x03 \x01(\x0c\"1\n\x0e\x45valuatedBatch\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"B\n\x0f\x45valuateRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"|\n\x10\x45valuateResponse\x12\x33\n\x07trustee\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\x12\x33\n\x07gateway\x18\x02 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"G\n\x14\x45valuateBatchRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"J\n\x15\x45valuateBatchResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"p\n\x10TranslateRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x33\n\x06halves\x18\x04 \x03(\x0b\x32#.federation.wire.v1.HalfTranslationJ\x04\x08\x03\x10\x04\"D\n\x0fHalfTranslation\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\"P\n\x11TranslateResponse\x12\x35\n\x0ctranslations\x18\x02 \x03(\x0b\x32\x1f.federation.wire.v1.TranslationJ\x04\x08\x01\x10\x02\"@\n\x0bTranslation\x12\x0f\n\x07\x65lement\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"!\n\x10GetPointsRequest\x12\r\n\x05scope\x18\x01 \x01(\t\"9\n\x11GetPointsResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"(\n\x12GetCountersRequest\x12\x12\n\nhour_start\x18\x01 \x01(\x04\"D\n\x13GetCountersResponse\x12-\n\x08\x63ounters\x18\x01 \x03(\x0b\x32\x1b.federation.wire.v1.Counter\"6\n\x07\x43ounter\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x32i\n\x10PseudonymService\x12U\n\x08\x45valuate\x12#.federation.wire.v1.EvaluateRequest\x1a$.federation.wire.v1.EvaluateResponse2\x8a\x03\n\x0eTrusteeService\x12\x64\n\rEvaluateBatch\x12(.federation.wire.v1.EvaluateBatchRequest\x1a).federation.wire.v1.EvaluateBatchResponse\x12X\n\tTranslate\x12$.federation.wire.v1.TranslateRequest\x1a%.federation.wire.v1.TranslateResponse\x12X\n\tGetPoints\x12$.federation.wire.v1.GetPointsRequest\x1a%.federation.wire.v1.GetPointsResponse\x12^\n\x0bGetCounters\x12&.federation.wire.v1.GetCountersRequest\x1a\'.federation.wire.v1.GetCountersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,34 +39,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATEREQUEST']._serialized_end=244
   _globals['_EVALUATERESPONSE']._serialized_start=246
   _globals['_EVALUATERESPONSE']._serialized_end=370
-  _globals['_PROVETRANSLATIONREQUEST']._serialized_start=372
-  _globals['_PROVETRANSLATIONREQUEST']._serialized_end=414
-  _globals['_PROVETRANSLATIONRESPONSE']._serialized_start=416
-  _globals['_PROVETRANSLATIONRESPONSE']._serialized_end=513
-  _globals['_EVALUATEBATCHREQUEST']._serialized_start=515
-  _globals['_EVALUATEBATCHREQUEST']._serialized_end=586
-  _globals['_EVALUATEBATCHRESPONSE']._serialized_start=588
-  _globals['_EVALUATEBATCHRESPONSE']._serialized_end=662
-  _globals['_TRANSLATEREQUEST']._serialized_start=664
-  _globals['_TRANSLATEREQUEST']._serialized_end=737
-  _globals['_TRANSLATERESPONSE']._serialized_start=739
-  _globals['_TRANSLATERESPONSE']._serialized_end=776
-  _globals['_PROVEELEMENTREQUEST']._serialized_start=778
-  _globals['_PROVEELEMENTREQUEST']._serialized_end=853
-  _globals['_PROVEELEMENTRESPONSE']._serialized_start=855
-  _globals['_PROVEELEMENTRESPONSE']._serialized_end=909
-  _globals['_GETPOINTSREQUEST']._serialized_start=911
-  _globals['_GETPOINTSREQUEST']._serialized_end=944
-  _globals['_GETPOINTSRESPONSE']._serialized_start=946
-  _globals['_GETPOINTSRESPONSE']._serialized_end=1003
-  _globals['_GETCOUNTERSREQUEST']._serialized_start=1005
-  _globals['_GETCOUNTERSREQUEST']._serialized_end=1045
-  _globals['_GETCOUNTERSRESPONSE']._serialized_start=1047
-  _globals['_GETCOUNTERSRESPONSE']._serialized_end=1115
-  _globals['_COUNTER']._serialized_start=1117
-  _globals['_COUNTER']._serialized_end=1171
-  _globals['_PSEUDONYMSERVICE']._serialized_start=1174
-  _globals['_PSEUDONYMSERVICE']._serialized_end=1390
-  _globals['_TRUSTEESERVICE']._serialized_start=1393
-  _globals['_TRUSTEESERVICE']._serialized_end=1886
+  _globals['_EVALUATEBATCHREQUEST']._serialized_start=372
+  _globals['_EVALUATEBATCHREQUEST']._serialized_end=443
+  _globals['_EVALUATEBATCHRESPONSE']._serialized_start=445
+  _globals['_EVALUATEBATCHRESPONSE']._serialized_end=519
+  _globals['_TRANSLATEREQUEST']._serialized_start=521
+  _globals['_TRANSLATEREQUEST']._serialized_end=633
+  _globals['_HALFTRANSLATION']._serialized_start=635
+  _globals['_HALFTRANSLATION']._serialized_end=703
+  _globals['_TRANSLATERESPONSE']._serialized_start=705
+  _globals['_TRANSLATERESPONSE']._serialized_end=785
+  _globals['_TRANSLATION']._serialized_start=787
+  _globals['_TRANSLATION']._serialized_end=851
+  _globals['_GETPOINTSREQUEST']._serialized_start=853
+  _globals['_GETPOINTSREQUEST']._serialized_end=886
+  _globals['_GETPOINTSRESPONSE']._serialized_start=888
+  _globals['_GETPOINTSRESPONSE']._serialized_end=945
+  _globals['_GETCOUNTERSREQUEST']._serialized_start=947
+  _globals['_GETCOUNTERSREQUEST']._serialized_end=987
+  _globals['_GETCOUNTERSRESPONSE']._serialized_start=989
+  _globals['_GETCOUNTERSRESPONSE']._serialized_end=1057
+  _globals['_COUNTER']._serialized_start=1059
+  _globals['_COUNTER']._serialized_end=1113
+  _globals['_PSEUDONYMSERVICE']._serialized_start=1115
+  _globals['_PSEUDONYMSERVICE']._serialized_end=1220
+  _globals['_TRUSTEESERVICE']._serialized_start=1223
+  _globals['_TRUSTEESERVICE']._serialized_end=1617
 # @@protoc_insertion_point(module_scope)

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class BlindedBatch(_message.Message):
     """Blinded identifiers in, evaluated identifiers out. Neither holder ever sees an identifier or a pseudonym.
 
-    Points a node signed. The gateway relays the message unchanged to the trustee, which acts first.
+    Points a node signed. The gateway relays the message unchanged to the trustee, which acts first here.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -120,51 +120,6 @@ class EvaluateResponse(_message.Message):
 Global___EvaluateResponse: _TypeAlias = EvaluateResponse  # noqa: Y015
 
 @_typing.final
-class ProveTranslationRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TASK_ID_FIELD_NUMBER: _builtins.int
-    task_id: _builtins.str
-    def __init__(
-        self,
-        *,
-        task_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ProveTranslationRequest: _TypeAlias = ProveTranslationRequest  # noqa: Y015
-
-@_typing.final
-class ProveTranslationResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TRUSTEE_ELEMENT_FIELD_NUMBER: _builtins.int
-    TRUSTEE_PROOF_FIELD_NUMBER: _builtins.int
-    GATEWAY_PROOF_FIELD_NUMBER: _builtins.int
-    trustee_element: _builtins.bytes
-    """What the trustee returned for this target's point."""
-    trustee_proof: _builtins.bytes
-    gateway_proof: _builtins.bytes
-    def __init__(
-        self,
-        *,
-        trustee_element: _builtins.bytes = ...,
-        trustee_proof: _builtins.bytes = ...,
-        gateway_proof: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_proof", b"gateway_proof", "trustee_element", b"trustee_element", "trustee_proof", b"trustee_proof"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ProveTranslationResponse: _TypeAlias = ProveTranslationResponse  # noqa: Y015
-
-@_typing.final
 class EvaluateBatchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -210,97 +165,106 @@ class TranslateRequest(_message.Message):
 
     TICKET_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
-    RESPONDERS_FIELD_NUMBER: _builtins.int
+    HALVES_FIELD_NUMBER: _builtins.int
     ticket: _builtins.bytes
     """Canonical JSON signed by the requester: hash of the query, requester, epoch, times, responder and point of each target."""
     signature: _builtins.bytes
     @_builtins.property
-    def responders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The responders the gateway permits: a subset of the ticket's."""
+    def halves(self) -> _containers.RepeatedCompositeFieldContainer[Global___HalfTranslation]:
+        """One for each responder that the gateway permits: a subset of the ticket's."""
 
     def __init__(
         self,
         *,
         ticket: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
-        responders: _abc.Iterable[_builtins.str] | None = ...,
+        halves: _abc.Iterable[Global___HalfTranslation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["responders", b"responders", "signature", b"signature", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["halves", b"halves", "signature", b"signature", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TranslateRequest: _TypeAlias = TranslateRequest  # noqa: Y015
 
 @_typing.final
+class HalfTranslation(_message.Message):
+    """What the gateway made of the ticket's point for one responder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONDER_FIELD_NUMBER: _builtins.int
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    responder: _builtins.str
+    element: _builtins.bytes
+    proof: _builtins.bytes
+    """Against the gateway's published points of requester and responder, 64 bytes."""
+    def __init__(
+        self,
+        *,
+        responder: _builtins.str = ...,
+        element: _builtins.bytes = ...,
+        proof: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "proof", b"proof", "responder", b"responder"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HalfTranslation: _TypeAlias = HalfTranslation  # noqa: Y015
+
+@_typing.final
 class TranslateResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ELEMENTS_FIELD_NUMBER: _builtins.int
+    TRANSLATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """In the order of `responders`."""
+    def translations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Translation]:
+        """In the order of `halves`."""
 
     def __init__(
         self,
         *,
-        elements: _abc.Iterable[_builtins.bytes] | None = ...,
+        translations: _abc.Iterable[Global___Translation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elements", b"elements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["translations", b"translations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TranslateResponse: _TypeAlias = TranslateResponse  # noqa: Y015
 
 @_typing.final
-class ProveElementRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TICKET_FIELD_NUMBER: _builtins.int
-    SIGNATURE_FIELD_NUMBER: _builtins.int
-    RESPONDER_FIELD_NUMBER: _builtins.int
-    ticket: _builtins.bytes
-    signature: _builtins.bytes
-    responder: _builtins.str
-    def __init__(
-        self,
-        *,
-        ticket: _builtins.bytes = ...,
-        signature: _builtins.bytes = ...,
-        responder: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["responder", b"responder", "signature", b"signature", "ticket", b"ticket"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ProveElementRequest: _TypeAlias = ProveElementRequest  # noqa: Y015
-
-@_typing.final
-class ProveElementResponse(_message.Message):
+class Translation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ELEMENT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     element: _builtins.bytes
+    """r_j * P(j): the point after both holders."""
     proof: _builtins.bytes
+    """Against the trustee's published points of requester and responder, 64 bytes."""
+    signature: _builtins.bytes
+    """Ed25519 by the trustee over query hash, requester, responder, its epoch and the element."""
     def __init__(
         self,
         *,
         element: _builtins.bytes = ...,
         proof: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "proof", b"proof"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "proof", b"proof", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ProveElementResponse: _TypeAlias = ProveElementResponse  # noqa: Y015
+Global___Translation: _TypeAlias = Translation  # noqa: Y015
 
 @_typing.final
 class GetPointsRequest(_message.Message):

@@ -40,11 +40,6 @@ class PseudonymServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.EvaluateRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
-        self.ProveTranslation = channel.unary_unary(
-                '/federation.wire.v1.PseudonymService/ProveTranslation',
-                request_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveTranslationRequest.SerializeToString,
-                response_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveTranslationResponse.FromString,
-                _registered_method=True)
 
 
 class PseudonymServiceServicer:
@@ -57,13 +52,6 @@ class PseudonymServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ProveTranslation(self, request, context):
-        """Proofs that one delivered task was translated with the published keys, asked for after the fact.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_PseudonymServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -71,11 +59,6 @@ def add_PseudonymServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.EvaluateRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.EvaluateResponse.SerializeToString,
-            ),
-            'ProveTranslation': grpc.unary_unary_rpc_method_handler(
-                    servicer.ProveTranslation,
-                    request_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveTranslationRequest.FromString,
-                    response_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveTranslationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -116,33 +99,6 @@ class PseudonymService:
             metadata,
             _registered_method=True)
 
-    @staticmethod
-    def ProveTranslation(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/federation.wire.v1.PseudonymService/ProveTranslation',
-            federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveTranslationRequest.SerializeToString,
-            federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveTranslationResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
 
 class TrusteeServiceStub:
     """Served by the trustee to the gateway.
@@ -163,11 +119,6 @@ class TrusteeServiceStub:
                 '/federation.wire.v1.TrusteeService/Translate',
                 request_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.TranslateRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.TranslateResponse.FromString,
-                _registered_method=True)
-        self.ProveElement = channel.unary_unary(
-                '/federation.wire.v1.TrusteeService/ProveElement',
-                request_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveElementRequest.SerializeToString,
-                response_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveElementResponse.FromString,
                 _registered_method=True)
         self.GetPoints = channel.unary_unary(
                 '/federation.wire.v1.TrusteeService/GetPoints',
@@ -192,13 +143,8 @@ class TrusteeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Translate(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ProveElement(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Points of a signed ticket, which the gateway has multiplied and proved, multiplied, proved and signed.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -228,11 +174,6 @@ def add_TrusteeServiceServicer_to_server(servicer, server):
                     servicer.Translate,
                     request_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.TranslateRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.TranslateResponse.SerializeToString,
-            ),
-            'ProveElement': grpc.unary_unary_rpc_method_handler(
-                    servicer.ProveElement,
-                    request_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveElementRequest.FromString,
-                    response_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveElementResponse.SerializeToString,
             ),
             'GetPoints': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPoints,
@@ -300,33 +241,6 @@ class TrusteeService:
             '/federation.wire.v1.TrusteeService/Translate',
             federation_dot_wire_dot_v1_dot_pseudonym__pb2.TranslateRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_pseudonym__pb2.TranslateResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ProveElement(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/federation.wire.v1.TrusteeService/ProveElement',
-            federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveElementRequest.SerializeToString,
-            federation_dot_wire_dot_v1_dot_pseudonym__pb2.ProveElementResponse.FromString,
             options,
             channel_credentials,
             insecure,

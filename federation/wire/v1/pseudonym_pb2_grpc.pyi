@@ -34,8 +34,6 @@ class PseudonymServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PseudonymServiceAsyncStub: ...
     Evaluate: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.EvaluateRequest, _pseudonym_pb2.EvaluateResponse]
-    ProveTranslation: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.ProveTranslationRequest, _pseudonym_pb2.ProveTranslationResponse]
-    """Proofs that one delivered task was translated with the published keys, asked for after the fact."""
 
 @_typing.type_check_only
 class PseudonymServiceAsyncStub(PseudonymServiceStub):
@@ -43,8 +41,6 @@ class PseudonymServiceAsyncStub(PseudonymServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Evaluate: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.EvaluateRequest, _pseudonym_pb2.EvaluateResponse]  # type: ignore[assignment]
-    ProveTranslation: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.ProveTranslationRequest, _pseudonym_pb2.ProveTranslationResponse]  # type: ignore[assignment]
-    """Proofs that one delivered task was translated with the published keys, asked for after the fact."""
 
 class PseudonymServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by the gateway to nodes."""
@@ -55,14 +51,6 @@ class PseudonymServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pseudonym_pb2.EvaluateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pseudonym_pb2.EvaluateResponse, _abc.Awaitable[_pseudonym_pb2.EvaluateResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ProveTranslation(
-        self,
-        request: _pseudonym_pb2.ProveTranslationRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_pseudonym_pb2.ProveTranslationResponse, _abc.Awaitable[_pseudonym_pb2.ProveTranslationResponse]]:
-        """Proofs that one delivered task was translated with the published keys, asked for after the fact."""
 
 def add_PseudonymServiceServicer_to_server(servicer: PseudonymServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
@@ -75,7 +63,7 @@ class TrusteeServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrusteeServiceAsyncStub: ...
     EvaluateBatch: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.EvaluateBatchRequest, _pseudonym_pb2.EvaluateBatchResponse]
     Translate: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.TranslateRequest, _pseudonym_pb2.TranslateResponse]
-    ProveElement: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.ProveElementRequest, _pseudonym_pb2.ProveElementResponse]
+    """Points of a signed ticket, which the gateway has multiplied and proved, multiplied, proved and signed."""
     GetPoints: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.GetPointsRequest, _pseudonym_pb2.GetPointsResponse]
     """The trustee's signed statement of its public points for a scope."""
     GetCounters: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.GetCountersRequest, _pseudonym_pb2.GetCountersResponse]
@@ -87,7 +75,7 @@ class TrusteeServiceAsyncStub(TrusteeServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EvaluateBatch: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.EvaluateBatchRequest, _pseudonym_pb2.EvaluateBatchResponse]  # type: ignore[assignment]
     Translate: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.TranslateRequest, _pseudonym_pb2.TranslateResponse]  # type: ignore[assignment]
-    ProveElement: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.ProveElementRequest, _pseudonym_pb2.ProveElementResponse]  # type: ignore[assignment]
+    """Points of a signed ticket, which the gateway has multiplied and proved, multiplied, proved and signed."""
     GetPoints: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.GetPointsRequest, _pseudonym_pb2.GetPointsResponse]  # type: ignore[assignment]
     """The trustee's signed statement of its public points for a scope."""
     GetCounters: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.GetCountersRequest, _pseudonym_pb2.GetCountersResponse]  # type: ignore[assignment]
@@ -107,14 +95,8 @@ class TrusteeServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _pseudonym_pb2.TranslateRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_pseudonym_pb2.TranslateResponse, _abc.Awaitable[_pseudonym_pb2.TranslateResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ProveElement(
-        self,
-        request: _pseudonym_pb2.ProveElementRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_pseudonym_pb2.ProveElementResponse, _abc.Awaitable[_pseudonym_pb2.ProveElementResponse]]: ...
+    ) -> _typing.Union[_pseudonym_pb2.TranslateResponse, _abc.Awaitable[_pseudonym_pb2.TranslateResponse]]:
+        """Points of a signed ticket, which the gateway has multiplied and proved, multiplied, proved and signed."""
 
     @_abc_1.abstractmethod
     def GetPoints(

@@ -25,47 +25,49 @@ _sym_db = _symbol_database.Default()
 from federation.wire.v1 import ledger_pb2 as federation_dot_wire_dot_v1_dot_ledger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/query.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\x1a\x1f\x66\x65\x64\x65ration/wire/v1/ledger.proto\"@\n\nTargetPart\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x0f\n\x07\x62linded\x18\x02 \x01(\x0c\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\"\xa0\x01\n\nAskRequest\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06ticket\x18\x03 \x01(\x0c\x12\x18\n\x10ticket_signature\x18\x04 \x01(\x0c\x12-\n\x05parts\x18\x05 \x03(\x0b\x32\x1e.federation.wire.v1.TargetPart\x12\x16\n\x0e\x61udit_envelope\x18\x06 \x01(\x0c\"h\n\tAdmission\x12\x11\n\tadmission\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x35\n\tdecisions\x18\x03 \x03(\x0b\x32\".federation.wire.v1.TargetDecision\"5\n\x0eTargetDecision\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0c\"~\n\x0cTargetUpdate\x12\x11\n\tresponder\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.federation.wire.v1.TargetState\x12\x14\n\x0c\x61\x62sent_until\x18\x03 \x01(\x04\x12\x15\n\rclock_ahead_s\x18\x04 \x01(\x12\"C\n\nAnswerPart\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x12\n\nciphertext\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"a\n\x0cSealedAnswer\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\tresponder\x18\x02 \x01(\t\x12-\n\x05parts\x18\x03 \x03(\x0b\x32\x1e.federation.wire.v1.AnswerPart\"\x18\n\x07Settled\x12\r\n\x05\x66inal\x18\x01 \x01(\x08\"\xe1\x01\n\nQueryEvent\x12\x32\n\tadmission\x18\x01 \x01(\x0b\x32\x1d.federation.wire.v1.AdmissionH\x00\x12\x32\n\x06target\x18\x02 \x01(\x0b\x32 .federation.wire.v1.TargetUpdateH\x00\x12\x32\n\x06\x61nswer\x18\x03 \x01(\x0b\x32 .federation.wire.v1.SealedAnswerH\x00\x12.\n\x07settled\x18\x04 \x01(\x0b\x32\x1b.federation.wire.v1.SettledH\x00\x42\x07\n\x05\x65vent\"<\n\x0b\x41skResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.federation.wire.v1.QueryEvent\"!\n\rResumeRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"?\n\x0eResumeResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.federation.wire.v1.QueryEvent\"[\n\x12\x41\x63knowledgeRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\r\n\x05\x63lose\x18\x03 \x01(\x08\x12\x12\n\nknown_size\x18\x04 \x01(\x04\"J\n\x13\x41\x63knowledgeResponse\x12\x33\n\x07receipt\x18\x01 \x01(\x0b\x32\".federation.wire.v1.InclusionProof\"!\n\rCancelRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"\x10\n\x0e\x43\x61ncelResponse*\x8b\x02\n\x0bTargetState\x12\x1c\n\x18TARGET_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTARGET_STATE_NOT_PERMITTED\x10\x01\x12\x18\n\x14TARGET_STATE_WAITING\x10\x02\x12\x1a\n\x16TARGET_STATE_DELIVERED\x10\x03\x12\x19\n\x15TARGET_STATE_ANSWERED\x10\x04\x12\x19\n\x15TARGET_STATE_REFERRED\x10\x05\x12\x18\n\x14TARGET_STATE_EXPIRED\x10\x06\x12\x1c\n\x18TARGET_STATE_UNREACHABLE\x10\x07\x12\x1a\n\x16TARGET_STATE_CANCELLED\x10\x08\x32\xdc\x02\n\x0cQueryService\x12H\n\x03\x41sk\x12\x1e.federation.wire.v1.AskRequest\x1a\x1f.federation.wire.v1.AskResponse0\x01\x12Q\n\x06Resume\x12!.federation.wire.v1.ResumeRequest\x1a\".federation.wire.v1.ResumeResponse0\x01\x12^\n\x0b\x41\x63knowledge\x12&.federation.wire.v1.AcknowledgeRequest\x1a\'.federation.wire.v1.AcknowledgeResponse\x12O\n\x06\x43\x61ncel\x12!.federation.wire.v1.CancelRequest\x1a\".federation.wire.v1.CancelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/query.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\x1a\x1f\x66\x65\x64\x65ration/wire/v1/ledger.proto\"N\n\nTargetPart\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x0f\n\x07\x62linded\x18\x02 \x01(\x0c\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\"A\n\x08TaskPart\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\x12\x12\n\ncommitment\x18\x04 \x01(\x0c\"\xa0\x01\n\nAskRequest\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06ticket\x18\x03 \x01(\x0c\x12\x18\n\x10ticket_signature\x18\x04 \x01(\x0c\x12-\n\x05parts\x18\x05 \x03(\x0b\x32\x1e.federation.wire.v1.TargetPart\x12\x16\n\x0e\x61udit_envelope\x18\x06 \x01(\x0c\"h\n\tAdmission\x12\x11\n\tadmission\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x35\n\tdecisions\x18\x03 \x03(\x0b\x32\".federation.wire.v1.TargetDecision\"5\n\x0eTargetDecision\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0c\"~\n\x0cTargetUpdate\x12\x11\n\tresponder\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.federation.wire.v1.TargetState\x12\x14\n\x0c\x61\x62sent_until\x18\x03 \x01(\x04\x12\x15\n\rclock_ahead_s\x18\x04 \x01(\x12\"C\n\nAnswerPart\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x12\n\nciphertext\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"a\n\x0cSealedAnswer\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\tresponder\x18\x02 \x01(\t\x12-\n\x05parts\x18\x03 \x03(\x0b\x32\x1e.federation.wire.v1.AnswerPart\"\x18\n\x07Settled\x12\r\n\x05\x66inal\x18\x01 \x01(\x08\"\xe1\x01\n\nQueryEvent\x12\x32\n\tadmission\x18\x01 \x01(\x0b\x32\x1d.federation.wire.v1.AdmissionH\x00\x12\x32\n\x06target\x18\x02 \x01(\x0b\x32 .federation.wire.v1.TargetUpdateH\x00\x12\x32\n\x06\x61nswer\x18\x03 \x01(\x0b\x32 .federation.wire.v1.SealedAnswerH\x00\x12.\n\x07settled\x18\x04 \x01(\x0b\x32\x1b.federation.wire.v1.SettledH\x00\x42\x07\n\x05\x65vent\"<\n\x0b\x41skResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.federation.wire.v1.QueryEvent\"!\n\rResumeRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"?\n\x0eResumeResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.federation.wire.v1.QueryEvent\"[\n\x12\x41\x63knowledgeRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\r\n\x05\x63lose\x18\x03 \x01(\x08\x12\x12\n\nknown_size\x18\x04 \x01(\x04\"J\n\x13\x41\x63knowledgeResponse\x12\x33\n\x07receipt\x18\x01 \x01(\x0b\x32\".federation.wire.v1.InclusionProof\"!\n\rCancelRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"\x10\n\x0e\x43\x61ncelResponse*\x8b\x02\n\x0bTargetState\x12\x1c\n\x18TARGET_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTARGET_STATE_NOT_PERMITTED\x10\x01\x12\x18\n\x14TARGET_STATE_WAITING\x10\x02\x12\x1a\n\x16TARGET_STATE_DELIVERED\x10\x03\x12\x19\n\x15TARGET_STATE_ANSWERED\x10\x04\x12\x19\n\x15TARGET_STATE_REFERRED\x10\x05\x12\x18\n\x14TARGET_STATE_EXPIRED\x10\x06\x12\x1c\n\x18TARGET_STATE_UNREACHABLE\x10\x07\x12\x1a\n\x16TARGET_STATE_CANCELLED\x10\x08\x32\xdc\x02\n\x0cQueryService\x12H\n\x03\x41sk\x12\x1e.federation.wire.v1.AskRequest\x1a\x1f.federation.wire.v1.AskResponse0\x01\x12Q\n\x06Resume\x12!.federation.wire.v1.ResumeRequest\x1a\".federation.wire.v1.ResumeResponse0\x01\x12^\n\x0b\x41\x63knowledge\x12&.federation.wire.v1.AcknowledgeRequest\x1a\'.federation.wire.v1.AcknowledgeResponse\x12O\n\x06\x43\x61ncel\x12!.federation.wire.v1.CancelRequest\x1a\".federation.wire.v1.CancelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.query_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TARGETSTATE']._serialized_start=1412
-  _globals['_TARGETSTATE']._serialized_end=1679
+  _globals['_TARGETSTATE']._serialized_start=1493
+  _globals['_TARGETSTATE']._serialized_end=1760
   _globals['_TARGETPART']._serialized_start=87
-  _globals['_TARGETPART']._serialized_end=151
-  _globals['_ASKREQUEST']._serialized_start=154
-  _globals['_ASKREQUEST']._serialized_end=314
-  _globals['_ADMISSION']._serialized_start=316
-  _globals['_ADMISSION']._serialized_end=420
-  _globals['_TARGETDECISION']._serialized_start=422
-  _globals['_TARGETDECISION']._serialized_end=475
-  _globals['_TARGETUPDATE']._serialized_start=477
-  _globals['_TARGETUPDATE']._serialized_end=603
-  _globals['_ANSWERPART']._serialized_start=605
-  _globals['_ANSWERPART']._serialized_end=672
-  _globals['_SEALEDANSWER']._serialized_start=674
-  _globals['_SEALEDANSWER']._serialized_end=771
-  _globals['_SETTLED']._serialized_start=773
-  _globals['_SETTLED']._serialized_end=797
-  _globals['_QUERYEVENT']._serialized_start=800
-  _globals['_QUERYEVENT']._serialized_end=1025
-  _globals['_ASKRESPONSE']._serialized_start=1027
-  _globals['_ASKRESPONSE']._serialized_end=1087
-  _globals['_RESUMEREQUEST']._serialized_start=1089
-  _globals['_RESUMEREQUEST']._serialized_end=1122
-  _globals['_RESUMERESPONSE']._serialized_start=1124
-  _globals['_RESUMERESPONSE']._serialized_end=1187
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1189
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1280
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1282
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1356
-  _globals['_CANCELREQUEST']._serialized_start=1358
-  _globals['_CANCELREQUEST']._serialized_end=1391
-  _globals['_CANCELRESPONSE']._serialized_start=1393
-  _globals['_CANCELRESPONSE']._serialized_end=1409
-  _globals['_QUERYSERVICE']._serialized_start=1682
-  _globals['_QUERYSERVICE']._serialized_end=2030
+  _globals['_TARGETPART']._serialized_end=165
+  _globals['_TASKPART']._serialized_start=167
+  _globals['_TASKPART']._serialized_end=232
+  _globals['_ASKREQUEST']._serialized_start=235
+  _globals['_ASKREQUEST']._serialized_end=395
+  _globals['_ADMISSION']._serialized_start=397
+  _globals['_ADMISSION']._serialized_end=501
+  _globals['_TARGETDECISION']._serialized_start=503
+  _globals['_TARGETDECISION']._serialized_end=556
+  _globals['_TARGETUPDATE']._serialized_start=558
+  _globals['_TARGETUPDATE']._serialized_end=684
+  _globals['_ANSWERPART']._serialized_start=686
+  _globals['_ANSWERPART']._serialized_end=753
+  _globals['_SEALEDANSWER']._serialized_start=755
+  _globals['_SEALEDANSWER']._serialized_end=852
+  _globals['_SETTLED']._serialized_start=854
+  _globals['_SETTLED']._serialized_end=878
+  _globals['_QUERYEVENT']._serialized_start=881
+  _globals['_QUERYEVENT']._serialized_end=1106
+  _globals['_ASKRESPONSE']._serialized_start=1108
+  _globals['_ASKRESPONSE']._serialized_end=1168
+  _globals['_RESUMEREQUEST']._serialized_start=1170
+  _globals['_RESUMEREQUEST']._serialized_end=1203
+  _globals['_RESUMERESPONSE']._serialized_start=1205
+  _globals['_RESUMERESPONSE']._serialized_end=1268
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1270
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1361
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1363
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1437
+  _globals['_CANCELREQUEST']._serialized_start=1439
+  _globals['_CANCELREQUEST']._serialized_end=1472
+  _globals['_CANCELRESPONSE']._serialized_start=1474
+  _globals['_CANCELRESPONSE']._serialized_end=1490
+  _globals['_QUERYSERVICE']._serialized_start=1763
+  _globals['_QUERYSERVICE']._serialized_end=2111
 # @@protoc_insertion_point(module_scope)

@@ -51,30 +51,65 @@ Global___TargetState: _TypeAlias = TargetState  # noqa: Y015
 
 @_typing.final
 class TargetPart(_message.Message):
+    """One target's part as the gateway receives it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESPONDER_FIELD_NUMBER: _builtins.int
     BLINDED_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
     responder: _builtins.str
     blinded: _builtins.bytes
-    """r_j * P(i), ristretto255."""
+    """r_j * P(i), ristretto255: for the two holders alone."""
     sealed: _builtins.bytes
     """Envelope to the responder's sealing key."""
+    salt: _builtins.bytes
+    """32 random bytes, fresh for each part: a commitment to the point under it stands in the header, by hash."""
     def __init__(
         self,
         *,
         responder: _builtins.str = ...,
         blinded: _builtins.bytes = ...,
         sealed: _builtins.bytes = ...,
+        salt: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blinded", b"blinded", "responder", b"responder", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blinded", b"blinded", "responder", b"responder", "salt", b"salt", "sealed", b"sealed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TargetPart: _TypeAlias = TargetPart  # noqa: Y015
+
+@_typing.final
+class TaskPart(_message.Message):
+    """The same as its responder receives it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONDER_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    responder: _builtins.str
+    sealed: _builtins.bytes
+    """Envelope to the responder's sealing key."""
+    commitment: _builtins.bytes
+    """To the blinded point (HMAC-SHA256 under the salt): without the salt it tells nothing of the point."""
+    def __init__(
+        self,
+        *,
+        responder: _builtins.str = ...,
+        sealed: _builtins.bytes = ...,
+        commitment: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "responder", b"responder", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskPart: _TypeAlias = TaskPart  # noqa: Y015
 
 @_typing.final
 class AskRequest(_message.Message):

@@ -451,6 +451,19 @@ async def test_after_the_overlap_a_pseudonym_of_the_old_epoch_finds_nothing(node
     assert (await node.lookup.find(new)).number == CHILD
 
 
+async def test_a_task_in_an_epoch_that_is_over_is_error_and_never_absence(node: NodeHouse) -> None:
+    """The trustee signed for which epoch its point is: a gateway that is behind cannot make a known child unknown."""
+    await held(node)
+    school = node.federation.parties["testshire-school"]
+    for epochs in ((1, 2), (2,)):
+        school.epochs = epochs
+        node.federation.publish()
+        await node.caseload.update()
+
+    assert (await answered(node, node.federation.ask(CHILD, to_epoch=1))).outcome is Outcome.ERROR
+    assert (await answered(node, node.federation.ask(CHILD, to_epoch=2))).outcome is Outcome.RECORDS
+
+
 # -- referrals ------------------------------------------------------------------------------------------------------
 
 

@@ -1,15 +1,19 @@
 """The node's door: durable before it is accepted; alarms for what does not verify."""
 
+import json
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from agency_node.store.tables import TaskState, metadata
+from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
+from federation.store import writing
+from federation.wire.v1 import link_pb2 as wire
 from tests.support.node_house import NodeHouse, a_node, number, url_of
 
 CHILD = number(1)
@@ -50,6 +54,33 @@ async def test_a_task_that_does_not_verify_is_refused_with_an_alarm(node: NodeHo
     alarm = (await node.entries(EntryKind.ALARM_RAISED))[0]
     assert (alarm["error"], alarm["task_id"]) == ("SIGNATURE_REJECTED", put.task.task_id)
     assert (await node.answering.answer(put.task.task_id)).answer is None
+
+
+async def test_a_swapped_point_is_an_alarm_and_is_never_answered(node: NodeHouse) -> None:
+    """The trustee's own signature, but of another question about the same child."""
+    put, other = node.federation.ask(CHILD), node.federation.ask(CHILD)
+    put.task.translated, put.task.trustee_signature = other.task.translated, other.task.trustee_signature
+
+    assert await node.accept(put.task) is TaskState.REFUSED
+
+    alarm = (await node.entries(EntryKind.ALARM_RAISED))[0]
+    assert (alarm["error"], alarm["task_id"]) == ("SIGNATURE_REJECTED", put.task.task_id)
+    assert (await node.answering.answer(put.task.task_id)).answer is None
+
+
+async def test_a_task_stored_before_an_upgrade_of_the_wire_ends_without_an_alarm(node: NodeHouse) -> None:
+    """It was verified when it came. In this form nobody could take an answer to it."""
+    put = node.federation.ask(CHILD)
+    await node.accept(put.task)
+    older = wire.Task.FromString(put.task.SerializeToString())
+    older.header = to_canonical(json.loads(older.header) | {"v": 1})
+    async with writing(node.engine).begin() as connection:
+        await connection.execute(update(TASK).values(task=older.SerializeToString()))
+
+    reply = await node.answering.answer(put.task.task_id)
+
+    assert (reply.state, reply.answer) == (TaskState.EXPIRED, None)
+    assert await node.entries(EntryKind.ALARM_RAISED) == []
 
 
 async def test_a_refused_task_that_comes_again_raises_one_alarm(node: NodeHouse) -> None:

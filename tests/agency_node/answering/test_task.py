@@ -1,6 +1,8 @@
 """What a responder believes of a task, and what it does not."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -8,9 +10,11 @@ import pytest
 
 from agency_node.answering.task import open_question, pseudonym_of, task_digest, verify_task
 from federation.admission import TargetDecision
+from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.query import CategoryAsked
 from federation.team import CaseGrantGiven
+from federation.translation import Statement
 from federation.vocabulary import Tier
 from federation.wire.v1 import link_pb2 as wire
 from keys import domains, group
@@ -62,7 +66,23 @@ def flip(content: bytes) -> bytes:
 
 
 def _swap_part(task: wire.Task) -> None:
-    task.part.blinded = group.multiply_base(group.random_scalar())
+    task.part.commitment = flip(task.part.commitment)
+
+
+def _swap_translated(task: wire.Task) -> None:
+    task.translated = group.multiply_base(group.random_scalar())
+
+
+def _swap_epoch(task: wire.Task) -> None:
+    task.epoch += 1
+
+
+def _swap_trustee_signature(task: wire.Task) -> None:
+    task.trustee_signature = flip(task.trustee_signature)
+
+
+def _drop_trustee_signature(task: wire.Task) -> None:
+    task.trustee_signature = b""
 
 
 def _swap_sealed(task: wire.Task) -> None:
@@ -86,7 +106,19 @@ def _swap_decision(task: wire.Task) -> None:
 
 
 @pytest.mark.parametrize(
-    "tamper", [_swap_part, _swap_sealed, _swap_header, _swap_signature, _swap_admission, _swap_decision]
+    "tamper",
+    [
+        _swap_part,
+        _swap_translated,
+        _swap_epoch,
+        _swap_trustee_signature,
+        _drop_trustee_signature,
+        _swap_sealed,
+        _swap_header,
+        _swap_signature,
+        _swap_admission,
+        _swap_decision,
+    ],
 )
 def test_nothing_of_a_task_can_be_altered(federation: Federation, tamper: Callable[[wire.Task], None]) -> None:
     task = federation.ask(CHILD, categories=(("enrolment", "T1"),)).task
@@ -95,6 +127,47 @@ def test_nothing_of_a_task_can_be_altered(federation: Federation, tamper: Callab
 
     assert task.SerializeToString() != before
     assert refusal(federation, task) is ErrorCode.SIGNATURE_REJECTED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"query_sha256": sha256(b"another query")},
+        {"requester": RESPONDER},
+        {"responder": REQUESTER},
+        {"responder_epoch": 2},
+        {"element": group.multiply_base(group.random_scalar())},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_the_trustees_word_for_anything_else_is_not_believed(federation: Federation, said: dict[str, Any]) -> None:
+    put = federation.ask(CHILD)
+    true = Statement(sha256(put.task.header), REQUESTER, RESPONDER, put.task.epoch, put.task.translated)
+    put.task.trustee_signature = replace(true, **said).sign(federation.trustee_key)
+    assert refusal(federation, put.task) is ErrorCode.SIGNATURE_REJECTED
+    put.task.trustee_signature = true.sign(federation.trustee_key)
+    verify_task(put.task, directory=federation.directory, responder=RESPONDER, now=NOW)
+
+
+def test_nobody_signs_for_the_trustee(federation: Federation) -> None:
+    """Neither the gateway nor the requester, nor the trustee itself in another domain."""
+    put = federation.ask(CHILD)
+    true = Statement(sha256(put.task.header), REQUESTER, RESPONDER, put.task.epoch, put.task.translated)
+    for key in (federation.gateway_key, federation.parties[REQUESTER].signing):
+        put.task.trustee_signature = true.sign(key)
+        assert refusal(federation, put.task) is ErrorCode.SIGNATURE_REJECTED
+    put.task.trustee_signature = federation.trustee_key.sign(domains.POINTS, *true._parts())
+    assert refusal(federation, put.task) is ErrorCode.SIGNATURE_REJECTED
+
+
+def test_a_task_of_the_older_wire_is_refused_in_words(federation: Federation) -> None:
+    put = federation.ask(CHILD)
+    put.task.header = to_canonical(json.loads(put.task.header) | {"v": 1})
+    put.task.signature = federation.parties[REQUESTER].signing.sign(domains.QUERY, put.task.header)
+    with pytest.raises(WardgateError) as caught:
+        verify_task(put.task, directory=federation.directory, responder=RESPONDER, now=NOW)
+    assert caught.value.code is ErrorCode.WIRE_VERSION_REFUSED
+    assert caught.value.told == "QueryHeader speaks wire version 1, this side speaks version 2"
 
 
 def test_a_task_for_another_responder_is_refused(federation: Federation) -> None:
@@ -177,9 +250,14 @@ def test_sizes_are_looked_at_first(federation: Federation) -> None:
     task.part.sealed = bytes(400 * 1024)
     assert refusal(federation, task) is ErrorCode.MESSAGE_TOO_LARGE
 
-    task = federation.ask(CHILD).task
-    task.translated = bytes(31)
-    assert refusal(federation, task) is ErrorCode.MESSAGE_MALFORMED
+    for field, size in (("translated", 31), ("translated", 33)):
+        task = federation.ask(CHILD).task
+        setattr(task, field, bytes(size))
+        assert refusal(federation, task) is ErrorCode.MESSAGE_MALFORMED
+    for size in (0, 31, 33):
+        task = federation.ask(CHILD).task
+        task.part.commitment = bytes(size)
+        assert refusal(federation, task) is ErrorCode.MESSAGE_MALFORMED
 
 
 def test_a_second_delivery_differs_in_its_lease_alone(federation: Federation) -> None:
@@ -228,8 +306,12 @@ def test_a_question_moved_into_another_query_does_not_open(federation: Federatio
 
 
 def test_a_point_that_is_not_one_is_malformed(federation: Federation) -> None:
+    """Even where the trustee signed it."""
     put = federation.ask(CHILD)
     put.task.translated = bytes(32)
+    put.task.trustee_signature = Statement(sha256(put.task.header), REQUESTER, RESPONDER, 1, bytes(32)).sign(
+        federation.trustee_key
+    )
     found = verify_task(put.task, directory=federation.directory, responder=RESPONDER, now=NOW)
     question = open_question(found, keys={1: federation.parties[RESPONDER].sealing}, responder=RESPONDER)
 

@@ -33,7 +33,7 @@ def verified(put: Put, *, now: float = NOW) -> VerifiedQuery:
     return verify_query(
         request.header,
         request.signature,
-        parts=[Part(part.responder, part.blinded, part.sealed) for part in request.parts],
+        parts=[Part(part.responder, part.blinded, part.salt, part.sealed) for part in request.parts],
         ticket=request.ticket,
         audit_envelope=request.audit_envelope,
         key=put.federation.parties[REQUESTER].signing.verify_key,

@@ -1,6 +1,7 @@
 """A requester's node believes of its own query what the gateway has signed, and no more."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
 from agency_node.vault import Kind
 from federation.answer import Answer, AnswerHeader, seal_answer
-from federation.canonical import JsonObject
+from federation.canonical import JsonObject, to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.query import parse_query
@@ -164,6 +165,32 @@ async def given_up(node: NodeHouse, *codes: ErrorCode) -> tuple[list[str], str]:
     assert pursuit.failed is not None
     assert str(pursuit.failed.code) == found[0].error
     return gateway.asked, found[0].error
+
+
+@pytest.mark.parametrize("code", [ErrorCode.PROOF_REJECTED, ErrorCode.WIRE_VERSION_REFUSED])
+async def test_what_no_other_attempt_can_mend_is_told_at_once(node: NodeHouse, code: ErrorCode) -> None:
+    """A holder that does not prove itself, and a gateway of another version: the person reads it in the same second."""
+    asked, error = await given_up(node, code)
+    assert (len(asked), error) == (1, code)
+
+
+async def test_a_query_stored_before_an_upgrade_of_the_wire_is_put_and_given_up_in_words(node: NodeHouse) -> None:
+    """Its node sends the very bytes it stored; the gateway, not the node, says that nobody takes them any more."""
+    put = node.federation.ask(number(0))
+    put.composed.request.header = to_canonical(json.loads(put.composed.request.header) | {"v": 1})
+    query_id, sent = await stored(node, put), []
+
+    class Gatekeeper(Gateway):
+        async def ask(self, request: wire.AskRequest) -> AsyncIterator[wire.QueryEvent]:
+            sent.append(request.header)
+            parse_query(request.header)
+            yield wire.QueryEvent()
+
+    pursuit = await pursuits_of(node, Gatekeeper([])).start(query_id)
+    await asyncio.wait_for(pursuit.ready.wait(), 60)
+    assert sent == [put.composed.request.header]
+    assert pursuit.failed is not None
+    assert pursuit.failed.code is ErrorCode.WIRE_VERSION_REFUSED
 
 
 async def test_a_query_that_the_gateway_could_not_decide_is_put_until_it_expires_and_then_says_so(
