@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64, Instant, IsoDate
+from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64, Instant, IsoDate, SealingPublic
 from federation.errors import ErrorCode, WardgateError
 from keys import domains
 from keys.digest import sha256
@@ -35,7 +35,7 @@ class KeyStatement(Document):
     agency: AgencyName
     version: Positive
     signing_key: Hex32
-    sealing_key: Base64
+    sealing_key: SealingPublic
     sealing_epoch: Positive
     predecessor: Hex32 | Literal[""]
     issued_at: Instant
@@ -106,7 +106,7 @@ class DirectoryDocument(Document):
     v: Literal[1] = 1
     version: Positive
     issued_at: Instant
-    audit_key: Base64
+    audit_key: SealingPublic
     agencies: Annotated[list[AgencyEntry], Field(max_length=2_000)]
 
 

@@ -1,10 +1,10 @@
 """Public halves of keys as files: how parties introduce themselves to each other out of band."""
 
 import base64
-import binascii
 from pathlib import Path
 
 from federation.errors import ErrorCode, WardgateError
+from keys.envelope import check_public
 from keys.errors import KeysError
 from keys.signing import VerifyKey
 
@@ -30,12 +30,14 @@ def read_verify_key(path: Path) -> VerifyKey:
 
 
 def read_audit_key(path: Path) -> bytes:
-    """The audit key's public half from its file, base64.
+    """The audit key's public half from its file, base64: a key that something can be sealed to.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`.
     """
     try:
-        return base64.b64decode(path.read_text().strip(), validate=True)
-    except (OSError, binascii.Error) as error:
+        found = base64.b64decode(path.read_text().strip(), validate=True)
+        check_public(found)
+    except (OSError, ValueError, KeysError) as error:
         raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: not an audit key") from error
+    return found

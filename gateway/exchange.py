@@ -257,10 +257,7 @@ class Exchange:
         async with self._queries.alone_with(query.query_id):
             if query.closed or any(task.storing for task in query.tasks.values()):
                 return False
-            changes = [
-                (task, TargetState.UNREACHABLE if not task.connected else TargetState.EXPIRED)
-                for task in query.open_tasks()
-            ]
+            changes = [(task, _expired_state(task)) for task in query.open_tasks()]
             entry = Entry(
                 kind=EntryKind.TARGET_EXPIRED,
                 at=now,
@@ -276,3 +273,10 @@ class Exchange:
             query.closed = True
             self._queries.drop(query.query_id)
             return True
+
+
+def _expired_state(task: LiveTask) -> TargetState:
+    """How a target ends that was still open when the query expired."""
+    if task.state is TargetState.REFERRED:
+        return TargetState.UNDECIDED
+    return TargetState.EXPIRED if task.connected else TargetState.UNREACHABLE

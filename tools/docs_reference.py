@@ -46,6 +46,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.QUERY_CANCELLED: "The requester withdrew it, or its case grant no longer holds (with the decision).",
     EntryKind.QUERY_CLOSED: "Nothing more can come, or is wanted; the sealed answers are deleted.",
     EntryKind.TARGET_REFERRED: "A responder said that a human of its own decides.",
+    EntryKind.TARGET_REJECTED: "A responder said that it cannot use its task; its own ledger has the alarm.",
     EntryKind.TARGET_EXPIRED: "Targets did not answer before the query expired.",
     EntryKind.ANSWERED: "A responder answered; of every outcome the same kind.",
     EntryKind.ANSWER_RECEIVED: "A sealed answer was verified and stored; it is relayed only now.",

@@ -17,10 +17,14 @@ from federation.directory import (
 )
 from keys import domains
 from keys.digest import sha256
+from keys.envelope import SealingKey
 from keys.pseudonym import HolderKeys, Role
 from keys.secret import Secret
 from keys.signing import SigningKey
 from tests.support.signers import NOW, Signer
+
+AUDIT, SEALING = SealingKey.generate(), SealingKey.generate()
+"""Nobody opens anything in this federation: one sealing key does for all its members."""
 
 
 def _seeds() -> dict[int, Secret]:
@@ -55,7 +59,7 @@ class Member:
             agency=self.agency,
             version=version,
             signing_key=bytes(key.verify_key),
-            sealing_key=b"sealing key of " + self.agency.encode(),
+            sealing_key=SEALING.public,
             sealing_epoch=version,
             predecessor=bytes(old.verify_key) if old else "",
             issued_at=NOW,
@@ -108,7 +112,7 @@ class Region:
         content = DirectoryDocument(
             version=self.version,
             issued_at=NOW,
-            audit_key=b"audit key",
+            audit_key=AUDIT.public,
             agencies=[self._entry(member) for name, member in self.members.items() if name not in without],
         ).canonical()
         return Published(self.version, content, self.gateway_key.sign(domains.DIRECTORY, content))

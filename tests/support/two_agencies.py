@@ -36,6 +36,7 @@ from keys.nhs_number import NhsNumber
 from keys.pseudonym import HolderKeys, Pseudonym, Role, ScopeEpoch, blind_identifiers, unblind
 from keys.secret import Secret
 from keys.signing import SigningKey
+from tests.support.poison import poisoned
 
 NOW = 1_795_341_600
 """22 November 2026, 10:00 in England."""
@@ -237,9 +238,14 @@ class Federation:
             "query_id": str(uuid4()),
             "to_epoch": 1,
             "case_grant": None,
+            "reply_key": b"",
+            "sealed": b"",
             **changes,
         }
         composed = self._compose(number, wanted)
+        if wanted["reply_key"] or wanted["sealed"]:
+            key = self.parties[REQUESTER].signing
+            composed = poisoned(composed, key, reply_key=wanted["reply_key"], sealed=wanted["sealed"])
         return Put(self, composed, self._task(composed, wanted))
 
     def _compose(self, number: NhsNumber, wanted: Mapping[str, Any]) -> Composed:
