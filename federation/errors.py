@@ -70,6 +70,8 @@ class ErrorCode(StrEnum):
     GROUND_UNKNOWN = "GROUND_UNKNOWN"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     REPORTS_EXCEEDED = "REPORTS_EXCEEDED"
+    QUERIES_EXCEEDED = "QUERIES_EXCEEDED"
+    CALLS_EXCEEDED = "CALLS_EXCEEDED"
     REPLAYED = "REPLAYED"
     ENROLMENT_REFUSED = "ENROLMENT_REFUSED"
     TASK_UNKNOWN = "TASK_UNKNOWN"
@@ -253,6 +255,19 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ),
     ErrorCode.REPORTS_EXCEEDED: ErrorSpec(
         _C, _S.RESOURCE_EXHAUSTED, "This agency has used up its reports of this hour.", "Nothing: they are sent again."
+    ),
+    ErrorCode.QUERIES_EXCEEDED: ErrorSpec(
+        _C,
+        _S.RESOURCE_EXHAUSTED,
+        "This agency puts more queries than the gateway takes of one agency. This one was not decided on.",
+        "Wait: its node puts it again until its time is over. If it goes on, find what puts so many; the gateway's "
+        "operator sets how many may be put (`rates`).",
+    ),
+    ErrorCode.CALLS_EXCEEDED: ErrorSpec(
+        _C,
+        _S.RESOURCE_EXHAUSTED,
+        "This caller has as many calls open, or over as many connections, as it may.",
+        "Wait and call again. If it goes on, find what holds calls open, or who else uses this certificate or address.",
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,

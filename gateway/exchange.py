@@ -26,6 +26,7 @@ from gateway.ending import end_query
 from gateway.live import OPEN, LiveQuery, LiveTask, target_event
 from gateway.proofs import inclusion_proof
 from gateway.queries import Queries
+from gateway.rates import QueryRates
 from gateway.store import exchange as store
 
 
@@ -37,6 +38,7 @@ class Exchange:
         *,
         admitting: Admitting,
         queries: Queries,
+        rates: QueryRates,
         journal: Journal,
         links: Links,
         clocks: Clocks,
@@ -44,6 +46,7 @@ class Exchange:
     ) -> None:
         self._admitting = admitting
         self._queries = queries
+        self._rates = rates
         self._journal = journal
         self._links = links
         self._clocks = clocks
@@ -58,8 +61,8 @@ class Exchange:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `QUERY_CONFLICT`, `TARGET_UNKNOWN`,
-                `EPOCH_UNKNOWN`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE`, `KEYRING_REJECTED`, `TRUSTEE_UNAVAILABLE`,
-                `LEDGER_UNAVAILABLE`, or what the trustee refused.
+                `EPOCH_UNKNOWN`, `QUERIES_EXCEEDED`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE`, `KEYRING_REJECTED`,
+                `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee refused.
         """
         header = parse_query(request.header)
         if header.requester != requester:
@@ -83,6 +86,7 @@ class Exchange:
         async with self._queries.alone_with(query_id):
             query = await self._queries.look_up(query_id)
             if query is None:
+                self._rates.take(header)
                 with if_unknown(lambda: self._queries.doubt(query_id)):
                     admitted = await self._admitting.admit(header, request, correlation_id)
                 return self._queries.take_up(admitted), True

@@ -262,7 +262,13 @@ class Reports:
 
 
 _PASSING: Final = frozenset(
-    {ErrorCode.PEER_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.REPORTS_EXCEEDED, ErrorCode.NOT_AUTHENTICATED}
+    {
+        ErrorCode.PEER_UNAVAILABLE,
+        ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.REPORTS_EXCEEDED,
+        ErrorCode.CALLS_EXCEEDED,
+        ErrorCode.NOT_AUTHENTICATED,
+    }
 )
 
 

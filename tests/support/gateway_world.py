@@ -56,6 +56,7 @@ from gateway.following import Following
 from gateway.live import OPEN
 from gateway.misuse import MisuseDesk
 from gateway.queries import Queries
+from gateway.rates import QueryRates
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
 from gateway.teams.register import TeamRegister
@@ -571,7 +572,15 @@ async def _compose(
         cipher=cipher,
         clock=clock,
     )
-    exchange = Exchange(admitting=admitting, queries=queries, journal=journal, links=links, clocks=clocks, clock=clock)
+    exchange = Exchange(
+        admitting=admitting,
+        queries=queries,
+        rates=QueryRates(per_minute=6_000, at_once=4_000, clock=clock),
+        journal=journal,
+        links=links,
+        clocks=clocks,
+        clock=clock,
+    )
     withdrawal = Withdrawal(
         register=register,
         queries=queries,
