@@ -194,10 +194,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Mend what `wardgate node sources check` names, read again, and accept what was read.",
     ),
     ErrorCode.AGENCY_UNKNOWN: ErrorSpec(
-        _C,
-        _S.NOT_FOUND,
-        "That agency is not in the directory.",
-        "Check the agency's id; enrolment may not be finished.",
+        _C, _S.NOT_FOUND, "That agency is not in the directory.", "Check its id; enrolment may not be finished."
     ),
     ErrorCode.TARGET_UNKNOWN: ErrorSpec(
         _C,
@@ -257,17 +254,10 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _C, _S.RESOURCE_EXHAUSTED, "This agency has used up its reports of this hour.", "Nothing: they are sent again."
     ),
     ErrorCode.QUERIES_EXCEEDED: ErrorSpec(
-        _C,
-        _S.RESOURCE_EXHAUSTED,
-        "This agency puts more queries than the gateway takes of one agency. This one was not decided on.",
-        "Wait: its node puts it again until its time is over. If it goes on, find what puts so many; the gateway's "
-        "operator sets how many may be put (`rates`).",
+        _C, _S.RESOURCE_EXHAUSTED, "This agency has put as many queries as are taken.", "Nothing: it is put again."
     ),
     ErrorCode.CALLS_EXCEEDED: ErrorSpec(
-        _C,
-        _S.RESOURCE_EXHAUSTED,
-        "This caller has as many calls open, or over as many connections, as it may.",
-        "Wait and call again. If it goes on, find what holds calls open, or who else uses this certificate or address.",
+        _C, _S.RESOURCE_EXHAUSTED, "This caller has as many calls open as it may.", "Wait, and call again."
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,

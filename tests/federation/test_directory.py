@@ -51,3 +51,13 @@ async def test_a_second_directory_of_one_version_is_refused_and_the_same_one_is_
         shown(federation, first, document.model_copy(update={"issued_at": NOW + 1}))
 
     assert raised.value.code is ErrorCode.DIRECTORY_REJECTED
+
+
+@pytest.mark.parametrize("audit_key", [b"short", bytes(1216), b""])
+def test_an_audit_key_that_nothing_can_be_sealed_to_is_refused(audit_key: bytes) -> None:
+    federation = Federation()
+    sound = DirectoryDocument(version=1, issued_at=NOW, audit_key=federation.audit.public, agencies=[])
+    document = sound.model_copy(update={"audit_key": audit_key})
+    with pytest.raises(WardgateError) as raised:
+        shown(federation, TrustedDirectory.empty(federation.directory.anchors), document)
+    assert raised.value.code is ErrorCode.MESSAGE_MALFORMED
