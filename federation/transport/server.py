@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import grpc
@@ -110,6 +110,9 @@ class ServerOptions:
 
 
 FOR_PARTIES: Final = ServerOptions()
+FOR_OWN_TOOLS: Final = ServerOptions(limits=replace(PARTIES, connections_per_caller=256, reading_per_caller=64))
+"""On a node's own port all of an agency's tools are one party, and every command is a connection of its own."""
+
 FOR_STRANGERS: Final = ServerOptions(
     max_message_bytes=64 * 1024,
     connection_age_s=60,
@@ -121,6 +124,9 @@ FOR_STRANGERS: Final = ServerOptions(
     limits=STRANGERS,
 )
 """A request on the enrolment port is a certificate request and a key statement: under 8 KiB, and answered at once."""
+
+
+_OPTIONS: Final = {ServerRole.ENROLMENT: FOR_STRANGERS, ServerRole.LOCAL: FOR_OWN_TOOLS}
 
 
 class TransportServer:
@@ -161,14 +167,14 @@ def build_server(
         address: `host:port`; port 0 chooses one.
         certificates: Asked on every handshake, so a new certificate or root is in use at once.
         denials: Asked on every call and every few seconds while it runs.
-        options: Times and sizes; those for parties, or for strangers, where they are left out.
+        options: Times and sizes; those for the role where they are left out.
         clock: Seconds since the epoch.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`: the address cannot be listened on.
     """
     is_open = role is ServerRole.ENROLMENT
-    chosen = options or (FOR_STRANGERS if is_open else FOR_PARTIES)
+    chosen = options or _OPTIONS.get(role, FOR_PARTIES)
     watch = RevocationWatch(NoDenyList() if is_open else denials, clock)
     gate = Gate(callers=CALLERS[role], watch=watch, limits=chosen.limits, max_message_bytes=chosen.max_message_bytes)
     server = grpc.aio.server(interceptors=[gate], options=chosen.arguments())

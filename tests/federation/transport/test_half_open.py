@@ -11,13 +11,14 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from federation.errors import ErrorCode
+from federation.errors import ErrorCode, WardgateError
 from federation.transport.certificates import Credentials
 from federation.transport.channel import enrolment_channel
 from federation.transport.denylist import DenyEntry, SignedDenyList
 from federation.transport.failures import RemoteError, call_errors
 from federation.transport.methods import ServerRole
-from federation.transport.server import FOR_PARTIES, FOR_STRANGERS, PARTIES, STRANGERS, ServerOptions
+from federation.transport.occupancy import Occupancy, Place
+from federation.transport.server import FOR_OWN_TOOLS, FOR_PARTIES, FOR_STRANGERS, PARTIES, STRANGERS, ServerOptions
 from federation.wire.v1 import enrolment_pb2 as wire
 from federation.wire.v1 import link_pb2
 from federation.wire.v1.enrolment_pb2_grpc import CertificateServiceStub, EnrolmentServiceStub
@@ -279,3 +280,13 @@ def test_what_strangers_can_make_the_gateway_hold_is_small() -> None:
     unread = FOR_STRANGERS.connections * FOR_STRANGERS.streams_per_connection
     assert reading <= 8 * MEBIBYTE
     assert unread <= 4_096
+
+
+async def test_an_agencys_own_tools_may_wait_side_by_side_each_over_a_connection_of_its_own() -> None:
+    limits = FOR_OWN_TOOLS.limits
+    occupancy = Occupancy(limits)
+    for number in range(limits.connections_per_caller):
+        occupancy.enter(Place("local/testshire-csc", f"ipv4:127.0.0.1:{number}", is_stream=False))
+    with pytest.raises(WardgateError):
+        occupancy.enter(Place("local/testshire-csc", "ipv4:127.0.0.1:60000", is_stream=False))
+    assert limits.connections_per_caller > PARTIES.connections_per_caller
