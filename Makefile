@@ -35,7 +35,7 @@ test: ready ## Set up, check everything and run every test (what CI runs)
 	test $$checked = 0 || echo '*** The checks before the tests failed: see above ***'; \
 	exit $$((checked + tested + policies + regions))
 
-nightly: ready ## What takes too long for every change: questions beside a busy machine
+nightly: ready ## What takes too long for every change: a busy machine, a million forged inputs, floods
 	$(PYTEST) -m nightly tests
 
 check: ready checks ## Lint, types, layers, wire contract, and whether generated files are current

@@ -19,7 +19,7 @@ from federation.vocabulary import IdentifierState, Outcome, ReadingState, Share,
 from keys import domains
 from keys.digest import sha256, sha512
 from keys.envelope import SealingKey, seal
-from keys.errors import EnvelopeRejected
+from keys.errors import EncodingRejected, EnvelopeRejected
 from keys.padding import pad, unpad
 from keys.signing import SigningKey, VerifyKey
 
@@ -170,7 +170,8 @@ def seal_answer(answer: Answer, header: AnswerHeader, *, reply_key: bytes, key: 
         key: The responder's signing key.
 
     Raises:
-        WardgateError: `MESSAGE_TOO_LARGE` when the answer is over `MAX_ANSWER_BYTES`.
+        WardgateError: `MESSAGE_TOO_LARGE` when the answer is over `MAX_ANSWER_BYTES`; `MESSAGE_MALFORMED` when nothing
+            can be sealed to the reply key.
     """
     content = answer.canonical()
     if len(content) > limits.MAX_ANSWER_BYTES:
@@ -180,7 +181,11 @@ def seal_answer(answer: Answer, header: AnswerHeader, *, reply_key: bytes, key: 
     for number, chunk in enumerate(chunks, start=1):
         head = header.model_copy(update={"part": number, "total": len(chunks)}).canonical()
         plaintext = _framing(head, header.requester, header.responder) + chunk
-        ciphertext = seal(reply_key, purpose="answer", context=head, plaintext=pad(plaintext, smallest=SMALLEST_BYTES))
+        padded = pad(plaintext, smallest=SMALLEST_BYTES)
+        try:
+            ciphertext = seal(reply_key, purpose="answer", context=head, plaintext=padded)
+        except EncodingRejected as error:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "reply key") from error
         sealed.append(SealedPart(head, ciphertext, key.sign(domains.ANSWER, head, sha512(ciphertext))))
     return sealed
 

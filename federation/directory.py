@@ -18,9 +18,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64, Instant, IsoDate
+from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64, Instant, IsoDate, SealingPublic
 from federation.errors import ErrorCode, WardgateError
 from federation.seen import PointKey, Seen
 from keys import domains
@@ -42,7 +42,7 @@ class KeyStatement(Document):
     agency: AgencyName
     version: Positive
     signing_key: Hex32
-    sealing_key: Base64
+    sealing_key: SealingPublic
     sealing_epoch: Positive
     predecessor: Hex32 | Literal[""]
     issued_at: Instant
@@ -293,6 +293,30 @@ def _key(statement: KeyStatement) -> VerifyKey:
         return VerifyKey(statement.signing_key)
     except EncodingRejected as error:
         raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"the signing key of {statement.agency} is none") from error
+
+
+def signed_statement(statement: bytes, signature: bytes) -> SignedStatement:
+    """A first statement as its agency sent it: nothing of it is verified yet.
+
+    Raises:
+        WardgateError: `MESSAGE_MALFORMED`: one of both cannot be what it should be.
+    """
+    try:
+        return SignedStatement(statement=statement, signature=signature)
+    except ValidationError as error:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "length of a key statement or its signature") from error
+
+
+def signed_points(statement: bytes, signature: bytes) -> SignedPoints:
+    """A holder's statement of its points as it came: nothing of it is verified yet.
+
+    Raises:
+        WardgateError: As `signed_statement`.
+    """
+    try:
+        return SignedPoints(statement=statement, signature=signature)
+    except ValidationError as error:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "length of a points statement or its signature") from error
 
 
 def verify_statement(signed: SignedStatement, *, agency: str, previous: KeyStatement | None) -> KeyStatement:

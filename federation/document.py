@@ -19,6 +19,8 @@ from pydantic import (
 from federation.canonical import JsonObject, from_json, to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.limits import MAX_CODE_CHARS
+from keys.envelope import check_public
+from keys.errors import EncodingRejected
 
 
 def _from_hex(value: object) -> object:
@@ -56,6 +58,18 @@ Base64 = Annotated[
     PlainSerializer(_to_base64, return_type=str),
 ]
 """Longer binary values: standard base64 with padding."""
+
+
+def _can_be_sealed_to(value: bytes) -> bytes:
+    try:
+        check_public(value)
+    except EncodingRejected as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+SealingPublic = Annotated[Base64, AfterValidator(_can_be_sealed_to)]
+"""A public key that things are sealed to for as long as it stands: one that nothing can be sealed to is refused."""
 
 Hex32 = Annotated[
     bytes,

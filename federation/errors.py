@@ -71,6 +71,8 @@ class ErrorCode(StrEnum):
     GROUND_UNKNOWN = "GROUND_UNKNOWN"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     REPORTS_EXCEEDED = "REPORTS_EXCEEDED"
+    QUERIES_EXCEEDED = "QUERIES_EXCEEDED"
+    CALLS_EXCEEDED = "CALLS_EXCEEDED"
     REPLAYED = "REPLAYED"
     ENROLMENT_REFUSED = "ENROLMENT_REFUSED"
     TASK_UNKNOWN = "TASK_UNKNOWN"
@@ -209,10 +211,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Mend what `wardgate node sources check` names, read again, and accept what was read.",
     ),
     ErrorCode.AGENCY_UNKNOWN: ErrorSpec(
-        _C,
-        _S.NOT_FOUND,
-        "That agency is not in the directory.",
-        "Check the agency's id; enrolment may not be finished.",
+        _C, _S.NOT_FOUND, "That agency is not in the directory.", "Check its id; enrolment may not be finished."
     ),
     ErrorCode.TARGET_UNKNOWN: ErrorSpec(
         _C,
@@ -274,6 +273,12 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "This agency has used up its reports of this hour.",
         "Nothing: they are sent again.",
         retryable=True,
+    ),
+    ErrorCode.QUERIES_EXCEEDED: ErrorSpec(
+        _C, _S.RESOURCE_EXHAUSTED, "This agency has put as many queries as are taken.", "Nothing: it is put again."
+    ),
+    ErrorCode.CALLS_EXCEEDED: ErrorSpec(
+        _C, _S.RESOURCE_EXHAUSTED, "This caller has as many calls open as it may.", "Wait, and call again."
     ),
     ErrorCode.REPLAYED: ErrorSpec(
         _C,

@@ -60,6 +60,7 @@ class Event(StrEnum):
     # queries
     ANSWER_REFUSED = "ANSWER_REFUSED"
     ANSWER_CONFLICT = "ANSWER_CONFLICT"
+    TARGET_REJECTED = "TARGET_REJECTED"
     ANSWER_REJECTED = "ANSWER_REJECTED"
     PURSUIT_BROKEN = "PURSUIT_BROKEN"
     RECIPIENT_MISSING = "RECIPIENT_MISSING"
@@ -149,6 +150,11 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.ANSWER_REFUSED: EventSpec(Level.WARNING, "A responder's message about a task was refused."),
     Event.ANSWER_CONFLICT: EventSpec(Level.ALARM, "A responder gave a second, different answer to one task."),
+    Event.TARGET_REJECTED: EventSpec(
+        Level.WARNING,
+        "A responder could not use what it was asked: it did not verify, or was sealed to a key that is not there. "
+        "Its own log has the alarm with the cause.",
+    ),
     Event.ANSWER_REJECTED: EventSpec(
         Level.ALARM, "An answer does not verify or does not open: it was altered, forged or sealed to another key."
     ),

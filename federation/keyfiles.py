@@ -48,7 +48,7 @@ def read_auditors(path: Path) -> list[SignedStatement]:
     """
     try:
         return list(AuditorsFile.parse(path.read_bytes()).statements)
-    except (OSError, WardgateError) as error:
+    except (OSError, ValueError, WardgateError) as error:
         raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: not the auditors' key statements") from error
 
 

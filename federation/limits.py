@@ -38,8 +38,12 @@ MAX_JUSTIFICATION_CHARS: Final = 4_000
 MAX_SEALED_PART_BYTES: Final = 64 * 1024
 """A question with its note, padded to 4 or 16 KiB, and what sealing adds."""
 
-MAX_AUDIT_ENVELOPE_BYTES: Final = 64 * 1024
-"""Justification, name and pseudonym, padded and sealed like a question."""
+MAX_AUDIT_ENVELOPE_BYTES: Final = 16 * 1024 + 1136
+"""Justification, name and pseudonym, padded to 4 or 16 KiB, and what sealing adds."""
+
+MAX_REFUSED_ENVELOPE_BYTES: Final = 4 * 1024 + 1136
+"""Of a refused query the envelope is kept if it is of the smaller size: enough for half a page of justification. Of a
+longer one its SHA-256 stays, in header and ledger, and the requester's node has what it sealed."""
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 """Plaintext of one answer: about 8,000 record lines; more is refused at the node, with a clear error."""

@@ -24,7 +24,8 @@ from federation.vocabulary import FamilyInformed, IdentifierState, Tier, Urgency
 from federation.wire_version import WireDocument
 from keys import domains
 from keys.digest import SALT_BYTES, commitment_of, sha256, sha512
-from keys.errors import SignatureRejected
+from keys.envelope import check_public
+from keys.errors import EncodingRejected, SignatureRejected
 from keys.group import ELEMENT_BYTES
 from keys.signing import VerifyKey
 
@@ -251,6 +252,20 @@ def verify_begun(period: Period, now: float) -> None:
         raise WardgateError(ErrorCode.PERIOD_INVALID, f"begins on {period.start}, after {today}")
 
 
+def verify_reply_key(header: QueryHeader) -> None:
+    """Refuse a reply key that nothing can be sealed to: whoever is asked would work for an answer that cannot be given.
+
+    Asked once for each query and party, and not whenever a header is read: a query that was stored is read as it is.
+
+    Raises:
+        WardgateError: `MESSAGE_MALFORMED`.
+    """
+    try:
+        check_public(header.reply_key)
+    except EncodingRejected as error:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "QueryHeader.reply_key: not a key") from error
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedQuery:
     """A query whose signature, hashes and times hold. Made only by `verify_query`."""
@@ -289,6 +304,7 @@ def verify_query(
     verify_signed(key, signature, domains.QUERY, header_bytes)
     verify_fresh(header.issued_at, header.expires_at, now)
     verify_begun(header.period, now)
+    verify_reply_key(header)
     if not header.issued_at < header.deadline_at <= header.expires_at:
         raise WardgateError(ErrorCode.QUERY_EXPIRED, "deadline outside validity")
     _check_parts(header, parts)
@@ -332,11 +348,13 @@ def verify_part(
     """What a responder checks of the question it was handed; returns the header and its SHA-256.
 
     Raises:
-        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
+        WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*` (a reply key that nothing can be sealed to, too),
+            `SIGNATURE_REJECTED`, `QUERY_EXPIRED`.
     """
     header = parse_query(header_bytes)
     verify_signed(key, signature, domains.QUERY, header_bytes)
     verify_fresh(header.issued_at, header.expires_at, now)
+    verify_reply_key(header)
     if len(part.commitment) != COMMITMENT_BYTES:
         raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "commitment of a part")
     if header.targets.get(part.responder) != part.digest:

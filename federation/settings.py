@@ -42,6 +42,13 @@ def _refuse_password(value: object) -> object:
     return value
 
 
+def _refuse_nul(value: object) -> object:
+    """No path and no text holds a NUL: the first who opened such a path would meet a `ValueError`."""
+    if isinstance(value, str | Path) and "\0" in str(value):
+        raise ValueError("a NUL character")
+    return value
+
+
 class Section(BaseModel):
     """A table of settings inside a service's settings."""
 
@@ -53,6 +60,7 @@ class Section(BaseModel):
         _check_fields(cls.__name__, cls.model_fields)
 
     _no_password = field_validator("*")(_refuse_password)
+    _no_nul = field_validator("*")(_refuse_nul)
 
 
 class ServiceSettings(BaseSettings):
@@ -66,6 +74,7 @@ class ServiceSettings(BaseSettings):
         _check_fields(cls.__name__, cls.model_fields)
 
     _no_password = field_validator("*")(_refuse_password)
+    _no_nul = field_validator("*")(_refuse_nul)
 
     @classmethod
     def settings_customise_sources(

@@ -44,6 +44,10 @@ class TargetState(StrEnum):
     EXPIRED = "expired"
     UNREACHABLE = "unreachable"
     CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    """The responder could not use what it was given; it has raised an alarm, and no answer comes."""
+    UNDECIDED = "undecided"
+    """A human was asked, and the query expired before they decided: silence is not absence."""
 
 
 class Outcome(StrEnum):

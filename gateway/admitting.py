@@ -210,7 +210,7 @@ class Admitting:
             },
         )
         submission = store.Submission(
-            audit_envelope=request.audit_envelope,
+            audit_envelope=_kept_envelope(live, request.audit_envelope),
             decision_id=evaluated.record.id,
             decision_input=self._cipher.encrypt(
                 evaluated.input_json, associated=b"decision/" + evaluated.record.id.encode()
@@ -228,6 +228,11 @@ class Admitting:
             recorded = await self._journal.record([entry, *(item.entry for item in misused)], writes)
         raise_alarms()
         live.entry_index = recorded.indexes[0]
+
+
+def _kept_envelope(live: LiveQuery, envelope: bytes) -> bytes:
+    """What is kept to account for a query: of a refused one no more than a bound that its agency's rate keeps small."""
+    return envelope if live.tasks or len(envelope) <= limits.MAX_REFUSED_ENVELOPE_BYTES else b""
 
 
 def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:

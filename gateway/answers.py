@@ -1,4 +1,4 @@
-"""What responders say of their tasks: stored, referred to a human, answered.
+"""What responders say of their tasks: stored, referred to a human, answered, or of no use.
 
 An answer is verified without being read, stored with its ledger entry in one transaction, and only then relayed.
 """
@@ -21,6 +21,9 @@ from gateway.dispatch import Links
 from gateway.live import OPEN, SETTLED, LiveTask, target_event
 from gateway.queries import Queries
 from gateway.store import exchange as store
+
+_SAID = frozenset({TargetState.ANSWERED, TargetState.REJECTED})
+"""What a responder may say again of a task that it has settled."""
 
 _log = EventLog(__name__)
 
@@ -73,11 +76,34 @@ class Answers:
             WardgateError: `TASK_UNKNOWN`.
         """
         task = await self._task(responder, task_id)
-        if task.state is not TargetState.REFERRED:
+        if task.state in OPEN - {TargetState.REFERRED}:
             entry = self._task_entry(EntryKind.TARGET_REFERRED, task, {})
             await self._record(task, [entry], store.states_set([(task_id, TargetState.REFERRED)]))
             if task.state in OPEN:
                 task.state = TargetState.REFERRED
+                task.query.publish(target_event(task))
+        self._links.release(task)
+
+    async def rejected(self, responder: str, task_id: str) -> None:
+        """The responder cannot use the task: its place is free, and the requester learns it. Said again, it holds.
+
+        Raises:
+            WardgateError: `TASK_UNKNOWN`; `QUERY_CONFLICT`: it was answered before; `LEDGER_UNAVAILABLE`.
+        """
+        task = await self._task(responder, task_id)
+        if task.state is TargetState.ANSWERED:
+            raise WardgateError(ErrorCode.QUERY_CONFLICT, "a task that was answered")
+        if task.state is not TargetState.REJECTED:
+            entry = self._task_entry(EntryKind.TARGET_REJECTED, task, {})
+            try:
+                await self._record(task, [entry], store.task_rejected(task_id))
+            except NothingChanged as error:
+                await self._queries.reconcile(task.query.query_id)
+                if _state(task) is not TargetState.REJECTED:
+                    raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id) from error
+            if task.state in OPEN:
+                task.state = TargetState.REJECTED
+                _log.event(Event.TARGET_REJECTED, task_id=task_id, responder=responder)
                 task.query.publish(target_event(task))
         self._links.release(task)
 
@@ -159,7 +185,7 @@ class Answers:
         task = self._queries.task(task_id)
         if task is not None:
             await self._queries.certain(task.query.query_id)
-        if task is None or task.responder != responder or task.state in SETTLED - {TargetState.ANSWERED}:
+        if task is None or task.responder != responder or task.state in SETTLED - _SAID:
             raise WardgateError(ErrorCode.TASK_UNKNOWN, task_id)
         if task.query.header.expires_at <= self._clock():
             raise WardgateError(ErrorCode.TASK_UNKNOWN, "expired")
@@ -176,3 +202,8 @@ class Answers:
             query_id=task.query.query_id,
             body={"task_id": task.task_id, "query_sha256": task.query.digest.hex(), **body},
         )
+
+
+def _state(task: LiveTask) -> TargetState:
+    """Where a task stands now: it may have moved since it was looked at."""
+    return task.state

@@ -62,6 +62,7 @@ from gateway.membership import Membership
 from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
+from gateway.rates import QueryRates
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
 from gateway.servicers.link import LinkServicer
@@ -269,6 +270,11 @@ async def compose(base: Foundation) -> Gateway:
         exchange=Exchange(
             admitting=await _admitting(base, translator, register),
             queries=queries,
+            rates=QueryRates(
+                per_minute=base.settings.rates.queries_per_minute,
+                at_once=base.settings.rates.queries_at_once,
+                clock=clock,
+            ),
             journal=base.journal,
             links=links,
             clocks=clocks,

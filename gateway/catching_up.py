@@ -44,7 +44,7 @@ def _mend(
     if not differs and not (was_open and ends):
         return False
     task.state, task.answer_digest = stored.state, stored.answer_digest
-    if stored.state in (TargetState.ANSWERED, TargetState.REFERRED):
+    if stored.state in (TargetState.ANSWERED, TargetState.REFERRED, TargetState.REJECTED):
         links.release(task)
     elif ends:
         links.cancel(task.responder, task.task_id)

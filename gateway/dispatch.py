@@ -3,10 +3,13 @@
 A task is durable before it is offered. A link holds a lease (its session id) on what it was given; a newer link of the
 same agency takes over everything the older one held, and a responder answers a second delivery with the same stored
 answer, so redelivery is always safe. Revocation wins every race: `Links.permits` is asked at the moment of sending.
+
+A task holds a place at its responder from when it is sent until it is answered, referred, rejected or over, or for as
+long as its lease: one that was accepted and has come to nothing by then is still wanted and holds up nobody. Who is
+given a free place is `gateway.shares`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,9 +19,11 @@ from federation.vocabulary import TargetState
 from federation.wire.v1 import link_pb2 as wire
 from gateway.clocks import Clocks
 from gateway.live import LiveTask, task_message
+from gateway.shares import Claim, Waiting
 
 LEASE_S: Final = 60
-"""A task not accepted within a minute is offered again; acceptance takes one local commit at the node."""
+"""A task not accepted within a minute is offered again; acceptance takes one local commit at the node. One that was
+accepted and is not answered by then holds no place any more."""
 
 MAX_IN_FLIGHT: Final = 64
 """Most unaccepted or unanswered tasks a node may ask for at once."""
@@ -46,14 +51,8 @@ class Session:
     absent_until: int = 0
     session_id: str = field(default_factory=lambda: str(uuid4()))
     outbox: "asyncio.Queue[wire.AttachResponse | None]" = field(default_factory=asyncio.Queue)
-    held: dict[str, LiveTask] = field(default_factory=dict)
     probe_sent: int = 0
     probe_answered: int = 0
-
-    @property
-    def free(self) -> int:
-        """How many more tasks it takes."""
-        return self.capacity - len(self.held)
 
     def send(self, message: wire.AttachResponse) -> None:
         """Queue a message for the stream."""
@@ -66,9 +65,14 @@ class Session:
 
 @dataclass(slots=True)
 class _Agency:
-    """What the gateway holds for one responder."""
+    """What the gateway holds for one responder.
 
-    waiting: deque[LiveTask] = field(default_factory=deque)
+    Attributes:
+        held: Tasks that hold a place, by id.
+    """
+
+    waiting: Waiting[LiveTask] = field(default_factory=Waiting)
+    held: dict[str, LiveTask] = field(default_factory=dict)
     session: Session | None = None
     absent_until: int = 0
     claimed_at: float = 0.0
@@ -99,6 +103,10 @@ class Links:
         until = self._of(agency).absent_until
         return until if until > self._clock() else 0
 
+    def in_flight(self, agency: str) -> int:
+        """How many of the agency's places are taken."""
+        return len(self._of(agency).held)
+
     def attach(self, session: Session, tasks: Iterable[LiveTask]) -> None:
         """Make this the agency's link; it takes over every unanswered task of the agency."""
         held = self._of(session.agency)
@@ -106,10 +114,11 @@ class Links:
             held.session.close()
         held.session = session
         held.absent_until = session.absent_until
-        held.waiting = deque(tasks)
-        for task in held.waiting:
+        held.waiting, held.held = Waiting(), {}
+        for task in tasks:
             task.connected = True
             task.lease_id, task.lease_until = "", 0
+            held.waiting.add(task, _claim(task))
         self.send_probe(session)
         self._pump(session)
 
@@ -123,24 +132,22 @@ class Links:
         held = self._of(session.agency)
         if held.session is session:
             held.session = None
-        _give_back(session)
+        _give_back(held, session)
         held.changed.set()
 
     def offer(self, tasks: Iterable[LiveTask]) -> None:
         """Send durable tasks to their links; those without one wait."""
         for task in tasks:
             held = self._of(task.responder)
-            held.waiting.append(task)
+            held.waiting.add(task, _claim(task))
             held.changed.set()
             if held.session is not None:
                 task.connected = True
                 self._pump(held.session)
 
     def release(self, task: LiveTask) -> None:
-        """A task is answered, referred or over: its place is free."""
-        session = self._of(task.responder).session
-        if session is not None and session.held.pop(task.task_id, None) is not None:
-            self._pump(session)
+        """A task is answered, referred, rejected or over: its place is free."""
+        self._free(self._of(task.responder), task.task_id)
 
     def cancel(self, agency: str, task_id: str) -> None:
         """Tell a responder that a task is no longer wanted."""
@@ -148,9 +155,15 @@ class Links:
         if held.session is None:
             held.cancelled.append(task_id)
             held.changed.set()
+        else:
+            held.session.send(wire.AttachResponse(cancelled=wire.TaskCancelled(task_id=task_id)))
+        self._free(held, task_id)
+
+    def _free(self, held: _Agency, task_id: str) -> None:
+        if held.held.pop(task_id, None) is None:
             return
-        held.session.send(wire.AttachResponse(cancelled=wire.TaskCancelled(task_id=task_id)))
-        if held.session.held.pop(task_id, None) is not None:
+        held.changed.set()
+        if held.session is not None:
             self._pump(held.session)
 
     async def claim(
@@ -164,13 +177,16 @@ class Links:
             wait_s: Longest wait, seconds.
         """
         held = self._of(session.agency)
-        known = set(held.waiting)
-        held.waiting.extend(task for task in tasks if task not in known and task.state in _UNACCEPTED)
+        self._look_over(held)
+        known, now = set(held.waiting.items()), self._clock()
+        for task in tasks:
+            if task not in known and task.state in _UNACCEPTED and task.lease_until <= now:
+                held.waiting.add(task, _claim(task))
         deadline = self._clock() + wait_s
         while True:
             held.claimed_at = self._clock()
             held.changed.clear()
-            taken = self._take(session)
+            taken = self._take(session, session.capacity)
             left = deadline - self._clock()
             if taken or held.cancelled or left <= 0 or not await _set_within(held.changed, left):
                 cancelled, held.cancelled = held.cancelled, []
@@ -181,19 +197,26 @@ class Links:
 
         What has ended meanwhile is let go of: an agency that never comes must not keep every query in memory.
         """
-        now = self._clock()
         for held in self._agencies.values():
-            held.waiting = deque(task for task in held.waiting if task.state in _SENDABLE)
+            waiting = Waiting[LiveTask]()
+            for task in held.waiting.items():
+                if task.state in _SENDABLE:
+                    waiting.add(task, _claim(task))
+            held.waiting = waiting
             del held.cancelled[:-MOST_CANCELLED]
-            if held.session is None:
-                continue
-            overdue = [
-                task for task in held.session.held.values() if task.state in _UNACCEPTED and task.lease_until <= now
-            ]
-            for task in overdue:
-                del held.session.held[task.task_id]
-            held.waiting.extend(overdue)
-            self._pump(held.session)
+            overdue = self._look_over(held)
+            if held.session is not None:
+                for task in overdue:
+                    held.waiting.add(task, _claim(task))
+                self._pump(held.session)
+
+    def _look_over(self, held: _Agency) -> list[LiveTask]:
+        """Free the places of tasks whose lease is over; returns those that nobody has accepted."""
+        now = self._clock()
+        over = [task for task in held.held.values() if task.lease_until <= now]
+        for task in over:
+            del held.held[task.task_id]
+        return [task for task in over if task.state in _UNACCEPTED]
 
     def probe(self) -> None:
         """Send every stream a probe, and close one that left two unanswered: connected but deaf is impossible."""
@@ -217,34 +240,37 @@ class Links:
         return self._agencies.setdefault(agency, _Agency())
 
     def _pump(self, session: Session) -> None:
-        for message in self._take(session):
+        for message in self._take(session, session.capacity - len(self._of(session.agency).held)):
             session.send(wire.AttachResponse(task=message))
 
-    def _take(self, session: Session) -> list[wire.Task]:
-        waiting = self._of(session.agency).waiting
+    def _take(self, session: Session, free: int) -> list[wire.Task]:
+        """Lease to this holder what the rule of `gateway.shares` gives its free places to."""
+        held = self._of(session.agency)
         taken: list[wire.Task] = []
-        now = self._clock()
-        until = int(now) + LEASE_S
-        for _ in range(len(waiting)):
-            if session.free <= 0 or not self._permits(session.agency):
+        until = int(self._clock()) + LEASE_S
+        while free > len(taken) and self._permits(session.agency):
+            claims = [_claim(task) for task in held.held.values()]
+            task = held.waiting.take(claims, free - len(taken))
+            if task is None:
                 break
-            task = waiting.popleft()
             if task.state not in _SENDABLE:
                 continue
-            if task.lease_until > now and task.lease_id != session.session_id:
-                waiting.append(task)
-                continue
             task.connected, task.lease_id, task.lease_until = True, session.session_id, until
-            session.held[task.task_id] = task
+            held.held[task.task_id] = task
             taken.append(task_message(task, lease_id=session.session_id, lease_expires_at=until))
         return taken
 
 
-def _give_back(session: Session) -> None:
+def _claim(task: LiveTask) -> Claim:
+    header = task.query.header
+    return Claim.of(header.requester, header.urgency, broke_glass=bool(header.break_glass))
+
+
+def _give_back(held: _Agency, session: Session) -> None:
     """Nobody holds what a link that is gone held: the next holder need not wait for its leases to run out."""
-    for task in session.held.values():
-        if task.lease_id == session.session_id:
-            task.lease_id, task.lease_until = "", 0
+    for task in [task for task in held.held.values() if task.lease_id == session.session_id]:
+        task.lease_id, task.lease_until = "", 0
+        del held.held[task.task_id]
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -22,6 +22,8 @@ from federation.directory import (
     PublicPoint,
     SignedPoints,
     SignedStatement,
+    signed_points,
+    signed_statement,
     verify_statement,
 )
 from federation.errors import ErrorCode, WardgateError
@@ -143,11 +145,11 @@ class EnrolmentDesk:
         """Present a token with keys; repeat the same call to learn the outcome.
 
         Raises:
-            WardgateError: `ENROLMENT_REFUSED`, `DIRECTORY_REJECTED` for a statement that does not verify.
+            WardgateError: `ENROLMENT_REFUSED`; `DIRECTORY_REJECTED` for a statement that does not verify, `MESSAGE_*`
+                for one that cannot be used, such as one with a sealing key that is none.
         """
         row = await self._by_token(token)
-        signed = SignedStatement(statement=statement, signature=signature)
-        keys = verify_statement(signed, agency=row.agency, previous=None)
+        keys = verify_statement(signed_statement(statement, signature), agency=row.agency, previous=None)
         if row.progress == Progress.INVITED:
             await self._apply(row.agency, certificate_request, statement, signature, keys)
             return Enrolled(Progress.AWAITING_APPROVAL, b"")
@@ -246,8 +248,7 @@ class EnrolmentDesk:
         return SignedPoints(statement=statement, signature=self._signing_key.sign(domains.POINTS, statement))
 
     async def _trustee_points(self, scope: str) -> SignedPoints:
-        statement, signature = await self._trustee.points(scope)
-        return SignedPoints(statement=statement, signature=signature)
+        return signed_points(*await self._trustee.points(scope))
 
     async def reject(self, agency: str, *, reason: str, operator: str) -> None:
         """Refuse an application or withdraw an invitation."""

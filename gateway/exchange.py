@@ -26,6 +26,7 @@ from gateway.ending import end_query
 from gateway.live import OPEN, LiveQuery, LiveTask, target_event
 from gateway.proofs import inclusion_proof
 from gateway.queries import Queries
+from gateway.rates import QueryRates
 from gateway.store import exchange as store
 
 
@@ -37,6 +38,7 @@ class Exchange:
         *,
         admitting: Admitting,
         queries: Queries,
+        rates: QueryRates,
         journal: Journal,
         links: Links,
         clocks: Clocks,
@@ -44,6 +46,7 @@ class Exchange:
     ) -> None:
         self._admitting = admitting
         self._queries = queries
+        self._rates = rates
         self._journal = journal
         self._links = links
         self._clocks = clocks
@@ -58,8 +61,8 @@ class Exchange:
 
         Raises:
             WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`, `QUERY_EXPIRED`, `QUERY_CONFLICT`, `TARGET_UNKNOWN`,
-                `EPOCH_UNKNOWN`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE`, `KEYRING_REJECTED`, `TRUSTEE_UNAVAILABLE`,
-                `LEDGER_UNAVAILABLE`, or what the trustee refused.
+                `EPOCH_UNKNOWN`, `QUERIES_EXCEEDED`, `CASE_GRANT_UNKNOWN`, `POLICY_UNAVAILABLE`, `KEYRING_REJECTED`,
+                `TRUSTEE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`, or what the trustee refused.
         """
         header = parse_query(request.header)
         if header.requester != requester:
@@ -83,6 +86,7 @@ class Exchange:
         async with self._queries.alone_with(query_id):
             query = await self._queries.look_up(query_id)
             if query is None:
+                self._rates.take(header)
                 with if_unknown(lambda: self._queries.doubt(query_id)):
                     admitted = await self._admitting.admit(header, request, correlation_id)
                 return self._queries.take_up(admitted), True
@@ -257,10 +261,7 @@ class Exchange:
         async with self._queries.alone_with(query.query_id):
             if query.closed or any(task.storing for task in query.tasks.values()):
                 return False
-            changes = [
-                (task, TargetState.UNREACHABLE if not task.connected else TargetState.EXPIRED)
-                for task in query.open_tasks()
-            ]
+            changes = [(task, _expired_state(task)) for task in query.open_tasks()]
             entry = Entry(
                 kind=EntryKind.TARGET_EXPIRED,
                 at=now,
@@ -276,3 +277,10 @@ class Exchange:
             query.closed = True
             self._queries.drop(query.query_id)
             return True
+
+
+def _expired_state(task: LiveTask) -> TargetState:
+    """How a target ends that was still open when the query expired."""
+    if task.state is TargetState.REFERRED:
+        return TargetState.UNDECIDED
+    return TargetState.EXPIRED if task.connected else TargetState.UNREACHABLE

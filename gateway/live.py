@@ -17,7 +17,14 @@ from federation.wire.v1 import query_pb2 as wire
 from gateway.translation import Translated
 
 SETTLED: Final = frozenset(
-    {TargetState.NOT_PERMITTED, TargetState.ANSWERED, TargetState.EXPIRED, TargetState.CANCELLED}
+    {
+        TargetState.NOT_PERMITTED,
+        TargetState.ANSWERED,
+        TargetState.EXPIRED,
+        TargetState.CANCELLED,
+        TargetState.REJECTED,
+        TargetState.UNDECIDED,
+    }
 )
 """States from which no answer can come any more."""
 

@@ -57,6 +57,20 @@ class PolicyEngineChoice(Section):
         return self
 
 
+class Rates(Section):
+    """How many queries one agency may put: asked before policy is."""
+
+    queries_per_minute: int = Field(
+        60, ge=1, le=1_000_000, description="New queries of one agency a minute, for as long as it likes."
+    )
+    queries_at_once: int = Field(
+        120,
+        ge=4,
+        le=1_000_000,
+        description="New queries that it may put at once after a pause; the last quarter is kept for what is urgent.",
+    )
+
+
 class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     """Everything that can be set of a gateway."""
 
@@ -80,6 +94,7 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     listen: Listen = Field(default_factory=lambda: Listen(), description="Where the gateway listens.")
     trustee: TrusteePeer = Field(description="The trustee, as it was introduced out of band.")
     policy: PolicyEngineChoice = Field(description="How decisions are made.")
+    rates: Rates = Field(default_factory=lambda: Rates(), description="How many queries one agency may put.")
     operators: Annotated[list[AgencyName], Field(max_length=64)] = Field(
         default_factory=list, description="Short names of those who may act as operators."
     )

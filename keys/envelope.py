@@ -25,7 +25,18 @@ from keys.errors import EncodingRejected, EnvelopeRejected
 from keys.padding import BUCKETS, join, pad, split, unpad
 from keys.secret import Secret
 
-__all__ = ["BUCKETS", "OVERHEAD_BYTES", "PUBLIC_BYTES", "SealingKey", "join", "pad", "seal", "split", "unpad"]
+__all__ = [
+    "BUCKETS",
+    "OVERHEAD_BYTES",
+    "PUBLIC_BYTES",
+    "SealingKey",
+    "check_public",
+    "join",
+    "pad",
+    "seal",
+    "split",
+    "unpad",
+]
 
 PUBLIC_BYTES: Final = 1216
 """An ML-KEM-768 encapsulation key (1,184 bytes) and an X25519 public key (32)."""
@@ -39,6 +50,9 @@ OVERHEAD_BYTES: Final = 1136
 _SUITE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _KEM_PUBLIC_BYTES: Final = 1184
 _KEM_SEED_BYTES: Final = 64
+_PROBE: Final = X25519PrivateKey.generate()
+"""Nothing is ever sealed with it: an exchange with it tells a public key of small order from others."""
+
 _PURPOSE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
@@ -114,14 +128,37 @@ def seal(public: bytes, *, purpose: str, context: bytes, plaintext: bytes) -> by
         EncodingRejected: The public key is not valid.
     """
     info = _info(purpose, context)
+    key = _public_key(public)
+    try:
+        return _SUITE.encrypt(plaintext, key, info)
+    except ValueError as error:
+        raise EncodingRejected("public sealing key is not valid") from error
+
+
+def check_public(public: bytes) -> None:
+    """Whether something can be sealed to this key: its length, FIPS 203's modulus check, no point of small order.
+
+    Some 40 microseconds, half of what sealing costs.
+
+    Raises:
+        EncodingRejected: Nothing can.
+    """
+    _public_key(public)
+    try:
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(public[_KEM_PUBLIC_BYTES:]))
+    except ValueError as error:
+        raise EncodingRejected("public sealing key is not valid") from error
+
+
+def _public_key(public: bytes) -> MLKEM768X25519PublicKey:
     if len(public) != PUBLIC_BYTES:
         raise EncodingRejected("public sealing key is not 1216 bytes")
     try:
         kem = MLKEM768PublicKey.from_public_bytes(public[:_KEM_PUBLIC_BYTES])
         exchange = X25519PublicKey.from_public_bytes(public[_KEM_PUBLIC_BYTES:])
-        return _SUITE.encrypt(plaintext, MLKEM768X25519PublicKey(kem, exchange), info)
     except ValueError as error:
         raise EncodingRejected("public sealing key is not valid") from error
+    return MLKEM768X25519PublicKey(kem, exchange)
 
 
 def _info(purpose: str, context: bytes) -> bytes:

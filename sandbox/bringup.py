@@ -84,6 +84,10 @@ def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
     _make_trustee_keys(folder)
 
 
+BUSY: Final = {"queries_per_minute": 100_000, "queries_at_once": 10_000}
+"""Nobody types here: tests, scenes and measurements put in a second what an agency puts in a day."""
+
+
 def _write_settings(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_toml(content))
@@ -115,6 +119,7 @@ def _gateway_settings(region: Region, folder: SandboxFolder, ports: Ports) -> di
         "operators": [OPERATOR],
         "expiry_check_s": 1,
         "register_interval_s": 1,
+        "rates": BUSY,
         "listen": {"host": "127.0.0.1", "port": ports.gateway, "enrolment_port": ports.enrolment},
         "trustee": {
             "address": f"127.0.0.1:{ports.trustee}",

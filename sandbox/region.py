@@ -22,7 +22,7 @@ from sandbox.generator.kinds import SHAPES
 from sandbox.literal_records import Flags, LiteralRecord, NumberText, Strict
 from sandbox.region_scenes import Scene
 from sandbox.relative_dates import RegionDate
-from sandbox.toml_file import parse_toml, read_toml, validate
+from sandbox.toml_file import parse_toml, read_file, read_toml, validate
 
 SHIPPED_REGION: Final = Path(__file__).parent / "regions" / "thornbury.toml"
 """The region that `up` and `demo` take when none is named."""
@@ -298,11 +298,7 @@ def load_region(path: Path, *, today: dt.date | None = None) -> Region:
     Raises:
         WardgateError: `REGION_INVALID`, naming table and key of the first mistake.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{path.name}: cannot be read") from error
-    return parse_region(content, name=path.name, folder=path.resolve().parent, today=today)
+    return parse_region(read_file(path), name=path.name, folder=path.resolve().parent, today=today)
 
 
 def parse_region(content: bytes, *, name: str, folder: Path, today: dt.date | None = None) -> Region:

@@ -20,11 +20,19 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         WardgateError: `REGION_INVALID`.
     """
+    return parse_toml(read_file(path), name=path.name)
+
+
+def read_file(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        WardgateError: `REGION_INVALID`: it is not there, or the path is none that could be (a NUL in it).
+    """
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
         raise WardgateError(ErrorCode.REGION_INVALID, f"{path.name}: cannot be read") from error
-    return parse_toml(content, name=path.name)
 
 
 def parse_toml(content: bytes, *, name: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     "gateway was upgraded while it was open in an older version of the wire.",
     EntryKind.QUERY_CLOSED: "Nothing more can come, or is wanted; the sealed answers are deleted.",
     EntryKind.TARGET_REFERRED: "A responder said that a human of its own decides.",
+    EntryKind.TARGET_REJECTED: "A responder said that it cannot use its task; its own ledger has the alarm.",
     EntryKind.TARGET_EXPIRED: "Targets did not answer before the query expired.",
     EntryKind.ANSWERED: "A responder answered; of every outcome the same kind.",
     EntryKind.ANSWER_RECEIVED: "A sealed answer was verified and stored; it is relayed only now.",

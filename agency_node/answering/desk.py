@@ -154,7 +154,7 @@ class Answering:
             return await store.unfinished_tasks(connection)
 
     async def unsaid(self) -> list[str]:
-        """Tasks with which something is to be done now: decided, answered and not acknowledged, or only accepted.
+        """Tasks with which something is to be done now: decided, answered or refused and not acknowledged, or accepted.
 
         Raises:
             WardgateError: `STORE_UNAVAILABLE`.
@@ -162,7 +162,7 @@ class Answering:
         return [task.task_id for task in await self.unfinished() if task.referral_state is not ReferralState.OPEN]
 
     async def stored(self, task_id: str) -> None:
-        """The gateway has the answer: it need not be sent again."""
+        """The gateway has the answer, or knows that there will be none: it need not be said again."""
         await self._responder.journal.record([], store.task_stored(task_id))
 
     async def cancel(self, task_id: str) -> None:

@@ -1,8 +1,8 @@
 """Takes tasks in: verifies each, and makes durable what cannot be answered at once.
 
 The gateway offers a task until it hears of it, and it hears nothing before something is durable here: the answer, the
-referral, or, where neither can be made just now, the task as it came. A task that does not verify is refused: it is
-kept with an alarm in log and ledger, and nothing is ever answered to it.
+referral, or, where neither can be made just now, the task as it came. A task that cannot be used is refused: it is kept
+with an alarm in log and ledger, nothing is ever answered to it, and the gateway is told until it says that it knows.
 """
 
 from collections import deque

@@ -107,7 +107,7 @@ class Worker:
         self._start(task_id, self._finish)
 
     async def stored(self, task_id: str) -> None:
-        """The gateway has an answer."""
+        """The gateway has an answer, or knows that there will be none."""
         await self._answering.stored(task_id)
 
     async def cancel(self, task_id: str) -> None:
@@ -260,6 +260,9 @@ class Worker:
         if reply.state is TaskState.REFERRED:
             referred = wire.TaskReferred(task_id=reply.task_id)
             await self._say(self._outlet, wire.AttachRequest(referred=referred))
+        elif reply.state in {TaskState.REFUSED, TaskState.REJECTED}:
+            rejected = wire.TaskRejected(task_id=reply.task_id)
+            await self._say(self._outlet, wire.AttachRequest(rejected=rejected))
         elif reply.answer is not None and reply.state in {TaskState.ANSWERED, TaskState.STORED}:
             answer = query_pb2.SealedAnswer.FromString(reply.answer)
             await self._say(self._outlet, wire.AttachRequest(answer=answer))

@@ -112,6 +112,7 @@ def build_picture(query: QueryView, targets: Sequence[TargetView], catalogue: Ca
         "cautions": cautions(query.purpose, catalogue),
         "warnings": [
             *query.warnings,
+            *(_said_rejected(target) for target in ordered if target.state is TargetState.REJECTED),
             *(_said_unread(target, unread[target.agency], catalogue) for target in ordered if target.agency in unread),
             *([FALSE_REASSURANCE] if completeness is Completeness.INCOMPLETE else []),
         ],
@@ -173,6 +174,10 @@ def _categories_absent(answer: Answer) -> frozenset[str]:
 def _said_unread(target: TargetView, names: Iterable[str], catalogue: Catalogue) -> str:
     titles = ", ".join(catalogue.title_of(name) or name for name in names)
     return f"{target.name} has nothing to read this from: {titles}. Its answer is no ground for a no: ring."
+
+
+def _said_rejected(target: TargetView) -> str:
+    return f"{target.name} could not use the question, so it has said nothing of what it holds: ring."
 
 
 def _asked(header: QueryHeader | None) -> list[JsonObject]:

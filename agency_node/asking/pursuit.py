@@ -54,7 +54,22 @@ CLOCK_FAULT: Final = str(ErrorCode.CLOCK_DIFFERS)
 
 _WIRE_STATE: Final = {wire.TargetState.Value(f"TARGET_STATE_{state.name}"): state for state in TargetState}
 _SETTLED: Final = frozenset(
-    {TargetState.NOT_PERMITTED, TargetState.ANSWERED, TargetState.EXPIRED, TargetState.CANCELLED}
+    {
+        TargetState.NOT_PERMITTED,
+        TargetState.ANSWERED,
+        TargetState.EXPIRED,
+        TargetState.CANCELLED,
+        TargetState.REJECTED,
+        TargetState.UNDECIDED,
+    }
+)
+_TRANSIENT: Final = frozenset(
+    {
+        ErrorCode.PEER_UNAVAILABLE,
+        ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.QUERIES_EXCEEDED,
+        ErrorCode.CALLS_EXCEEDED,
+    }
 )
 
 _log = EventLog(__name__)
@@ -360,6 +375,8 @@ class Pursuits:
         if bool(ahead_s) != known[2]:  # else a fault of another kind may stand there
             writes += store.target_faulted(pursuit.query_id, responder, CLOCK_FAULT if ahead_s else "")
         await self._journal.record([], writes)
+        if state is TargetState.REJECTED:
+            _log.event(Event.TARGET_REJECTED, query_id=pursuit.query_id, responder=responder)
         pursuit.states[responder], pursuit.absences[responder] = state, absent_until
         pursuit.clocks[responder] = ahead_s
 

@@ -28,6 +28,8 @@ _STATES: Final[Mapping[str, str]] = {
     "unreachable": "unreachable",
     "cancelled": "cancelled",
     "answered": "answered",
+    "rejected": "could not use the question: ring",
+    "undecided": "nobody decided in time: ring",
 }
 
 

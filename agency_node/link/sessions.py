@@ -172,6 +172,8 @@ class UnarySession:
                 request.accepted.CopyFrom(message.accepted)
             case "referred":
                 request.referred.CopyFrom(message.referred)
+            case "rejected":
+                request.rejected.CopyFrom(message.rejected)
             case "answer":
                 request.answer.CopyFrom(message.answer)
             case _:
@@ -183,7 +185,7 @@ class UnarySession:
                 raise
             await self._worker.cancel(task_id)
         else:
-            if which == "answer":
+            if which in ("answer", "rejected"):
                 await self._worker.stored(task_id)
 
     async def run(self) -> None:

@@ -147,7 +147,7 @@ def load_mapping(path: Path) -> MappingFile:
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
         raise WardgateError(ErrorCode.MAPPING_INVALID, f"{path.name}: cannot be read") from error
     return parse_mapping(content, name=path.name)
 

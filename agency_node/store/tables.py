@@ -44,6 +44,9 @@ class TaskState(StrEnum):
     ANSWERED = "answered"
     STORED = "stored"
     REFUSED = "refused"
+    """It could not be used, and the gateway may not know it yet."""
+    REJECTED = "rejected"
+    """It could not be used, and the gateway has been told, or has said that the task is over."""
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 

@@ -52,6 +52,11 @@ _REFER = (
     .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.ACCEPTED.value)
     .values(state=TaskState.REFERRED.value)
 )
+_REJECTED = (
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.REFUSED.value)
+    .values(state=TaskState.REJECTED.value)
+)
 _STORED = (
     update(TASK)
     .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.ANSWERED.value)
@@ -60,7 +65,11 @@ _STORED = (
 _UNFINISHED = (
     select(TASK.c.task_id, TASK.c.state, REFERRAL.c.state.label("referral_state"))
     .outerjoin(REFERRAL, REFERRAL.c.task_id == TASK.c.task_id)
-    .where(TASK.c.state.in_([TaskState.ACCEPTED.value, TaskState.REFERRED.value, TaskState.ANSWERED.value]))
+    .where(
+        TASK.c.state.in_(
+            [state.value for state in (TaskState.ACCEPTED, TaskState.REFERRED, TaskState.ANSWERED, TaskState.REFUSED)]
+        )
+    )
     .order_by(TASK.c.arrived_at)
 )
 _DUE = select(TASK.c.task_id, TASK.c.arrived_at, TASK.c.expires_at).where(
@@ -240,13 +249,13 @@ def task_referred(task_id: str) -> list[Write]:
 
 
 def task_cancelled(task_id: str) -> list[Write]:
-    """No answer is wanted any more; one that was made is not sent again."""
-    return [Write.one(_CANCEL, {"b_task_id": task_id})]
+    """Nothing is wanted any more; what was made, or was to be said, is not sent again."""
+    return [Write.one(statement, {"b_task_id": task_id}) for statement in (_CANCEL, _REJECTED)]
 
 
 def task_stored(task_id: str) -> list[Write]:
-    """The gateway has the answer."""
-    return [Write.one(_STORED, {"b_task_id": task_id})]
+    """The gateway has the answer, or knows that there will be none."""
+    return [Write.one(statement, {"b_task_id": task_id}) for statement in (_STORED, _REJECTED)]
 
 
 def _task_row(task: NewTask, settled: Settled | None) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class EntryKind(StrEnum):
     QUERY_CANCELLED = "query_cancelled"
     QUERY_CLOSED = "query_closed"
     TARGET_REFERRED = "target_referred"
+    TARGET_REJECTED = "target_rejected"
     TARGET_EXPIRED = "target_expired"
     ANSWERED = "answered"
     ANSWER_RECEIVED = "answer_received"

@@ -5,11 +5,16 @@
 3. identity: exactly one party's name in a certificate that is still in date;
 4. the deny list, now and for as long as the call runs (`RevocationWatch`);
 5. the party is one the row names;
-6. size and form of every message;
-7. whatever the servicer raises becomes an error of the catalogue. This is one of the two places that catch everything.
+6. how much of this server the caller has taken already (`Occupancy`);
+7. only now the request is read, in its turn and within its time;
+8. size and form of every message;
+9. whatever the servicer raises becomes an error of the catalogue. This is one of the two places that catch everything.
 
 Servicers raise `WardgateError` and ask `current_peer()`. They are `async def`; where answers stream, async generators
 or `async def` with `context.write`. Requests that stream are iterated, never taken with `context.read`.
+
+To gRPC every method is one whose requests stream, on the wire there is no difference: it would read a single request
+whole before anybody is asked who sent it.
 """
 
 import asyncio
@@ -18,6 +23,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakValueDictionary
 
 import grpc
 import grpc.aio
@@ -30,6 +36,7 @@ from federation.telemetry import EventLog
 from federation.transport import correlation, failures
 from federation.transport.identity import ANONYMOUS_PEER, PartyKind, Peer, bind_peer, peer_of
 from federation.transport.methods import Callers
+from federation.transport.occupancy import CallLimits, Occupancy, Place, network_of
 from federation.transport.revocation import RevocationWatch
 
 if TYPE_CHECKING:  # generic in the type stubs only
@@ -40,7 +47,8 @@ else:
     Interceptor = grpc.aio.ServerInterceptor
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Work = Callable[[Any, Context], Awaitable[Any]]
+Received = AsyncIterable[bytes]
+Work = Callable[["_Arriving", Context], Awaitable[Any]]
 
 _log = EventLog(__name__)
 _ANONYMOUS_ONLY: Final = frozenset({PartyKind.ANONYMOUS})
@@ -53,6 +61,7 @@ class Route:
     method: str
     callers: Callers
     max_bytes: int
+    is_stream: bool
     read: Callable[[bytes], Any]
     write: Callable[[Any], bytes]
 
@@ -85,10 +94,38 @@ class Route:
             )
 
 
+class _Arriving:
+    """What a caller sends, not read yet."""
+
+    def __init__(self, received: Received, route: Route, turn: asyncio.Semaphore, request_s: float) -> None:
+        self._received = received
+        self._route = route
+        self._turn = turn
+        self._request_s = request_s
+
+    async def one(self) -> Any:  # noqa: ANN401 - whatever message the method takes
+        """The only request, once it is this call's turn to be read.
+
+        Raises:
+            WardgateError: `DEADLINE_EXCEEDED`: it did not come in time; `MESSAGE_*`.
+        """
+        try:
+            async with asyncio.timeout(self._request_s), self._turn, aclosing(self.many()) as requests:
+                return await anext(requests)
+        except TimeoutError as error:
+            raise WardgateError(ErrorCode.DEADLINE_EXCEEDED, f"{self._route.method}: no whole request") from error
+        except StopAsyncIteration as error:
+            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, f"{self._route.method}: no request") from error
+
+    def many(self) -> "_Requests":
+        """All requests, as they come."""
+        return _Requests(self._received, self._route)
+
+
 class _Requests:
     """A request stream, each message checked and decoded as it is taken."""
 
-    def __init__(self, received: AsyncIterable[bytes], route: Route) -> None:
+    def __init__(self, received: Received, route: Route) -> None:
         self._received = cast("AsyncGenerator[bytes, None]", received.__aiter__())  # what gRPC gives
         self._route = route
 
@@ -109,15 +146,23 @@ class Gate(Interceptor):
     Args:
         callers: The rows of the method table that hold here.
         watch: Admits calls and cuts them.
+        limits: What one caller may take of this server.
         max_message_bytes: Limit of one message, either way.
     """
 
     def __init__(
-        self, *, callers: Mapping[str, Callers], watch: RevocationWatch, max_message_bytes: int = MAX_MESSAGE_BYTES
+        self,
+        *,
+        callers: Mapping[str, Callers],
+        watch: RevocationWatch,
+        limits: CallLimits,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self._callers = callers
         self._watch = watch
         self._max_bytes = max_message_bytes
+        self._occupancy = Occupancy(limits)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._guarded: dict[str, tuple[Handler, Handler]] = {}
         self._refusal: Final = grpc.stream_stream_rpc_method_handler(_refuse)  # answers before it reads anything
 
@@ -146,34 +191,30 @@ class Gate(Interceptor):
             method,
             callers,
             self._max_bytes,
+            bool(handler.request_streaming),
             handler.request_deserializer or bytes,
             handler.response_serializer or bytes,
         )
         call = self._around(_work_of(handler, route), route)
         # Requests arrive raw: reading them inside the guard turns what cannot be read into an error of ours.
         if not handler.response_streaming:
-            make_one = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            return make_one(call)
-        make_many = (
-            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
-        )
-        return make_many(call, response_serializer=route.encode)
+            return grpc.stream_unary_rpc_method_handler(call)
+        return grpc.stream_stream_rpc_method_handler(call, response_serializer=route.encode)
 
-    def _around(self, work: Work, route: Route) -> Work:
-        watch = self._watch
+    def _around(self, work: Work, route: Route) -> Callable[[Received, Context], Awaitable[Any]]:
+        watch, occupancy = self._watch, self._occupancy
 
-        async def guarded(received: Any, context: Context) -> Any:  # noqa: ANN401 - bytes or a stream of them
+        async def guarded(received: Received, context: Context) -> Any:  # noqa: ANN401 - what the method gives
             correlation_id = _begin(context)
-            running = None
+            running = place = None
             try:
                 peer = _identify(route, context)
                 running = watch.enter(peer, route.method)
                 _authorise(peer, route)
-                return await work(received, context)
+                occupancy.enter(wanted := _place(peer, context, route))
+                place = wanted
+                turn = self._turn_of(place.caller)
+                return await work(_Arriving(received, route, turn, occupancy.limits.request_s), context)
             except (grpc.aio.AbortError, grpc.aio.InternalError):
                 raise  # the servicer ended the call, or the caller is gone and nothing can be sent: gRPC knows both
             except asyncio.CancelledError:
@@ -190,10 +231,25 @@ class Gate(Interceptor):
             finally:
                 if running is not None:
                     watch.leave(running)
+                if place is not None:
+                    occupancy.leave(place)
             await failures.abort(context, failure, correlation_id)  # raises
             return None
 
         return guarded
+
+    def _turn_of(self, caller: str) -> asyncio.Semaphore:
+        """By which a caller's requests are read in turn: it lives for as long as a call of the caller does."""
+        turn = self._turns.get(caller)
+        if turn is None:
+            turn = self._turns[caller] = asyncio.Semaphore(self._occupancy.limits.reading_per_caller)
+        return turn
+
+
+def _place(peer: Peer, context: Context, route: Route) -> Place:
+    connection = context.peer()
+    is_stranger = peer.party.kind is PartyKind.ANONYMOUS
+    return Place(network_of(connection) if is_stranger else str(peer.party), connection, route.is_stream)
 
 
 def _begin(context: Context) -> str:
@@ -226,36 +282,38 @@ def _work_of(handler: Handler, route: Route) -> Work:
     behaviour: Callable[..., Any] = next(found for found in behaviours if found is not None)
     if not (inspect.isasyncgenfunction(behaviour) or inspect.iscoroutinefunction(behaviour)):
         return _misbuilt
-    return (_many if handler.response_streaming else _one)(behaviour, route, handler.request_streaming)
+    if handler.response_streaming:
+        return _many(behaviour, bool(handler.request_streaming))
+    return _one(behaviour, route, bool(handler.request_streaming))
 
 
-async def _misbuilt(_: Any, __: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
+async def _misbuilt(_: _Arriving, __: Context) -> None:
     raise TypeError("a servicer's method is `async def`; this one is missing or blocks")
 
 
 def _one(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
     if streaming:
 
-        async def one_of_many(received: Any, context: Context) -> bytes:  # noqa: ANN401 - a stream of bytes
-            async with aclosing(_Requests(received, route)) as requests:
+        async def one_of_many(arriving: _Arriving, context: Context) -> bytes:
+            async with aclosing(arriving.many()) as requests:
                 return route.encode(await behaviour(requests, context))
 
         return one_of_many
 
-    async def one(received: bytes, context: Context) -> bytes:
-        return route.encode(await behaviour(route.decode(received), context))
+    async def one(arriving: _Arriving, context: Context) -> bytes:
+        return route.encode(await behaviour(await arriving.one(), context))
 
     return one
 
 
-def _many(behaviour: Callable[..., Any], route: Route, streaming: bool) -> Work:  # noqa: FBT001 - internal
+def _many(behaviour: Callable[..., Any], streaming: bool) -> Work:  # noqa: FBT001 - internal
     give = _give_yielded if inspect.isasyncgenfunction(behaviour) else _give_written
 
-    async def many(received: Any, context: Context) -> None:  # noqa: ANN401 - bytes or a stream of them
+    async def many(arriving: _Arriving, context: Context) -> None:
         if not streaming:
-            await give(behaviour(route.decode(received), context), context)
+            await give(behaviour(await arriving.one(), context), context)
             return
-        async with aclosing(_Requests(received, route)) as requests:
+        async with aclosing(arriving.many()) as requests:
             await give(behaviour(requests, context), context)
 
     return many

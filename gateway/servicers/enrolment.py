@@ -170,7 +170,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                 admin_pb2.LinkSummary(
                     agency=row.agency,
                     attached=self._links.is_connected(row.agency),
-                    in_flight=len(session.held) if (session := self._links.session(row.agency)) else 0,
+                    in_flight=self._links.in_flight(row.agency),
                     absent_until=self._links.absent_until(row.agency),
                     misuse_week=misuse.get(row.agency, 0),
                 )

@@ -72,6 +72,8 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
                 await self._tell(session, message.accepted.task_id, self._answers.accepted)
             case "referred":
                 await self._tell(session, message.referred.task_id, self._answers.referred)
+            case "rejected":
+                await self._rejected(session, message.rejected.task_id)
             case "answer":
                 await self._answer(session, message.answer)
             case "probe_reply":
@@ -88,6 +90,14 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
             await verb(session.agency, task_id)
         except WardgateError as error:
             self._not_wanted(session, task_id, error)
+
+    async def _rejected(self, session: Session, task_id: str) -> None:
+        try:
+            await self._answers.rejected(session.agency, task_id)
+        except WardgateError as error:
+            self._not_wanted(session, task_id, error)
+        else:
+            session.send(wire.AttachResponse(stored=wire.AnswerStored(task_id=task_id)))
 
     async def _answer(self, session: Session, answer: query_pb2.SealedAnswer) -> None:
         try:
@@ -127,6 +137,8 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
                 await self._answers.accepted(agency, request.accepted.task_id)
             case "referred":
                 await self._answers.referred(agency, request.referred.task_id)
+            case "rejected":
+                await self._answers.rejected(agency, request.rejected.task_id)
             case "answer":
                 await self._answers.answered(agency, request.answer)
             case _:

@@ -139,6 +139,12 @@ def states_set(changes: Sequence[tuple[str, TargetState]]) -> list[Write]:
     return [Write(_SET_STATE, rows)] if rows else []
 
 
+def task_rejected(task_id: str) -> list[Write]:
+    """An open task that its responder cannot use; `NothingChanged` when it was settled in the meantime."""
+    row = {"b_task_id": task_id, "b_state": TargetState.REJECTED.value}
+    return [Write.one(_SET_STATE, row, must_change=True)]
+
+
 def answer_inserted(task: LiveTask, answer: bytes, digest: bytes) -> list[Write]:
     """A sealed answer; `NothingChanged` when the task was settled in the meantime."""
     return [

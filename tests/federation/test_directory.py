@@ -2,7 +2,7 @@
 
 import pytest
 
-from federation.directory import DirectoryDocument, TrustedDirectory
+from federation.directory import DirectoryDocument, KeyStatement, SignedStatement, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from keys import domains
 from keys.digest import sha256
@@ -51,3 +51,16 @@ async def test_a_second_directory_of_one_version_is_refused_and_the_same_one_is_
         shown(federation, first, document.model_copy(update={"issued_at": NOW + 1}))
 
     assert raised.value.code is ErrorCode.DIRECTORY_REJECTED
+
+
+@pytest.mark.parametrize("audit_key", [b"short", bytes(1216), b""])
+def test_an_audit_key_that_nothing_can_be_sealed_to_is_refused(audit_key: bytes) -> None:
+    federation = Federation()
+    signing = federation.auditors.signing
+    stated = KeyStatement.parse(federation.auditors.statements[0].statement)
+    statement = stated.model_copy(update={"sealing_key": audit_key}).canonical()
+    signed = SignedStatement(statement=statement, signature=signing.sign(domains.KEY_STATEMENT, statement))
+    document = DirectoryDocument(version=1, issued_at=NOW, audit_keys=[signed], agencies=[])
+    with pytest.raises(WardgateError) as raised:
+        shown(federation, TrustedDirectory.empty(federation.directory.anchors), document)
+    assert raised.value.code is ErrorCode.MESSAGE_MALFORMED

@@ -106,6 +106,18 @@ def test_the_largest_port_is_taken(tmp_path: Path) -> None:
     assert ExampleSettings.load(file).listen.port == 65_535
 
 
+@pytest.mark.parametrize("setting", ["keyring", "oidc_secret", "store_url", "agency"])
+def test_a_nul_in_a_path_or_text_is_refused_where_it_is_read(tmp_path: Path, setting: str) -> None:
+    given = "" if setting == "agency" else 'agency = "camden-csc"\n'
+    error = refusal(written(tmp_path, f'{given}{setting} = "a\\u0000b"'))
+    assert error.detail == f"{setting}: value_error"
+
+
+def test_a_nul_in_a_section_is_refused_too(tmp_path: Path) -> None:
+    error = refusal(written(tmp_path, 'agency = "camden-csc"\n[listen]\nhost = "a\\u0000b"'))
+    assert error.detail == "listen.host: value_error"
+
+
 def test_a_url_without_password_is_taken(tmp_path: Path) -> None:
     file = written(tmp_path, 'agency = "a"\nstore_url = "postgresql+asyncpg://user@host:5432/wardgate"')
 

@@ -422,14 +422,14 @@ async def test_expiry_settles_every_target_and_deletes(stored_world: World) -> N
     assert (await stream.rest())[-1].settled.final
 
 
-async def test_a_referred_task_expires_as_expired(world: World) -> None:
+async def test_a_referred_task_that_nobody_decided_on_expires_as_undecided(world: World) -> None:
     composed = world.composed(expiry_s=3_600)
     await world.put(composed)
     await world.answers.referred(SCHOOL, (await world.task_of(composed)).task_id)
     world.clock.now = composed.header.expires_at
     await world.exchange.expire()
     (entry,) = await world.entries(EntryKind.TARGET_EXPIRED)
-    assert entry.body["targets"][SCHOOL] == "expired"
+    assert entry.body["targets"][SCHOOL] == "undecided"
 
 
 # -- restart ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from federation.policy.evaluator import PolicyPoint
 from federation.transport.identity import Party as Identity
 from federation.transport.identity import PartyKind
 from gateway.enrolment import Progress
+from keys import domains
 from keys.certificates import identity_of
 from keys.signing import SigningKey
 from keys.tls_key import PrivateKey, make_request
@@ -285,3 +286,26 @@ async def test_revocation_denies_and_delists_and_survives_a_restart(store_url: s
         assert not after.desk.is_listed(SCHOOL)
         (entry,) = await after.entries(EntryKind.AGENCY_REVOKED)
         assert entry.body == {"agency": SCHOOL, "reason": "KEY_COMPROMISE"}
+
+
+@pytest.mark.parametrize("sealing_key", [b"short", bytes(1216), b"\xff" * 1216])
+async def test_a_sealing_key_that_nothing_can_be_sealed_to_does_not_get_in(
+    world: World, party: Party, sealing_key: bytes
+) -> None:
+    token = await invited(world)
+    content = party.statement().model_copy(update={"sealing_key": sealing_key}).canonical()
+    signature = party.signing.sign(domains.KEY_STATEMENT, content)
+    request = make_request(PrivateKey.generate(), f"wardgate://node/{party.agency}")
+    applying = world.desk.enrol(token=token, certificate_request=request, statement=content, signature=signature)
+    await refused(applying, ErrorCode.MESSAGE_MALFORMED)
+
+
+@pytest.mark.parametrize("signature", [b"", bytes(63), bytes(65)])
+async def test_a_signature_that_cannot_be_one_is_an_error_of_the_catalogue(
+    world: World, party: Party, signature: bytes
+) -> None:
+    token = await invited(world)
+    request = make_request(PrivateKey.generate(), f"wardgate://node/{party.agency}")
+    statement = party.signed().statement
+    applying = world.desk.enrol(token=token, certificate_request=request, statement=statement, signature=signature)
+    await refused(applying, ErrorCode.MESSAGE_MALFORMED)

@@ -1,5 +1,6 @@
 import hashlib
 import hmac
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.envelope import BUCKETS, OVERHEAD_BYTES, PUBLIC_BYTES, SealingKey, pad, seal
+from keys.envelope import BUCKETS, OVERHEAD_BYTES, PUBLIC_BYTES, SealingKey, check_public, pad, seal
 from keys.errors import EncodingRejected, EnvelopeRejected
 from keys.secret import Secret
 
@@ -127,3 +128,29 @@ def test_opens_by_hand_as_the_published_formats_say() -> None:
     root = extract(shared, b"secret", b"")
     key, nonce = expand(root, b"key", schedule, 32), expand(root, b"base_nonce", schedule, 12)
     assert AESGCM(key).decrypt(nonce, body, b"") == b"plaintext"
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda public: public[:-1],
+        lambda public: public + b"\0",
+        lambda _: b"",
+        lambda _: bytes(PUBLIC_BYTES),
+        lambda _: b"\xff" * PUBLIC_BYTES,
+        lambda public: b"\xff" * 1184 + public[1184:],
+        lambda public: public[:1184] + bytes(32),
+        lambda public: public[:1184] + b"\1" + bytes(31),
+    ],
+    ids=["short", "long", "none", "zeros", "ones", "modulus", "small order 0", "small order 1"],
+)
+def test_what_check_public_refuses_nothing_can_be_sealed_to(spoilt: Callable[[bytes], bytes]) -> None:
+    public = spoilt(SealingKey.generate().public)
+    with pytest.raises(EncodingRejected):
+        check_public(public)
+    with pytest.raises(EncodingRejected):
+        seal(public, purpose="answer", context=b"", plaintext=b"")
+
+
+def test_check_public_takes_a_key() -> None:
+    check_public(SealingKey.generate().public)

@@ -287,6 +287,13 @@ def test_a_mistake_in_a_file_of_scenes_is_named(tmp_path: Path, content: str | N
     assert named in refused.value.detail
 
 
+def test_a_file_of_scenes_with_a_name_that_no_file_has_is_a_mistake_like_any(tmp_path: Path) -> None:
+    region = EXAMPLE.replace("seed = 7", 'seed = 7\nscene_files = ["more\\u0000.toml"]', 1)
+    with pytest.raises(WardgateError) as refused:
+        parse(region, folder=tmp_path)
+    assert refused.value.code is ErrorCode.REGION_INVALID
+
+
 def test_every_agency_of_the_shipped_region_has_people_who_ask_and_people_who_decide(shipped: Region) -> None:
     assert {plan.kind for plan in shipped.agencies if plan.sources[0].kind == "generated"} == set(SHAPES)
     for plan in shipped.agencies:

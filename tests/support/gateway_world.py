@@ -59,6 +59,7 @@ from gateway.live import OPEN
 from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
+from gateway.rates import QueryRates
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
 from gateway.teams.register import TeamRegister
@@ -74,11 +75,14 @@ from keys.secret import Secret
 from keys.signing import SigningKey, VerifyKey
 from keys.tls_key import PrivateKey, make_request
 from tests.support.auditors import Auditors
+from tests.support.poison import signed_anew
 from tests.support.two_agencies import NOW, Clock, Party
 
 CSC, SCHOOL, POLICE, FARAWAY = "testshire-csc", "testshire-school", "testshire-police", "farshire-school"
 HEALTH = "testshire-icb"
-"""Policy lets the first ask the next two; the last works in another area than the one asked in."""
+OTHER_CSC = "testshire-south-csc"
+"""Policy lets the first ask the next two; FARAWAY works in another area than the one asked in. OTHER_CSC asks as
+the first does; it is not enrolled unless a test does so."""
 
 ASKED = (("safeguarding_log", "T2"), ("attendance", "T2"), ("police_known", "T1"))
 ATTESTED = ("strategy_discussion_held", "reasonable_cause_significant_harm")
@@ -94,6 +98,7 @@ def _parties() -> dict[str, Party]:
         POLICE: Party(POLICE, "police"),
         FARAWAY: Party(FARAWAY, "school", "S16E_EDU"),
         HEALTH: Party(HEALTH, "icb"),
+        OTHER_CSC: Party(OTHER_CSC, "childrens_services"),
     }
 
 
@@ -297,6 +302,7 @@ class World:
         justification: str = "Bruises seen by the class teacher.",
         key: SigningKey | None = None,
         directory: TrustedDirectory | None = None,
+        urgency: Urgency = Urgency.ROUTINE,
     ) -> Composed:
         """A query as a node composes it."""
         directory = directory or self.directory.current()
@@ -311,7 +317,7 @@ class World:
             justification=justification,
             family_informed=FamilyInformed.UNSAFE,
             identifier_state=IdentifierState.PRESENT,
-            urgency=Urgency.ROUTINE,
+            urgency=urgency,
             break_glass="",
             area="testshire",
             case_grant=case_grant,
@@ -489,23 +495,8 @@ def altered(composed: Composed, **changes: Any) -> wire.AskRequest:
 def resigned(composed: Composed, key: SigningKey, **changes: Any) -> wire.AskRequest:
     """The query with header fields replaced, and header and ticket signed anew: a requester's own mistake or malice."""
     header = composed.header.model_copy(update=changes).canonical()
-    ticket = (
-        Ticket.parse(composed.request.ticket)
-        .model_copy(
-            update={
-                "query_sha256": sha256(header),
-                **{name: changes[name] for name in ("issued_at", "expires_at") if name in changes},
-            }
-        )
-        .canonical()
-    )
-    return altered(
-        composed,
-        header=header,
-        signature=key.sign(domains.QUERY, header),
-        ticket=ticket,
-        ticket_signature=key.sign(domains.TICKET, ticket),
-    )
+    ticket_changes: dict[str, Any] = {name: changes[name] for name in ("issued_at", "expires_at") if name in changes}
+    return signed_anew(header, key, request=composed.request, ticket_changes=ticket_changes)
 
 
 def checked_admission(world: World, composed: Composed, event: wire.QueryEvent) -> dict[str, TargetDecision]:
@@ -593,7 +584,15 @@ async def _compose(
         cipher=cipher,
         clock=clock,
     )
-    exchange = Exchange(admitting=admitting, queries=queries, journal=journal, links=links, clocks=clocks, clock=clock)
+    exchange = Exchange(
+        admitting=admitting,
+        queries=queries,
+        rates=QueryRates(per_minute=6_000, at_once=4_000, clock=clock),
+        journal=journal,
+        links=links,
+        clocks=clocks,
+        clock=clock,
+    )
     withdrawal = Withdrawal(
         register=register,
         queries=queries,

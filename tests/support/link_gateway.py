@@ -31,6 +31,7 @@ class LinkGateway:
     tasks: dict[str, wire.Task] = field(default_factory=dict)
     answers: dict[str, list[query_pb2.SealedAnswer]] = field(default_factory=dict)
     referred: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
     refuses_streams: bool = False
     acknowledges: bool = True
     probe_s: float = 0.1
@@ -66,7 +67,7 @@ class LinkGateway:
 
     def open_tasks(self) -> list[wire.Task]:
         """What a link that attaches is given: a task that a human decides on is not delivered again."""
-        over = self.answers.keys() | self.referred
+        over = self.answers.keys() | self.referred | self.rejected
         return [task for task in self.tasks.values() if task.task_id not in over]
 
     def kinds(self, task_id: str) -> list[str]:
@@ -131,14 +132,16 @@ class LinkGateway:
                 self.said.append((kind, str(message.probe_reply.nonce)))
             else:
                 self._hear(kind, getattr(message, kind))
-                if kind == "answer" and self.acknowledges:
-                    stored = wire.AnswerStored(task_id=message.answer.task_id)
+                if kind in ("answer", "rejected") and self.acknowledges:
+                    stored = wire.AnswerStored(task_id=getattr(message, kind).task_id)
                     outbox.put_nowait(wire.AttachResponse(stored=stored))
 
     def _hear(self, kind: str, message: Any) -> None:
         self.said.append((kind, message.task_id))
         if kind == "referred":
             self.referred.add(message.task_id)
+        elif kind == "rejected":
+            self.rejected.add(message.task_id)
         elif kind == "answer":
             self.answers.setdefault(message.task_id, []).append(message)
         waiting = {about for said, about in self.said if said == "accepted"} - self.answers.keys() - self.referred

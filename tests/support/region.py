@@ -27,6 +27,9 @@ from keys.signing import SigningKey
 from tests.support.auditors import Auditors
 from tests.support.signers import NOW, SignedTicket, Signer
 
+SEALING = SealingKey.generate()
+"""Nobody opens anything in this federation: one sealing key does for all its members."""
+
 
 def _seeds() -> dict[int, Secret]:
     return {epoch: Secret.random() for epoch in (1, 2, 3)}
@@ -40,7 +43,7 @@ class Member:
     chain: list[SigningKey] = field(default_factory=lambda: [SigningKey.generate()])
     declared_caseload: int = 1_000
     epochs: tuple[int, ...] = (1,)
-    sealing: SealingKey = field(default_factory=SealingKey.generate)
+    sealing: SealingKey = SEALING
 
     @property
     def signer(self) -> Signer:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf import descriptor_pool, message_factory
@@ -131,7 +131,7 @@ class World:
     @asynccontextmanager
     async def calling(
         self,
-        server: TransportServer,
+        server: TransportServer | None,
         party: Party = CAMDEN,
         *,
         credentials: Credentials | None = None,
@@ -140,9 +140,11 @@ class World:
         options: ChannelOptions | None = None,
         port: int = 0,
     ) -> AsyncIterator[RotatingChannel]:
-        """A channel to it, or to `port` on the way to it."""
+        """A channel to it, or to `port`: on the way to it, or in another process."""
         source = certificates or HeldCertificates(credentials or self.pki.credentials(party))
-        async with RotatingChannel(f"{LOOPBACK}:{port or server.port}", expected, source, options) as channel:
+        async with RotatingChannel(
+            f"{LOOPBACK}:{port or cast('TransportServer', server).port}", expected, source, options
+        ) as channel:
             yield channel
 
 

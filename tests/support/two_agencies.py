@@ -38,6 +38,7 @@ from keys.pseudonym import HolderKeys, Pseudonym, Role, blind_identifiers, unbli
 from keys.secret import Secret
 from keys.signing import SigningKey
 from tests.support.auditors import Auditors
+from tests.support.poison import poisoned
 
 NOW = 1_795_341_600
 """22 November 2026, 10:00 in England."""
@@ -251,9 +252,14 @@ class Federation:
             "query_id": str(uuid4()),
             "to_epoch": 1,
             "case_grant": None,
+            "reply_key": b"",
+            "sealed": b"",
             **changes,
         }
         composed = self._compose(number, wanted)
+        if wanted["reply_key"] or wanted["sealed"]:
+            key = self.parties[REQUESTER].signing
+            composed = poisoned(composed, key, reply_key=wanted["reply_key"], sealed=wanted["sealed"])
         return Put(self, composed, self._task(composed, wanted))
 
     def _compose(self, number: NhsNumber, wanted: Mapping[str, Any]) -> Composed:

@@ -233,7 +233,33 @@ class TaskReferred(_message.Message):
 Global___TaskReferred: _TypeAlias = TaskReferred  # noqa: Y015
 
 @_typing.final
+class TaskRejected(_message.Message):
+    """The node could not use the task, has raised an alarm and will never answer it. Said until the gateway has said that it
+    stored this. The caller's certificate says whose word it is: like a referral it lets nobody learn anything, so that a
+    signature of the responder over it would keep a gateway from nothing that it cannot do by keeping silent.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskRejected: _TypeAlias = TaskRejected  # noqa: Y015
+
+@_typing.final
 class AnswerStored(_message.Message):
+    """What the node said last of the task, an answer or that it cannot be used, is durable at the gateway."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_ID_FIELD_NUMBER: _builtins.int
@@ -279,6 +305,7 @@ class AttachRequest(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     REFERRED_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -289,6 +316,8 @@ class AttachRequest(_message.Message):
     def referred(self) -> Global___TaskReferred: ...
     @_builtins.property
     def answer(self) -> _query_pb2.SealedAnswer: ...
+    @_builtins.property
+    def rejected(self) -> Global___TaskRejected: ...
     def __init__(
         self,
         *,
@@ -297,12 +326,13 @@ class AttachRequest(_message.Message):
         accepted: Global___TaskAccepted | None = ...,
         referred: Global___TaskReferred | None = ...,
         answer: _query_pb2.SealedAnswer | None = ...,
+        rejected: Global___TaskRejected | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "hello", b"hello", "message", b"message", "probe_reply", b"probe_reply", "referred", b"referred"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "hello", b"hello", "message", b"message", "probe_reply", b"probe_reply", "referred", b"referred", "rejected", b"rejected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "hello", b"hello", "message", b"message", "probe_reply", b"probe_reply", "referred", b"referred"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "hello", b"hello", "message", b"message", "probe_reply", b"probe_reply", "referred", b"referred", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "probe_reply", "accepted", "referred", "answer"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "probe_reply", "accepted", "referred", "answer", "rejected"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -408,24 +438,28 @@ class SubmitRequest(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     REFERRED_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___TaskAccepted: ...
     @_builtins.property
     def referred(self) -> Global___TaskReferred: ...
     @_builtins.property
     def answer(self) -> _query_pb2.SealedAnswer: ...
+    @_builtins.property
+    def rejected(self) -> Global___TaskRejected: ...
     def __init__(
         self,
         *,
         accepted: Global___TaskAccepted | None = ...,
         referred: Global___TaskReferred | None = ...,
         answer: _query_pb2.SealedAnswer | None = ...,
+        rejected: Global___TaskRejected | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "message", b"message", "referred", b"referred"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "message", b"message", "referred", b"referred", "rejected", b"rejected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "message", b"message", "referred", b"referred"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "answer", b"answer", "message", b"message", "referred", b"referred", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["accepted", "referred", "answer"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["accepted", "referred", "answer", "rejected"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

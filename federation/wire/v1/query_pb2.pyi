@@ -35,6 +35,10 @@ class _TargetStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TargetSta
     TARGET_STATE_EXPIRED: _TargetState.ValueType  # 6
     TARGET_STATE_UNREACHABLE: _TargetState.ValueType  # 7
     TARGET_STATE_CANCELLED: _TargetState.ValueType  # 8
+    TARGET_STATE_REJECTED: _TargetState.ValueType  # 9
+    """The responder could not use its task: it, or what is sealed in it, did not verify or did not open. No answer comes."""
+    TARGET_STATE_UNDECIDED: _TargetState.ValueType  # 10
+    """A human was asked and had not decided when the query expired."""
 
 class TargetState(_TargetState, metaclass=_TargetStateEnumTypeWrapper): ...
 
@@ -47,6 +51,10 @@ TARGET_STATE_REFERRED: TargetState.ValueType  # 5
 TARGET_STATE_EXPIRED: TargetState.ValueType  # 6
 TARGET_STATE_UNREACHABLE: TargetState.ValueType  # 7
 TARGET_STATE_CANCELLED: TargetState.ValueType  # 8
+TARGET_STATE_REJECTED: TargetState.ValueType  # 9
+"""The responder could not use its task: it, or what is sealed in it, did not verify or did not open. No answer comes."""
+TARGET_STATE_UNDECIDED: TargetState.ValueType  # 10
+"""A human was asked and had not decided when the query expired."""
 Global___TargetState: _TypeAlias = TargetState  # noqa: Y015
 
 @_typing.final

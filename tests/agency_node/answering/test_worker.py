@@ -139,13 +139,63 @@ async def test_a_referral_is_said_and_not_an_answer(bench: Bench) -> None:
     assert bench.outlet.kinds == ["referred"]
 
 
-async def test_nothing_is_said_of_a_task_that_does_not_verify(bench: Bench) -> None:
-    put = bench.node.federation.ask(CHILD)
+def unusable(put: Put) -> wire.Task:
+    """The requester's task with a signature that does not hold."""
     put.task.admission_signature = bytes(64)
+    return put.task
+
+
+async def test_of_a_task_that_does_not_verify_nothing_is_said_but_that_it_cannot_be_used(bench: Bench) -> None:
+    task = unusable(bench.node.federation.ask(CHILD))
+
+    bench.worker.deliver(task)
+    await until(lambda: bench.worker.in_flight == 0)
+
+    assert bench.outlet.said == [wire.AttachRequest(rejected=wire.TaskRejected(task_id=task.task_id))]
+    assert len(await bench.node.entries(EntryKind.ALARM_RAISED)) == 1
+
+
+async def test_that_a_task_cannot_be_used_is_said_on_every_link_until_it_is_known_and_alarms_once(bench: Bench) -> None:
+    task = unusable(bench.node.federation.ask(CHILD))
+    bench.outlet.is_gone = True
+    bench.worker.deliver(task)
+    await until(lambda: bench.worker.in_flight == 0)
+
+    for _ in range(2):
+        outlet = Outlet()
+        await bench.worker.attach(outlet)
+        await until(lambda: bench.worker.in_flight == 0)
+        assert outlet.kinds == ["rejected"]
+    await bench.worker.stored(task.task_id)
+    outlet = Outlet()
+    await bench.worker.attach(outlet)
+    await until(lambda: bench.worker.in_flight == 0)
+    assert outlet.said == []
+
+    bench.worker.deliver(task)  # a gateway that asks all the same hears it again, and there is no second alarm
+    await until(lambda: bench.worker.in_flight == 0)
+    assert outlet.kinds == ["rejected"]
+    assert len(await bench.node.entries(EntryKind.ALARM_RAISED)) == 1
+
+
+async def test_a_reply_key_that_is_none_is_refused_and_not_stumbled_over(bench: Bench) -> None:
+    put = bench.node.federation.ask(CHILD, reply_key=b"AAA")
 
     await bench.work(put)
 
-    assert bench.outlet.said == []
+    assert bench.outlet.kinds == ["rejected"]
+    (entry,) = await bench.node.entries(EntryKind.ALARM_RAISED)
+    assert entry["error"] == "MESSAGE_MALFORMED"
+
+
+async def test_a_sealed_part_that_does_not_open_is_refused_and_said(bench: Bench) -> None:
+    put = bench.node.federation.ask(CHILD, sealed=bytes(5_232))
+
+    await bench.work(put)
+
+    assert bench.outlet.kinds == ["rejected"]
+    (entry,) = await bench.node.entries(EntryKind.ALARM_RAISED)
+    assert entry["error"] == "ENVELOPE_REJECTED"
 
 
 async def test_a_task_that_the_ledger_cannot_take_is_not_accepted(

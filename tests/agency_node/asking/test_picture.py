@@ -335,3 +335,14 @@ def test_the_shipped_limbs_are_asked_of_what_is_read(policy: PolicyPoint) -> Non
     for purpose, name in limbed:
         for state, found in [(ReadingState.ABSENT, {"council": (name,)}), (ReadingState.SOUND, {})]:
             assert unread_by([a_council(a_reading(state, name))], purpose, policy.catalogue) == found
+
+
+def test_of_an_agency_that_could_not_use_the_question_it_is_said_and_the_picture_is_not_whole() -> None:
+    answered = a_target("testshire-police", TargetState.ANSWERED, an_answer(Outcome.NOTHING_HELD))
+    rejected = a_target("testshire-school", TargetState.REJECTED)
+    picture = build_picture(a_query(), [answered, rejected], small_catalogue())
+    assert picture["completeness"] == "incomplete"
+    assert picture["missing"] == ["testshire-school"]
+    (said,) = [warning for warning in picture["warnings"] if "could not use the question" in warning]
+    assert said.startswith("testshire-school")
+    assert "ring" in said

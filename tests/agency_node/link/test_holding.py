@@ -236,8 +236,12 @@ async def test_a_decision_made_while_there_was_no_link_is_answered_on_the_next(n
         await its.until_stored(put)
 
 
-async def test_a_task_that_does_not_verify_is_neither_accepted_nor_answered(node: NodeHouse) -> None:
-    async with setting(node, LinkGateway()) as its:
+@pytest.mark.parametrize("refuses_streams", [False, True], ids=["stream", "call by call"])
+async def test_a_task_that_does_not_verify_is_neither_accepted_nor_answered_but_rejected_once(
+    node: NodeHouse,
+    refuses_streams: bool,  # noqa: FBT001 - pytest names it
+) -> None:
+    async with setting(node, LinkGateway(refuses_streams=refuses_streams)) as its:
         bad = node.federation.ask(CHILD)
         bad.task.signature = bytes(64)
         its.gateway.offer(bad.task)
@@ -250,7 +254,9 @@ async def test_a_task_that_does_not_verify_is_neither_accepted_nor_answered(node
 
         await until(alarmed)
 
-        assert its.gateway.kinds(bad.task.task_id) == []
+        await its.gateway.until_said("rejected", bad.task.task_id)
+        await its.until_state(TaskState.REJECTED, bad)
+        assert its.gateway.kinds(bad.task.task_id) == ["rejected"]
 
 
 async def test_a_cancelled_task_is_not_answered(node: NodeHouse) -> None:
