@@ -21,6 +21,7 @@ from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.policy.setup import OpenPolicy, PolicyChoice, open_policy
+from federation.renewal import Renewal
 from federation.store import migrate, open_engine, reading
 from federation.transport.certificates import KeyringCertificates
 from federation.transport.channel import RotatingChannel
@@ -41,6 +42,7 @@ class Foundation:
     vault: Vault
     users: UsersFile
     channel: RotatingChannel
+    renewal: Renewal
     standing: Standing
     points: PinnedPoints
     clock: Callable[[], float]
@@ -96,6 +98,14 @@ async def lay_foundation(
         )
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
         stack.push_async_callback(channel.close, None)
+        renewal = Renewal(
+            keyring=keyring,
+            party=settings.party,
+            signing_key=keychain.signing_key,
+            channel=channel,
+            enrolment_address=settings.gateway.enrolment_address,
+            clock=clock,
+        )
         anchors = Anchors(
             gateway_key=read_verify_key(settings.gateway.verify_key_file),
             trustee_key=read_verify_key(settings.gateway.trustee_verify_key_file),
@@ -130,6 +140,7 @@ async def lay_foundation(
             vault=Vault(keychain.data_key),
             users=UsersFile(settings.users_file),
             channel=channel,
+            renewal=renewal,
             standing=standing,
             points=points,
             clock=clock,

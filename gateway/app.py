@@ -21,6 +21,7 @@ from federation.ledger.journal import Journal
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
+from federation.renewal import CHECK_INTERVAL_S, Issued, check_issued, is_in_date
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import Credentials, HeldCertificates
@@ -70,9 +71,9 @@ from gateway.trustee_client import GrpcTrustee
 from gateway.witnesses import Witnesses
 from keys.certificates import needs_renewal
 from keys.keyring import Keyring
+from keys.tls_key import PrivateKey
 
 STOP_GRACE_S: Final = 3.0
-RENEWAL_CHECK_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -299,6 +300,7 @@ def _desk(base: Foundation) -> EnrolmentDesk:
         authority=base.keychain.authority,
         keys=base.keychain.holder_keys,
         trustee=base.trustee,
+        trustee_party=base.settings.trustee.party,
         signing_key=base.keychain.signing_key,
         certificate_life=base.settings.certificate_life,
         absence=base.settings.absence,
@@ -318,10 +320,21 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
         check_all_published(base.directory.current(), base.keychain.holder_keys)
         return True
 
+    async def certificate() -> bool:
+        now, current = base.clock(), base.certificates.current()
+        return is_in_date(current.chain, now) and is_in_date(current.roots, now)
+
     async def clock() -> bool:
         return clocks.own_is_right()
 
-    return {"ledger": ledger, "policy": policy, "trustee": base.trustee.is_serving, "keys": keys, "clock": clock}
+    return {
+        "ledger": ledger,
+        "policy": policy,
+        "trustee": base.trustee.is_serving,
+        "keys": keys,
+        "certificate": certificate,
+        "clock": clock,
+    }
 
 
 def _server(base: Foundation, role: ServerRole, port: int) -> TransportServer:
@@ -384,9 +397,13 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
 
 
 def _own(settings: GatewaySettings, keychain: GatewayKeychain, clock: Callable[[], float]) -> Credentials:
-    return keychain.own_credentials(
-        settings.party, life=settings.certificate_life, addresses=settings.listen.addresses, now=clock()
+    """A fresh certificate of the gateway's own, which passes what every party's passes before it is used."""
+    now = clock()
+    fresh = keychain.own_credentials(
+        settings.party, life=settings.certificate_life, addresses=settings.listen.addresses, now=now
     )
+    check_issued(Issued(fresh.chain, fresh.roots), PrivateKey(fresh.private_key), settings.party, now=now)
+    return fresh
 
 
 async def _renew(
@@ -396,7 +413,7 @@ async def _renew(
     clock: Callable[[], float],
 ) -> None:
     while True:
-        await asyncio.sleep(RENEWAL_CHECK_S)
+        await asyncio.sleep(CHECK_INTERVAL_S)
         if needs_renewal(certificates.current().chain, datetime.fromtimestamp(clock(), UTC)):
             certificates.replace(_own(settings, keychain, clock))
 

@@ -64,9 +64,15 @@ def keys_init(
 @gateway_app.command("check-config")
 @fail_with_code
 def check_config(config: Config) -> None:
-    """Read the settings and say whether they can be used; starts nothing."""
+    """Read settings and keys and say whether they can be used, and until when; starts nothing."""
+    from gateway.keychain import load_keychain
+
     settings = GatewaySettings.load(config)
     done(f"{settings.party}: settings are valid")
+    if not settings.keys_dir.is_dir():
+        done("certificate authority: none yet; `keys-init` makes it")
+        return
+    done(load_keychain(Keyring(settings.keys_dir)).authority_sentence(time.time()))
 
 
 @gateway_app.command("certify-trustee")

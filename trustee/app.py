@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +20,7 @@ from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.published import check_all_published
+from federation.renewal import Renewal, is_in_date
 from federation.store import migrate, open_engine, reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import KeyringCertificates
@@ -30,7 +30,6 @@ from federation.transport.health import Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import ledger_pb2_grpc, pseudonym_pb2_grpc
-from keys.certificates import not_after
 from keys.signing import VerifyKey
 from trustee.approvals import apply_approvals
 from trustee.books import Act, Books, no_mark
@@ -43,7 +42,6 @@ from trustee.names import ledger_origin
 from trustee.points import state_points
 from trustee.proofs import Proofs
 from trustee.quotas import HOUR_S
-from trustee.renewal import Renewal
 from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
 from trustee.servicer import LedgerServicer, TrusteeServicer
@@ -240,7 +238,7 @@ def _health(house: _House, members: DirectoryClient) -> Health:
         return True
 
     async def certificate() -> bool:
-        return not_after(house.certificates.current().chain) > datetime.fromtimestamp(house.clock(), UTC)
+        return is_in_date(house.certificates.current().chain, house.clock())
 
     async def directory() -> bool:
         members.check_fresh(house.settings.directory_stale_s)
@@ -265,7 +263,14 @@ def _start_tasks(
         actor=str(settings.party),
         clock=house.clock,
     )
-    renewal = Renewal(keyring=keyring, channel=channel, party=settings.party, clock=house.clock)
+    renewal = Renewal(
+        keyring=keyring,
+        party=settings.party,
+        signing_key=house.material.signing_key,
+        channel=channel,
+        enrolment_address=settings.gateway.enrolment_port_address,
+        clock=house.clock,
+    )
     following = Following(engine=house.engine, epochs=epochs, holder=house.material.holder, keyring=keyring)
     tasks.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)

@@ -11,6 +11,8 @@ from federation.transport.identity import Party, PartyKind
 from trustee.quotas import Quotas
 
 APPROVERS: Final = 2
+ENROLMENT_PORT: Final = 8442
+"""Where a gateway's enrolment port is unless it is set otherwise."""
 
 
 class Listen(Section):
@@ -31,6 +33,11 @@ class Gateway(Section):
 
     id: AgencyName = Field("main", description="Id in the gateway's certificate, wardgate://gateway/<id>.")
     address: str = Field(description="host:port at which the gateway serves directory and ledger.")
+    enrolment_address: str = Field(
+        "",
+        description="host:port of the gateway's enrolment port, where a certificate that ran out is claimed anew; "
+        "empty for port 8442 of the host in `address`.",
+    )
     verify_key_file: Path = Field(
         description="File with the gateway's verify key, 64 hexadecimal characters: it signs the directory, the deny "
         "list and the gateway's checkpoints."
@@ -40,6 +47,11 @@ class Gateway(Section):
     def party(self) -> Party:
         """Who must answer at `address`."""
         return Party(PartyKind.GATEWAY, self.id)
+
+    @property
+    def enrolment_port_address(self) -> str:
+        """Where a certificate that ran out is claimed anew."""
+        return self.enrolment_address or f"{self.address.rpartition(':')[0]}:{ENROLMENT_PORT}"
 
 
 class CaseloadApproval(Section):

@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.canonical import JsonObject
 from federation.ledger.reader import Reader
+from federation.renewal import TLS, expiry_sentence
 from federation.store import reading, store_errors
 from keys.certificates import not_after
 from keys.keyring import Keyring
-from trustee.key_material import TLS, load_keys, open_existing_keyring
+from trustee.key_material import load_keys, open_existing_keyring
 from trustee.quotas import hour_of
 from trustee.rotation import load_ranges
 from trustee.settings import TrusteeSettings
@@ -38,7 +39,7 @@ async def read_status(settings: TrusteeSettings, clock: Callable[[], float] = ti
         "party": settings.party.uri,
         "verify_key": material.signing_key.verify_key.hex,
         "seeds": list(material.holder.epochs),
-        "certificate_expires_at": _expiry(keyring),
+        **_certificate(keyring, clock()),
         "epochs": {scope: [found.oldest, found.newest] for scope, found in sorted(ranges.items())},
         **stored,
     }
@@ -59,7 +60,8 @@ async def _stored(engine: AsyncEngine, hour: int) -> JsonObject:
     }
 
 
-def _expiry(keyring: Keyring) -> int:
+def _certificate(keyring: Keyring, now: float) -> JsonObject:
     if not keyring.is_published(TLS):
-        return 0
-    return int(not_after(keyring.published(TLS)).timestamp())
+        return {"certificate": "warning: there is no certificate", "certificate_expires_at": 0}
+    expires_at = int(not_after(keyring.published(TLS)).timestamp())
+    return {"certificate": expiry_sentence(expires_at, now), "certificate_expires_at": expires_at}

@@ -71,6 +71,7 @@ from keys.record_cipher import RecordCipher
 from keys.secret import Secret
 from keys.signing import SigningKey, VerifyKey
 from keys.tls_key import PrivateKey, make_request
+from tests.support.pki import TRUSTEE
 from tests.support.two_agencies import NOW, Clock, Party
 
 CSC, SCHOOL, POLICE, FARAWAY = "testshire-csc", "testshire-school", "testshire-police", "farshire-school"
@@ -622,6 +623,7 @@ async def _compose(
         authority=secrets.authority,
         keys=secrets.holder,
         trustee=trustee,
+        trustee_party=TRUSTEE,
         signing_key=secrets.signing,
         certificate_life=timedelta(hours=24),
         absence=timedelta(days=30),

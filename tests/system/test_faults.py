@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from agency_node.keychain import TLS_CHAIN, load_keychain
 from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
+from federation.renewal import TLS
 from gateway.keychain import load_keychain as load_gateway_keychain
 from gateway.settings import GatewaySettings
 from keys.certificates import not_after
 from keys.keyring import Keyring
+from keys.tls_key import PrivateKey, make_request
 from tests.support.box import KNOWN, NOBODY, Box, box, until
+from trustee.settings import TrusteeSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -143,27 +145,52 @@ def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itse
     region.kill("small-yjs")
     until(lambda: not links(region)["small-yjs"], wait_s=60, pause_s=0.2)
     keyring = Keyring(NodeSettings.load(region.folder.node_config("small-yjs")).keys_dir)
-    keyring.publish(TLS_CHAIN, ran_out(region, "small-yjs"))
+    keyring.publish(TLS, ran_out(region, "small-yjs", timedelta(days=2)))
 
     region.restart("small-yjs")
     until(lambda: links(region)["small-yjs"], wait_s=60, pause_s=0.2)
 
-    assert not_after(keyring.published(TLS_CHAIN)) > datetime.now(UTC)
+    assert not_after(keyring.published(TLS)) > datetime.now(UTC)
     picture = region.ask(KNOWN)
     assert final_picture(region, picture["query_id"]) == WHOLE
     issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
     assert issued[-1]["actor"] == "node/small-yjs"
 
 
-def ran_out(region: Box, agency: str) -> bytes:
-    """A certificate as the agency had it when it was switched off two days ago."""
-    settings = NodeSettings.load(region.folder.node_config(agency))
+@pytest.mark.parametrize("away", [timedelta(hours=30), timedelta(days=20)])
+def test_a_trustee_that_was_off_until_its_certificate_ran_out_comes_back_by_itself(
+    region: Box, away: timedelta
+) -> None:
+    region.kill("trustee")
+    keyring = Keyring(TrusteeSettings.load(region.folder.trustee_config).keyring)
+    keyring.publish(TLS, ran_out(region, "trustee", away))
+
+    region.restart("trustee")
+    until(lambda: not_after(keyring.published(TLS)) > datetime.now(UTC), wait_s=60, pause_s=0.2)
+    region.wait_up("trustee", "gateway", wait_s=60)
+
+    picture = region.ask(KNOWN)
+    assert final_picture(region, picture["query_id"]) == WHOLE
+    issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
+    assert issued[-1]["actor"] == "trustee/main"
+
+
+def ran_out(region: Box, service: str, away: timedelta) -> bytes:
+    """A certificate as the service had it when it was switched off so long ago."""
     gateway = GatewaySettings.load(region.folder.gateway_config)
+    settings: NodeSettings | TrusteeSettings
+    if service == "trustee":
+        settings = TrusteeSettings.load(region.folder.trustee_config)
+        keyring = Keyring(settings.keyring)
+    else:
+        settings = NodeSettings.load(region.folder.node_config(service))
+        keyring = Keyring(settings.keys_dir)
     return load_gateway_keychain(Keyring(gateway.keys_dir)).authority.issue(
-        load_keychain(Keyring(settings.keys_dir)).certificate_request(settings.party),
+        make_request(PrivateKey(keyring.load(TLS)), settings.party.uri),
         identity=settings.party.uri,
         lifetime=timedelta(hours=24),
-        now=datetime.now(UTC) - timedelta(days=2),
+        now=datetime.now(UTC) - away,
+        dns=[settings.party.dns_name] if service == "trustee" else [],
     )
 
 
