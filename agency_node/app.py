@@ -417,6 +417,7 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
     base = node.foundation
     for name, work in {
         "directory": lambda: follow_directory(base),
+        "ledger": base.journal.keep_signed,
         "reports": lambda: send_reports(base, node.reports),
         "queries": lambda: take_up_queries(base, node.pursuits),
         "local-certificate": lambda: renew_local_certificate(base, node.local_certificates),

@@ -20,6 +20,7 @@ from federation.following import Follower
 from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.policy.setup import OpenPolicy, PolicyChoice, open_policy
 from federation.renewal import Renewal
 from federation.store import migrate, open_engine, reading
@@ -76,7 +77,8 @@ async def lay_foundation(
         await migrate(settings.store_url, "agency_node.store")
         engine = open_engine(settings.store_url)
         stack.push_async_callback(engine.dispose)
-        journal = Journal(engine, f"wardgate/node/{settings.agency}", keychain.signing_key, clock)
+        kept = KeptCheckpoint(keyring)
+        journal = Journal(engine, f"wardgate/node/{settings.agency}", keychain.signing_key, clock, kept)
         await journal.open()
         write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
         stack.push_async_callback(journal.aclose)

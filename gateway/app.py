@@ -18,6 +18,7 @@ from federation.directory import Anchors, TrustedDirectory
 from federation.keyfiles import read_audit_key, read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
@@ -125,11 +126,13 @@ async def lay_foundation(
             `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
     """
     async with AsyncExitStack() as stack:
-        keychain = load_keychain(Keyring(settings.keys_dir))
+        keyring = Keyring(settings.keys_dir)
+        keychain = load_keychain(keyring)
         await migrate(settings.store_url, "gateway.store")
         engine = open_engine(settings.store_url)
         stack.push_async_callback(engine.dispose)
-        journal = Journal(engine, f"wardgate/gateway/{settings.id}", keychain.signing_key, clock)
+        kept = KeptCheckpoint(keyring)
+        journal = Journal(engine, f"wardgate/gateway/{settings.id}", keychain.signing_key, clock, kept)
         await journal.open()
         stack.push_async_callback(journal.aclose)
         write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
@@ -391,6 +394,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "channel": base.channel.keep_current,
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "following": gateway.following.run,
+        "ledger": base.journal.keep_signed,
         "links": lambda: _tend(gateway.links),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

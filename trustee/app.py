@@ -17,6 +17,7 @@ from federation.ledger.checkpoint import NoteKey
 from federation.ledger.entry import EntryKind
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.published import check_all_published
@@ -115,7 +116,7 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
     engine = open_engine(settings.database)
     stack.push_async_callback(engine.dispose)
     journal = await stack.enter_async_context(
-        Journal(engine, ledger_origin(settings.party), material.signing_key, clock)
+        Journal(engine, ledger_origin(settings.party), material.signing_key, clock, KeptCheckpoint(keyring))
     )
     write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
     return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
@@ -272,6 +273,7 @@ def _start_tasks(
         clock=house.clock,
     )
     following = Following(engine=house.engine, epochs=epochs, holder=house.material.holder, keyring=keyring)
+    tasks.start("ledger", house.journal.keep_signed, on_crash=OnCrash.RESTART)
     tasks.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
