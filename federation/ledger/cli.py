@@ -41,9 +41,7 @@ ConfigOption = Annotated[
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option(
-        help="The ledger's public key (ledger.pub), as you were given it; without it the one beside the ledger is taken."
-    ),
+    typer.Option(help="The ledger's public key (ledger.pub), as you were given it; else the one beside it is taken."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -1,9 +1,12 @@
 """What is killed, stopped or broken at whatever moment: the picture is right in the end, and nothing is done twice."""
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from keys.certificates import not_after
 from keys.keyring import Keyring
 from keys.tls_key import PrivateKey, make_request
 from tests.support.box import KNOWN, NOBODY, Box, box, until
+from tests.support.tampering import Database
 from trustee.settings import TrusteeSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -254,3 +258,59 @@ def test_a_failing_source_and_an_absent_agency_read_as_what_they_are(tmp_path_fa
 
 def told(picture: dict[str, Any]) -> dict[str, str]:
     return {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
+
+
+def sizes(region: Box, service: str) -> tuple[int, int]:
+    """How many entries a ledger has, and how many of them its newest checkpoint covers."""
+    name = service if service in {"gateway", "trustee"} else "node"
+    database = region.folder.service_data(service) / f"{name}.db"
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        statement = "SELECT (SELECT count(*) FROM ledger_entry), (SELECT max(size) FROM ledger_checkpoint)"
+        entries, signed = connection.execute(statement).fetchone()
+    return int(entries), int(signed)
+
+
+def test_every_ledger_is_signed_while_its_service_runs(region: Box) -> None:
+    """Within a minute, and nobody has to ask for it."""
+    picture = region.ask(KNOWN)
+    final_picture(region, picture["query_id"])
+    services = ("gateway", "trustee", *(plan.id for plan in region.region.agencies))
+    written = {service: sizes(region, service)[0] for service in services}
+    until(lambda: all(sizes(region, service)[1] >= written[service] for service in services), wait_s=120, pause_s=0.5)
+
+
+def test_a_killed_service_whose_last_entries_are_cut_off_does_not_go_on(region: Box) -> None:
+    settings = NodeSettings.load(region.folder.node_config("small-yjs"))
+    database = settings.data_dir / "node.db"
+    region.kill("small-yjs")
+    region.restart("small-yjs")
+    region.wait_up("small-yjs")  # it has signed what there was
+    region.kill("small-yjs")
+    whole = copied(database)
+    left = sizes(region, "small-yjs")[1] - 2
+
+    shortened = Database(database)
+    shortened.remove(left, len(shortened.contents()))
+    shortened.do("DELETE FROM ledger_checkpoint WHERE size > ?", left)
+    shortened.close()
+    done = region.wardgate("ledger", "verify", "--config", str(region.folder.node_config("small-yjs")), "--json")
+    assert (done.code, done.json["first_bad_index"]) == (1, left)
+    region.restart("small-yjs")
+    process = region.process("small-yjs")
+    until(lambda: not process.is_running(), wait_s=60)
+    assert "LEDGER_INVALID" in region.folder.log("small-yjs.out").read_text()
+
+    for path in (database, database.with_name("node.db-wal"), database.with_name("node.db-shm")):
+        path.unlink(missing_ok=True)
+    whole.rename(database)
+    region.restart("small-yjs")
+    region.wait_up("small-yjs")
+
+
+def copied(database: Path) -> Path:
+    """A copy of a database that nobody has open."""
+    copy = database.with_name("copy.db")
+    with closing(sqlite3.connect(database)) as own, closing(sqlite3.connect(copy)) as other:
+        own.backup(other)
+    copy.chmod(0o600)
+    return copy
