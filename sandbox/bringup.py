@@ -19,7 +19,7 @@ from agency_node.enrolment import enrol
 from agency_node.settings import NodeSettings
 from federation.directory import AgencyDescriptor
 from federation.errors import ErrorCode, WardgateError
-from federation.keyfiles import write_public
+from federation.keyfiles import write_public, write_verify_key
 from federation.policy.bundle import install_bundle
 from federation.renewal import Issued, certificate_request, install
 from federation.transport.certificates import HeldCertificates
@@ -76,7 +76,7 @@ def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
     authority = SigningKey.generate()
     Keyring(folder.root / "policy" / "keyring").create("authority", authority.secret)
     install_bundle(POLICY_DIST, folder.bundle, authority)
-    write_public(folder.bundle_key, authority.verify_key.hex.encode())
+    write_verify_key(folder.bundle_key, authority.verify_key)
     audit = SealingKey.generate()
     Keyring(folder.root / "auditor" / "keyring").create("audit", audit.secret)
     write_public(folder.audit_key, base64.b64encode(audit.public))
@@ -137,7 +137,7 @@ def _make_gateway_keys(folder: SandboxFolder) -> None:
     keyring = Keyring(settings.keys_dir)
     gateway_keys.create_keychain(keyring)
     keychain = gateway_keys.load_keychain(keyring)
-    write_public(settings.data_dir / "gateway.pub", keychain.verify_key.hex.encode())
+    write_verify_key(settings.data_dir / "gateway.pub", keychain.verify_key)
     write_public(settings.data_dir / "roots.pem", keychain.authority.pem)
 
 
@@ -157,7 +157,7 @@ def _make_trustee_keys(folder: SandboxFolder) -> None:
     )
     issued = Issued(certificate, authority.authority.pem)
     install(keyring, issued, settings.party, now=time.time(), known_roots=None)
-    write_public(settings.data_dir / "trustee.pub", load_keys(keyring).signing_key.verify_key.hex.encode())
+    write_verify_key(settings.data_dir / "trustee.pub", load_keys(keyring).signing_key.verify_key)
 
 
 def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports: Ports) -> NodeSettings:

@@ -19,7 +19,7 @@ def introduce(settings: TrusteeSettings) -> JsonObject:
     keyring = open_keyring(settings.keyring)
     verify_key = load_keys(keyring).signing_key.verify_key
     files = {
-        "trustee.pub": verify_key.hex.encode(),
+        "trustee.pub": verify_key.pem,
         KEY_FILE: NoteKey(ledger_origin(settings.party), verify_key).text().encode(),
         "trustee-request.pem": certificate_request(keyring, settings.party),
     }

@@ -39,7 +39,7 @@ class Gateway(Section):
         "empty for port 8442 of the host in `address`.",
     )
     verify_key_file: Path = Field(
-        description="File with the gateway's verify key, 64 hexadecimal characters: it signs the directory, the deny "
+        description="File with the gateway's verify key, PEM or hexadecimal: it signs the directory, the deny "
         "list and the gateway's checkpoints."
     )
 

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from federation.exit_codes import ExitCode
+from federation.keyfiles import read_verify_key
 from federation.ledger.checkpoint import NoteKey
 from keys.keyring import Keyring
 from keys.signing import SigningKey, VerifyKey
@@ -59,7 +60,7 @@ def test_keys_are_made_only_with_yes(config: Path) -> None:
     made = told("keys-init", "--config", str(config), "--yes")
     assert (made["done"], made["made"]) == (True, ["pseudonym-seed-1", "signing", "tls"])
     folder = config.parent / "trustee"
-    assert (folder / "trustee.pub").read_text() == made["verify_key"]
+    assert read_verify_key(folder / "trustee.pub").hex == made["verify_key"]
     assert VerifyKey.from_hex(made["verify_key"]).fingerprint == made["fingerprint"]
     ledger_key = NoteKey.parse((folder / "ledger.pub").read_text())
     assert (ledger_key.name, ledger_key.key.hex) == ("wardgate/trustee/main", made["verify_key"])
