@@ -132,7 +132,8 @@ def locate(path: Path) -> LedgerPlace:
         if chosen:
             names = ", ".join(found.name for found in chosen)
             raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path} has several ledgers: name one of {names}")
-    raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path}: no ledger there, or no right to read it")
+    what = "no ledger there, or no right to read it; one that is in PostgreSQL is named by --config"
+    raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path}: {what}")
 
 
 def service_ledger(

@@ -13,15 +13,14 @@ import pytest
 
 from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
-from federation.renewal import TLS
+from federation.renewal import TLS, certificate_request
+from federation.transport.identity import Party, PartyKind
 from gateway.keychain import load_keychain as load_gateway_keychain
 from gateway.settings import GatewaySettings
 from keys.certificates import not_after
 from keys.keyring import Keyring
-from keys.tls_key import PrivateKey, make_request
 from tests.support.box import KNOWN, NOBODY, Box, box, until
 from tests.support.tampering import Database
-from trustee.settings import TrusteeSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -161,40 +160,48 @@ def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itse
     assert issued[-1]["actor"] == "node/small-yjs"
 
 
-@pytest.mark.parametrize("away", [timedelta(hours=30), timedelta(days=20)])
-def test_a_trustee_that_was_off_until_its_certificate_ran_out_comes_back_by_itself(
-    region: Box, away: timedelta
+@pytest.mark.parametrize(("away", "everybody"), [(timedelta(hours=30), True), (timedelta(days=20), False)])
+def test_a_federation_that_was_off_until_its_certificates_ran_out_comes_back_by_itself(
+    region: Box, away: timedelta, *, everybody: bool
 ) -> None:
-    region.kill("trustee")
-    keyring = Keyring(TrusteeSettings.load(region.folder.trustee_config).keyring)
-    keyring.publish(TLS, ran_out(region, "trustee", away))
+    off = ["trustee", *(plan.id for plan in region.region.agencies if everybody)]
+    services = ["gateway", *off] if everybody else off
+    for service in services:
+        region.kill(service)
+    known = len(region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED))
+    keyrings = {service: keyring_of(region, service) for service in off}
+    for service, keyring in keyrings.items():
+        keyring.publish(TLS, ran_out(region, service, away))
 
-    region.restart("trustee")
-    until(lambda: not_after(keyring.published(TLS)) > datetime.now(UTC), wait_s=60, pause_s=0.2)
-    region.wait_up("trustee", "gateway", wait_s=60)
+    for service in services:
+        region.restart(service)
+    for keyring in keyrings.values():
+        until(lambda keyring=keyring: not_after(keyring.published(TLS)) > datetime.now(UTC), wait_s=60, pause_s=0.2)
+    region.wait_up("gateway", *off, wait_s=60)
 
     picture = region.ask(KNOWN)
     assert final_picture(region, picture["query_id"]) == WHOLE
-    issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
-    assert issued[-1]["actor"] == "trustee/main"
+    issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)[known:]
+    parties = {"trustee/main" if service == "trustee" else f"node/{service}" for service in off}
+    assert {entry["actor"] for entry in issued} >= parties
+    assert "CERTIFICATE_EXPIRED" in region.folder.log("trustee").read_text()
+
+
+def keyring_of(region: Box, service: str) -> Keyring:
+    return Keyring(region.folder.service_data(service) / "keyring")
 
 
 def ran_out(region: Box, service: str, away: timedelta) -> bytes:
     """A certificate as the service had it when it was switched off so long ago."""
     gateway = GatewaySettings.load(region.folder.gateway_config)
-    settings: NodeSettings | TrusteeSettings
-    if service == "trustee":
-        settings = TrusteeSettings.load(region.folder.trustee_config)
-        keyring = Keyring(settings.keyring)
-    else:
-        settings = NodeSettings.load(region.folder.node_config(service))
-        keyring = Keyring(settings.keys_dir)
+    is_trustee = service == "trustee"
+    party = Party(PartyKind.TRUSTEE, "main") if is_trustee else Party(PartyKind.NODE, service)
     return load_gateway_keychain(Keyring(gateway.keys_dir)).authority.issue(
-        make_request(PrivateKey(keyring.load(TLS)), settings.party.uri),
-        identity=settings.party.uri,
+        certificate_request(keyring_of(region, service), party),
+        identity=party.uri,
         lifetime=timedelta(hours=24),
         now=datetime.now(UTC) - away,
-        dns=[settings.party.dns_name] if service == "trustee" else [],
+        dns=[party.dns_name] if is_trustee else [],
     )
 
 
