@@ -39,7 +39,6 @@ from agency_node.routines import (
     erase_overdue,
     follow_directory,
     hold_link,
-    renew_certificate,
     renew_local_certificate,
     send_reports,
     take_up_queries,
@@ -59,6 +58,7 @@ from federation.england import date_in_england
 from federation.errors import WardgateError
 from federation.events import Event
 from federation.policy.catalogue import Catalogue
+from federation.renewal import TLS, expiry_sentence, is_in_date
 from federation.store import reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.telemetry import EventLog
@@ -68,6 +68,7 @@ from federation.transport.health import Check, Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import local_pb2_grpc
+from keys.certificates import not_after
 from keys.envelope import SealingKey
 
 STOP_GRACE_S: Final = 3.0
@@ -322,6 +323,9 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
         base.following.gateway.check_believed()
         return base.is_enrolled
 
+    async def certificate() -> bool:
+        return is_in_date(base.keyring.published(TLS), base.clock())
+
     async def attached() -> bool:
         return link.is_up
 
@@ -336,6 +340,7 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
         "policy": policy,
         "directory": directory,
         "points": base.following.points.hold,
+        "certificate": certificate,
         "link": attached,
         "sources": sources,
         "clock": clock,
@@ -345,9 +350,12 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
 async def status_of(node: Node) -> JsonObject:
     """The node's status for its own tools: components, link, caseload, sources."""
     base = node.foundation
+    expires_at = int(not_after(base.keyring.published(TLS)).timestamp())
     return {
         "agency": base.settings.agency,
         "components": await node.health.report(),
+        "certificate": expiry_sentence(expires_at, base.clock()),
+        "certificate_expires_at": expires_at,
         "directory_version": base.directory().version,
         "members": {
             "register_version": base.following.register.register().version,
@@ -404,10 +412,11 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
     base = node.foundation
     for name, work in {
         "directory": lambda: follow_directory(base),
+        "ledger": base.journal.keep_signed,
         "reports": lambda: send_reports(base, node.reports),
         "queries": lambda: take_up_queries(base, node.pursuits),
         "local-certificate": lambda: renew_local_certificate(base, node.local_certificates),
-        "certificate": lambda: renew_certificate(base),
+        "certificate": base.renewal.run,
         "channel": base.channel.keep_current,
         "caseload": node.runs.run_forever,
         "link": lambda: hold_link(base, node.link),

@@ -16,15 +16,19 @@ from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import read_verify_key
 from federation.policy.bundle import VerifiedBundle
 from federation.policy.catalogue import Catalogue
+from federation.renewal import TLS, check_installed
+from keys.keyring import Keyring
 
 
 def check_node(settings: NodeSettings) -> Iterator[str]:
     """Check part after part; yields a line for each that is right, and a warning for what works and cannot be meant.
 
     Raises:
-        WardgateError: `SETTINGS_INVALID`, `BUNDLE_REJECTED`, `MAPPING_INVALID`, `SOURCE_UNREADABLE`.
+        WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED`, `BUNDLE_REJECTED`, `MAPPING_INVALID`,
+            `SOURCE_UNREADABLE`.
     """
     yield f"{settings.party}: settings are valid"
+    yield own_certificate(settings, time.time())
     users = UsersFile(settings.users_file).current()
     yield f"users: {len(users.by_id)}"
     bundle = VerifiedBundle.load(settings.policy.bundle_dir, read_verify_key(settings.policy.bundle_key_file))
@@ -39,6 +43,20 @@ def check_node(settings: NodeSettings) -> Iterator[str]:
         yield f"source {source.name}: readable"
         for sentence in unknown_words(source.mapping, catalogue):
             yield f"warning: source {source.name}: {sentence}"
+
+
+def own_certificate(settings: NodeSettings, now: float) -> str:
+    """What there is to say of this node's certificate in the federation.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED`: it could not be used.
+    """
+    if not settings.keys_dir.is_dir():
+        return "certificate: none, and no keys yet; `keys-init` makes them"
+    keyring = Keyring(settings.keys_dir)
+    if not keyring.is_published(TLS):
+        return "certificate: none yet; `enrol` fetches it"
+    return check_installed(keyring, settings.party, now=now)
 
 
 def open_sources(settings: NodeSettings, *, clock: Callable[[], float] = time.time) -> list[MappedSource]:

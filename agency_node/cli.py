@@ -83,7 +83,7 @@ def enrol(
     keyring = Keyring(settings.keys_dir)
     keychain = load_keychain(keyring)
     token = token_file.read_text().strip()
-    enrolled = asyncio.run(enrol_node(settings, keyring, keychain, token, wait_s=wait_s))
+    enrolled = asyncio.run(enrol_node(settings, keyring, token, wait_s=wait_s))
     fingerprint = keychain.signing_key.verify_key.fingerprint
     emit({"agency": settings.agency, "enrolled": enrolled, "key_fingerprint": fingerprint}, as_json=as_json)
 

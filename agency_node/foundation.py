@@ -17,7 +17,9 @@ from federation.directory import Agency, TrustedDirectory
 from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.policy.setup import OpenPolicy, PolicyChoice, open_policy
+from federation.renewal import Renewal
 from federation.store import migrate, open_engine
 from federation.transport.certificates import KeyringCertificates
 from federation.transport.channel import RotatingChannel
@@ -38,6 +40,7 @@ class Foundation:
     vault: Vault
     users: UsersFile
     channel: RotatingChannel
+    renewal: Renewal
     following: Following
     clock: Callable[[], float]
 
@@ -74,7 +77,8 @@ async def lay_foundation(
         await migrate(settings.store_url, "agency_node.store")
         engine = open_engine(settings.store_url)
         stack.push_async_callback(engine.dispose)
-        journal = Journal(engine, f"wardgate/node/{settings.agency}", keychain.signing_key, clock)
+        kept = KeptCheckpoint(keyring)
+        journal = Journal(engine, f"wardgate/node/{settings.agency}", keychain.signing_key, clock, kept)
         await journal.open()
         write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
         stack.push_async_callback(journal.aclose)
@@ -96,6 +100,14 @@ async def lay_foundation(
         )
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
         stack.push_async_callback(channel.close, None)
+        renewal = Renewal(
+            keyring=keyring,
+            party=settings.party,
+            signing_key=keychain.signing_key,
+            channel=channel,
+            enrolment_address=settings.gateway.enrolment_address,
+            clock=clock,
+        )
         following = await begin_following(
             settings, keychain, engine=engine, journal=journal, channel=channel, clock=clock
         )
@@ -110,6 +122,7 @@ async def lay_foundation(
             vault=Vault(keychain.data_key),
             users=UsersFile(settings.users_file),
             channel=channel,
+            renewal=renewal,
             following=following,
             clock=clock,
         )

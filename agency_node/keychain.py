@@ -10,6 +10,7 @@ from typing import Final
 
 from federation.directory import KeyStatement, SignedStatement
 from federation.key_statement import state_keys
+from federation.renewal import TLS
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party
 from keys.authority import CertificateAuthority
@@ -22,9 +23,6 @@ from keys.tls_key import PrivateKey, make_request
 SIGNING: Final = "signing"
 SEALING: Final = "sealing-1"
 DATA: Final = "data"
-TLS: Final = "tls"
-TLS_CHAIN: Final = "tls"
-ROOTS: Final = "roots"
 STATEMENT: Final = "key-statement"
 LOCAL_AUTHORITY: Final = "local-authority"
 LOCAL_LIFE: Final = timedelta(hours=24)
@@ -39,7 +37,6 @@ class NodeKeychain:
     signing_key: SigningKey
     sealing_keys: dict[int, SealingKey]
     data_key: Secret
-    tls_key: PrivateKey
     local_authority: CertificateAuthority
     statement: KeyStatement
 
@@ -54,10 +51,6 @@ class NodeKeychain:
             dns=[party.dns_name] if serves else [],
         )
         return Credentials(private_key=key.pem, chain=certificate, roots=self.local_authority.pem)
-
-    def certificate_request(self, party: Party) -> bytes:
-        """A request for this node's certificate in the federation, PEM."""
-        return make_request(self.tls_key, party.uri)
 
 
 def create_keychain(keyring: Keyring, *, agency: str, now: int) -> None:
@@ -88,7 +81,6 @@ def load_keychain(keyring: Keyring) -> NodeKeychain:
         signing_key=SigningKey.from_secret(keyring.load(SIGNING)),
         sealing_keys={FIRST: SealingKey.from_secret(keyring.load(SEALING))},
         data_key=keyring.load(DATA),
-        tls_key=PrivateKey(keyring.load(TLS)),
         local_authority=CertificateAuthority.from_secret(
             keyring.load(LOCAL_AUTHORITY), keyring.published(LOCAL_AUTHORITY)
         ),

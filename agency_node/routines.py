@@ -5,7 +5,6 @@ from typing import Final
 
 from agency_node.asking.pursuit import Pursuits
 from agency_node.asking.reports import Reports
-from agency_node.enrolment import keep_certificate
 from agency_node.foundation import Foundation
 from agency_node.link.holding import Link
 from agency_node.retention import Retention
@@ -46,11 +45,6 @@ async def hold_link(base: Foundation, link: Link) -> None:
     """Keep the link to the gateway up."""
     await until_enrolled(base)
     await link.run()
-
-
-async def renew_certificate(base: Foundation) -> None:
-    """Keep this node's certificate in the federation fresh."""
-    await keep_certificate(base.settings, base.keyring, base.keychain, base.channel, clock=base.clock)
 
 
 async def renew_local_certificate(base: Foundation, certificates: HeldCertificates) -> None:

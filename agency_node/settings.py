@@ -23,10 +23,10 @@ class Gateway(Section):
     enrolment_address: str = Field(description="host:port of the gateway's enrolment port.")
     roots_file: Path = Field(description="File with the federation's certificate authority, PEM.")
     verify_key_file: Path = Field(
-        description="File with the gateway's verify key, 64 hexadecimal characters: it signs directory and ledger."
+        description="File with the gateway's verify key, PEM or hexadecimal: it signs directory and ledger."
     )
     trustee_verify_key_file: Path = Field(
-        description="File with the trustee's verify key, 64 hexadecimal characters: it signs its public points."
+        description="File with the trustee's verify key, PEM or hexadecimal: it signs its public points."
     )
     trustee_id: AgencyName = Field("main", description="Id of the trustee, wardgate://trustee/<id>.")
     audit_verify_key_file: Path = Field(
@@ -53,7 +53,7 @@ class PolicyEngineChoice(Section):
     )
     server_url: str = Field("", description="URL of the OPA server, such as http://127.0.0.1:8181; for `server` only.")
     bundle_dir: Path = Field(description="Folder of the signed policy bundle.")
-    bundle_key_file: Path = Field(description="File with the policy authority's verify key, 64 hexadecimal characters.")
+    bundle_key_file: Path = Field(description="File with the policy authority's verify key, PEM or hexadecimal.")
 
     @model_validator(mode="after")
     def _has_server(self) -> Self:

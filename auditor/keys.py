@@ -11,7 +11,7 @@ from typing import Final
 from federation.directory import AUDITORS, KeyStatement, SignedStatement, verify_chain
 from federation.errors import ErrorCode, WardgateError
 from federation.key_statement import state_keys
-from federation.keyfiles import read_auditors, write_auditors, write_public
+from federation.keyfiles import read_auditors, write_auditors, write_verify_key
 from keys.envelope import SealingKey
 from keys.keyring import Keyring
 from keys.signing import SigningKey
@@ -52,7 +52,7 @@ def create_keys(keyring: Keyring, statements: Path, anchor: Path, *, now: int) -
     if not keyring.exists(sealing_name(FIRST)):
         keyring.create(sealing_name(FIRST), SealingKey.generate().secret)
     sealing = SealingKey.from_secret(keyring.load(sealing_name(FIRST)))
-    write_public(anchor, key.verify_key.hex.encode())
+    write_verify_key(anchor, key.verify_key)
     return _add(statements, [], state_keys(AUDITORS, key, sealing.public, issued_at=now))
 
 

@@ -1,14 +1,16 @@
-"""An agency's signed wish for a certificate, where the one it has ran out: its signing key speaks for it. Pure.
+"""A party's signed wish for a certificate, where the one it has ran out: its signing key speaks for it. Pure.
 
-A certificate is renewed over the one before. A node that was off for longer than its certificate lives has none to
-renew over, but still the signing key that the directory lists and that its every query and answer is signed with.
+A certificate is renewed over the one before. Whoever was off for longer than a certificate lives has none to renew
+over, but still the signing key that the gateway knows it by: an agency's as the directory lists it, the trustee's as it
+is pinned.
 """
 
 from typing import ClassVar, Final, Literal
 
-from federation.document import AgencyName, Document, Hex32, Instant
+from federation.document import Document, Hex32, Instant, PartyUri
 from federation.errors import ErrorCode, WardgateError
 from federation.query import verify_signed
+from federation.transport.identity import Party
 from keys import domains
 from keys.digest import sha256
 from keys.signing import SigningKey, VerifyKey
@@ -18,31 +20,33 @@ FRESH_S: Final = 300
 
 
 class CertificateClaim(Document):
-    """Which agency asks, for which certificate request, when."""
+    """Which party asks, for which certificate request, when."""
 
     MAX_BYTES: ClassVar[int] = 1024
 
-    v: Literal[1] = 1
-    agency: AgencyName
+    v: Literal[2] = 2
+    party: PartyUri
     request_sha256: Hex32
     claimed_at: Instant
 
 
-def make_claim(agency: str, certificate_request: bytes, *, key: SigningKey, now: float) -> tuple[bytes, bytes]:
+def make_claim(party: Party, certificate_request: bytes, *, key: SigningKey, now: float) -> tuple[bytes, bytes]:
     """A claim and its signature.
 
     Args:
-        agency: Who asks.
+        party: Who asks.
         certificate_request: PEM.
-        key: The agency's signing key.
+        key: The party's signing key.
         now: Seconds since the epoch.
     """
-    claim = CertificateClaim(agency=agency, request_sha256=sha256(certificate_request), claimed_at=int(now)).canonical()
+    claim = CertificateClaim(
+        party=party.uri, request_sha256=sha256(certificate_request), claimed_at=int(now)
+    ).canonical()
     return claim, key.sign(domains.CERTIFICATE_CLAIM, claim)
 
 
 def verify_claim(content: bytes, signature: bytes, *, certificate_request: bytes, key: VerifyKey, now: float) -> None:
-    """Check a claim against the agency's verify key of the directory.
+    """Check a claim against the verify key that its party is known by.
 
     Raises:
         WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`; `ENROLMENT_REFUSED`: of another request, or of another time.

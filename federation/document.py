@@ -91,6 +91,8 @@ Code = Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARS, pattern=r"^
 """A purpose, category, role, flag or reason code."""
 
 AgencyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}$")]
+PartyUri = Annotated[str, Field(pattern=r"^wardgate://(node|gateway|trustee|operator|local)/[a-z][a-z0-9-]{1,62}$")]
+"""A party's name as it stands in its certificate (`keys.identity.Identity`)."""
 """An agency id, which is also its pseudonym scope."""
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]

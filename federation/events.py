@@ -46,6 +46,7 @@ class Event(StrEnum):
     CHANNEL_ROTATED = "CHANNEL_ROTATED"
     DENY_LIST_ADOPTED = "DENY_LIST_ADOPTED"
     CERTIFICATE_RENEWED = "CERTIFICATE_RENEWED"
+    CERTIFICATE_EXPIRED = "CERTIFICATE_EXPIRED"
     # the node that answers
     SOURCE_FAILED = "SOURCE_FAILED"
     DATASET_CHANGED = "DATASET_CHANGED"
@@ -122,7 +123,11 @@ EVENTS: Final[dict[Event, EventSpec]] = {
         Level.ERROR, "Certificate files have changed and cannot be used; the last good ones stay in use."
     ),
     Event.CHANNEL_ROTATED: EventSpec(Level.INFO, "A connection was replaced by one with the new certificate."),
-    Event.CERTIFICATE_RENEWED: EventSpec(Level.INFO, "This party's own certificate was renewed."),
+    Event.CERTIFICATE_RENEWED: EventSpec(Level.INFO, "This party's own certificate was renewed, or claimed anew."),
+    Event.CERTIFICATE_EXPIRED: EventSpec(
+        Level.ALARM,
+        "This party's own certificate ran out: nobody talks to it. Its signing key claims a new one, again and again.",
+    ),
     Event.DENY_LIST_ADOPTED: EventSpec(Level.INFO, "A newer deny list is in force."),
     Event.SOURCE_FAILED: EventSpec(
         Level.ERROR, "A source could not be read completely. Its last records stay in force; absence is not claimed."

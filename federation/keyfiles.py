@@ -21,14 +21,20 @@ def write_public(path: Path, content: bytes) -> None:
     scratch.replace(path)
 
 
+def write_verify_key(path: Path, key: VerifyKey) -> None:
+    """Write a verify key as other people's tools read it: SubjectPublicKeyInfo in PEM (RFC 8410)."""
+    write_public(path, key.pem)
+
+
 def read_verify_key(path: Path) -> VerifyKey:
-    """A verify key from its file, 64 hexadecimal characters.
+    """A verify key from its file: PEM, or the 64 hexadecimal characters that older versions wrote.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`.
     """
     try:
-        return VerifyKey.from_hex(path.read_text().strip())
+        content = path.read_bytes()
+        return VerifyKey.from_pem(content) if b"-----" in content else VerifyKey.from_hex(content.decode().strip())
     except (OSError, ValueError, KeysError) as error:
         raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{path.name}: not a verify key") from error
 

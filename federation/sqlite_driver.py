@@ -157,6 +157,16 @@ async def connect(path: Path, pragmas: Sequence[str]) -> SqliteConnection:
             raise
         return connection
 
+    return await connect_by(connector)
+
+
+async def connect_by(connector: Callable[[], sqlite3.Connection]) -> SqliteConnection:
+    """A connection of this kind around one that `connector` opens, in another thread.
+
+    Raises:
+        sqlite3.Error: It cannot be opened, or is no database.
+        OSError: The folder is missing or not writable.
+    """
     # Opened before aiosqlite starts its thread: after a failure that thread would outlive the event loop it answers to.
     opened = await asyncio.to_thread(connector)
     connection = SqliteConnection(lambda: opened, iter_chunk_size=64)

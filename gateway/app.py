@@ -22,11 +22,13 @@ from federation.keyfiles import read_auditors, read_verify_key, write_public
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
+from federation.renewal import CHECK_INTERVAL_S, Issued, check_issued, is_in_date
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import Credentials, HeldCertificates
@@ -80,9 +82,9 @@ from gateway.trustee_client import GrpcTrustee
 from gateway.witnesses import Witnesses
 from keys.certificates import needs_renewal
 from keys.keyring import Keyring
+from keys.tls_key import PrivateKey
 
 STOP_GRACE_S: Final = 3.0
-RENEWAL_CHECK_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -135,11 +137,13 @@ async def lay_foundation(
             `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
     """
     async with AsyncExitStack() as stack:
-        keychain = load_keychain(Keyring(settings.keys_dir))
+        keyring = Keyring(settings.keys_dir)
+        keychain = load_keychain(keyring)
         await migrate(settings.store_url, "gateway.store")
         engine = open_engine(settings.store_url)
         stack.push_async_callback(engine.dispose)
-        journal = Journal(engine, f"wardgate/gateway/{settings.id}", keychain.signing_key, clock)
+        kept = KeptCheckpoint(keyring)
+        journal = Journal(engine, f"wardgate/gateway/{settings.id}", keychain.signing_key, clock, kept)
         await journal.open()
         stack.push_async_callback(journal.aclose)
         write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
@@ -359,6 +363,7 @@ def _desk(base: Foundation) -> EnrolmentDesk:
         authority=base.keychain.authority,
         keys=base.keychain.holder_keys,
         trustee=base.trustee,
+        trustee_party=base.settings.trustee.party,
         signing_key=base.keychain.signing_key,
         certificate_life=base.settings.certificate_life,
         absence=base.settings.absence,
@@ -378,6 +383,10 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
         check_all_published(base.directory.current(), base.keychain.holder_keys)
         return True
 
+    async def certificate() -> bool:
+        now, current = base.clock(), base.certificates.current()
+        return is_in_date(current.chain, now) and is_in_date(current.roots, now)
+
     async def clock() -> bool:
         return clocks.own_is_right()
 
@@ -391,6 +400,7 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
         "trustee": base.trustee.is_serving,
         "register": register,
         "keys": keys,
+        "certificate": certificate,
         "clock": clock,
     }
 
@@ -452,15 +462,20 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "following": gateway.following.run,
         "register": lambda: base.membership.run(base.settings.register_interval_s),
+        "ledger": base.journal.keep_signed,
         "links": lambda: _tend(gateway.links),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
 
 
 def _own(settings: GatewaySettings, keychain: GatewayKeychain, clock: Callable[[], float]) -> Credentials:
-    return keychain.own_credentials(
-        settings.party, life=settings.certificate_life, addresses=settings.listen.addresses, now=clock()
+    """A fresh certificate of the gateway's own, which passes what every party's passes before it is used."""
+    now = clock()
+    fresh = keychain.own_credentials(
+        settings.party, life=settings.certificate_life, addresses=settings.listen.addresses, now=now
     )
+    check_issued(Issued(fresh.chain, fresh.roots), PrivateKey(fresh.private_key), settings.party, now=now)
+    return fresh
 
 
 async def _renew(
@@ -470,7 +485,7 @@ async def _renew(
     clock: Callable[[], float],
 ) -> None:
     while True:
-        await asyncio.sleep(RENEWAL_CHECK_S)
+        await asyncio.sleep(CHECK_INTERVAL_S)
         if needs_renewal(certificates.current().chain, datetime.fromtimestamp(clock(), UTC)):
             certificates.replace(_own(settings, keychain, clock))
 

@@ -11,7 +11,7 @@ import typer
 from federation.canonical import to_canonical
 from federation.command import done, emit, fail_with_code, read_json_file
 from federation.directory import AgencyDescriptor
-from federation.keyfiles import write_public
+from federation.keyfiles import write_public, write_verify_key
 from federation.serving import run
 from federation.telemetry import configure_logging
 from federation.transport.certificates import HeldCertificates
@@ -56,7 +56,7 @@ def keys_init(
     keyring = Keyring(settings.keys_dir)
     create_keychain(keyring)
     keychain = load_keychain(keyring)
-    write_public(settings.data_dir / "gateway.pub", keychain.verify_key.hex.encode())
+    write_verify_key(settings.data_dir / "gateway.pub", keychain.verify_key)
     write_public(settings.data_dir / "roots.pem", keychain.authority.pem)
     done(f"{settings.party}: verify key {keychain.verify_key.hex}")
 
@@ -64,9 +64,15 @@ def keys_init(
 @gateway_app.command("check-config")
 @fail_with_code
 def check_config(config: Config) -> None:
-    """Read the settings and say whether they can be used; starts nothing."""
+    """Read settings and keys and say whether they can be used, and until when; starts nothing."""
+    from gateway.keychain import load_keychain
+
     settings = GatewaySettings.load(config)
     done(f"{settings.party}: settings are valid")
+    if not settings.keys_dir.is_dir():
+        done("certificate authority: none yet; `keys-init` makes it")
+        return
+    done(load_keychain(Keyring(settings.keys_dir)).authority_sentence(time.time()))
 
 
 @gateway_app.command("certify-trustee")

@@ -75,6 +75,11 @@ def fingerprint_of(statement: bytes) -> str:
     return VerifyKey(KeyStatement.parse(statement).signing_key).fingerprint
 
 
+def _claiming(claim: bytes) -> Party:
+    """Who a claim says that it is of; nothing is verified yet."""
+    return Party.parse(CertificateClaim.parse(claim).party)
+
+
 def _without(entries: Sequence[AgencyEntry], agency: str) -> list[AgencyEntry]:
     return [item for item in entries if item.agency.id != agency]
 
@@ -91,6 +96,7 @@ class EnrolmentDesk:
         authority: CertificateAuthority,
         keys: HolderKeys,
         trustee: TrusteeClient,
+        trustee_party: Party,
         signing_key: SigningKey,
         certificate_life: timedelta,
         absence: timedelta,
@@ -102,6 +108,7 @@ class EnrolmentDesk:
         self._authority = authority
         self._keys = keys
         self._trustee = trustee
+        self._trustee_party = trustee_party
         self._signing_key = signing_key
         self._certificate_life = certificate_life
         self._absence = absence
@@ -287,7 +294,10 @@ class EnrolmentDesk:
         await self._journal.record([self._certificate_entry(str(party), party.id, certificate)], effect)
 
     async def recertify(self, claim: bytes, signature: bytes, certificate_request: bytes) -> bytes:
-        """Issue a certificate to an enrolled agency that comes back after its last one ran out.
+        """Issue a certificate to an enrolled agency, or to the trustee, that comes back after its last one ran out.
+
+        An agency may have been away for so long as the settings say. For the trustee there is no such end: nothing goes
+        on without it, and its key is pinned here, at every node and by no list that could have changed meanwhile.
 
         Raises:
             WardgateError: `MESSAGE_*`; `REPLAYED`: the claim was used; `ENROLMENT_REFUSED`: not listed or not signed by
@@ -295,22 +305,25 @@ class EnrolmentDesk:
                 request or time.
         """
         now = self._clock()
-        agency = self._claimant(claim, signature, certificate_request, now)
+        party = self._claimant(claim, signature, certificate_request, now)
+        if party.kind is PartyKind.NODE:
+            await self._check_may_return(party.id, now)
+        certificate = self._issue(certificate_request, party)
+        await self.record_renewal(party, certificate)
+        return certificate
+
+    async def _check_may_return(self, agency: str, now: float) -> None:
         row = await self._find(agency)
         if row is None or row.progress != Progress.APPROVED or self._directory.is_denied(agency):
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is not enrolled")
         if datetime.fromtimestamp(now, UTC) > not_after(row.certificate) + self._absence:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} was away for too long")
-        party = Party(PartyKind.NODE, agency)
-        certificate = self._issue(certificate_request, party)
-        await self.record_renewal(party, certificate)
-        return certificate
 
-    def _claimant(self, claim: bytes, signature: bytes, certificate_request: bytes, now: float) -> str:
-        """The agency whose claim this is, used for the first time."""
-        agency = CertificateClaim.parse(claim).agency
+    def _claimant(self, claim: bytes, signature: bytes, certificate_request: bytes, now: float) -> Party:
+        """The party whose claim this is, used for the first time."""
+        party = _claiming(claim)
         try:
-            key = self._directory.current().agency(agency).verify_key
+            key = self._key_of(party)
             verify_claim(claim, signature, certificate_request=certificate_request, key=key, now=now)
         except WardgateError as error:
             if error.code in {ErrorCode.AGENCY_UNKNOWN, ErrorCode.SIGNATURE_REJECTED}:
@@ -321,7 +334,18 @@ class EnrolmentDesk:
         if digest in self._claims:
             raise WardgateError(ErrorCode.REPLAYED, "certificate claim")
         self._claims[digest] = now + 2 * FRESH_S
-        return agency
+        return party
+
+    def _key_of(self, party: Party) -> VerifyKey:
+        """The key that a party is known by: an agency's of the directory, the trustee's as it is pinned."""
+        directory = self._directory.current()
+        match party.kind:
+            case PartyKind.NODE:
+                return directory.agency(party.id).verify_key
+            case PartyKind.TRUSTEE if party == self._trustee_party:
+                return directory.anchors.trustee_key
+            case _:
+                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{party} claims no certificate")
 
     async def revoke(self, agency: str, *, reason_code: str, operator: str, correlation_id: str) -> int:
         """Revoke an agency at once: deny list first, then the directory without it. What is done already stays so.

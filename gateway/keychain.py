@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from federation.renewal import in_words, is_in_date
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party, PartyKind
 from keys.authority import CertificateAuthority
+from keys.certificates import not_after
 from keys.holder import HolderKeys
 from keys.keyring import Keyring
 from keys.record_cipher import RecordCipher
@@ -39,6 +41,13 @@ class GatewayKeychain:
     def verify_key(self) -> VerifyKey:
         """What every party pins."""
         return self.signing_key.verify_key
+
+    def authority_sentence(self, now: float) -> str:
+        """Until when the certificate authority is good, in words; `now` in seconds since the epoch."""
+        moment = in_words(not_after(self.authority.pem).timestamp())
+        if not is_in_date(self.authority.pem, now):
+            return f"warning: the certificate authority ran out on {moment}; nobody accepts what it certifies"
+        return f"certificate authority: valid until {moment}"
 
     def own_credentials(self, party: Party, *, life: timedelta, addresses: list[str], now: float) -> Credentials:
         """A fresh certificate of the gateway's own, for its ports and for its channel to the trustee."""

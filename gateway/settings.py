@@ -31,7 +31,7 @@ class TrusteePeer(Section):
     id: AgencyName = Field("main", description="Id in the trustee's certificate, wardgate://trustee/<id>.")
     address: str = Field(description="host:port of the trustee.")
     verify_key_file: Path = Field(
-        description="File with the trustee's verify key, 64 hexadecimal characters: it signs its public points."
+        description="File with the trustee's verify key, PEM or hexadecimal: it signs its public points."
     )
 
     @property
@@ -48,7 +48,7 @@ class PolicyEngineChoice(Section):
     )
     server_url: str = Field("", description="URL of the OPA server, such as http://127.0.0.1:8181; for `server` only.")
     bundle_dir: Path = Field(description="Folder of the signed policy bundle.")
-    bundle_key_file: Path = Field(description="File with the policy authority's verify key, 64 hexadecimal characters.")
+    bundle_key_file: Path = Field(description="File with the policy authority's verify key, PEM or hexadecimal.")
 
     @model_validator(mode="after")
     def _has_server(self) -> Self:

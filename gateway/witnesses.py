@@ -1,14 +1,43 @@
 """The gateway's ledger as others check it: checkpoints out, cosignatures in."""
 
 from collections.abc import Callable
+from typing import Final
 
-from federation.directory import TrustedDirectory
+from sqlalchemy import select
+
+from federation.directory import DirectoryDocument, KeyStatement, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
+from federation.keyfiles import read_verify_key
+from federation.ledger.checkpoint import WitnessKey
 from federation.ledger.journal import Journal
+from federation.store import open_engine, reading, store_errors
 from federation.transport.identity import Party, PartyKind
 from federation.wire.v1 import ledger_pb2 as wire
+from gateway.directory import DIRECTORY
 from gateway.proofs import checkpoint_update
+from gateway.settings import GatewaySettings
 from keys.signing import VerifyKey
+
+_NEWEST: Final = select(DIRECTORY.c.content).order_by(DIRECTORY.c.version.desc()).limit(1)
+
+
+async def known_witnesses(settings: GatewaySettings) -> list[WitnessKey]:
+    """The keys of all who may cosign, read from the gateway's store beside it: its agencies and the trustee.
+
+    Raises:
+        WardgateError: `STORE_UNAVAILABLE`, `SETTINGS_INVALID`; `MESSAGE_*`: the directory was tampered with.
+    """
+    engine = open_engine(settings.store_url)
+    try:
+        async with store_errors("directory"), reading(engine).connect() as connection:
+            content = (await connection.execute(_NEWEST)).scalar_one_or_none()
+    finally:
+        await engine.dispose()
+    agencies = DirectoryDocument.parse(content).agencies if content else []
+    statements = [KeyStatement.parse(entry.statements[-1].statement) for entry in agencies]
+    found = [WitnessKey(str(Party(PartyKind.NODE, item.agency)), VerifyKey(item.signing_key)) for item in statements]
+    trustee = WitnessKey(str(settings.trustee.party), read_verify_key(settings.trustee.verify_key_file))
+    return [*found, trustee]
 
 
 class Witnesses:

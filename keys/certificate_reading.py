@@ -58,11 +58,7 @@ def identity_of(cert_pem: bytes) -> str:
 
 def uris_of(extensions: x509.Extensions) -> list[str]:
     """The URIs among the subject alternative names; none where the extension is missing."""
-    try:
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return names.get_values_for_type(x509.UniformResourceIdentifier)
+    return _names_of(extensions, x509.UniformResourceIdentifier)
 
 
 def serial_of(cert_pem: bytes) -> str:
@@ -117,7 +113,13 @@ def needs_renewal(cert_pem: bytes, now: datetime) -> bool:
 
 
 def verify_issued(
-    cert_pem: bytes, *, authorities_pem: bytes, private_key: PrivateKey, identity: str, now: datetime
+    cert_pem: bytes,
+    *,
+    authorities_pem: bytes,
+    private_key: PrivateKey,
+    identity: str,
+    now: datetime,
+    server_name: str = "",
 ) -> None:
     """Check a certificate that was issued to us, before it is put into use.
 
@@ -127,10 +129,11 @@ def verify_issued(
         private_key: Our key.
         identity: The identity that we asked for.
         now: The time, with a zone.
+        server_name: DNS name under which others look for us; empty for a party that does not serve.
 
     Raises:
-        CertificateRejected: It is not signed by one of the authorities, not for our key, not for this identity, or not
-            valid now.
+        CertificateRejected: It is not signed by one of the authorities, not for our key, not for this identity, without
+            the server name, or not valid now.
     """
     certificate = load_certificate(cert_pem)
     if not any(_issued_by(certificate, authority) for authority in _authorities(authorities_pem)):
@@ -139,8 +142,28 @@ def verify_issued(
         raise CertificateRejected("certificate is not for this private key")
     if identity_of(cert_pem) != identity:
         raise CertificateRejected("certificate is for another identity")
+    if server_name and server_name not in _names_of(certificate.extensions, x509.DNSName):
+        raise CertificateRejected("certificate lacks the name under which this party serves")
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise CertificateRejected("certificate is not valid now")
+
+
+def share_an_authority(one_pem: bytes, other_pem: bytes) -> bool:
+    """Whether two lists of trusted authorities (PEM, concatenated) have one in common.
+
+    Raises:
+        CertificateRejected: One of them is no list of certificates.
+    """
+    known = set(_authorities(other_pem))
+    return any(authority in known for authority in _authorities(one_pem))
+
+
+def _names_of(extensions: x509.Extensions, kind: type[x509.DNSName | x509.UniformResourceIdentifier]) -> list[str]:
+    try:
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(kind)
 
 
 def _authorities(authorities_pem: bytes) -> list[x509.Certificate]:

@@ -11,6 +11,7 @@ from keys.certificate_reading import (
     not_after,
     public_key_of,
     serial_of,
+    share_an_authority,
     verify_issued,
 )
 from keys.identity import PARTIES, Identity
@@ -30,5 +31,6 @@ __all__ = [
     "not_after",
     "public_key_of",
     "serial_of",
+    "share_an_authority",
     "verify_issued",
 ]

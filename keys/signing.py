@@ -8,6 +8,9 @@ import re
 from functools import cached_property
 from typing import Final, Self, final
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 from nacl.exceptions import ValueError as NaclValueError
@@ -50,8 +53,29 @@ class VerifyKey:
             raise EncodingRejected("verify key is not 64 lower-case hexadecimal characters")
         return cls(bytes.fromhex(text))
 
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """Read the form that `pem` gives.
+
+        Raises:
+            EncodingRejected: Not a public key in PEM, of another kind, or not a key.
+        """
+        try:
+            found = load_pem_public_key(pem)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise EncodingRejected("verify key is not a public key in PEM") from error
+        if not isinstance(found, Ed25519PublicKey):
+            raise EncodingRejected("verify key is of another kind than Ed25519")
+        return cls(found.public_bytes_raw())
+
     def __bytes__(self) -> bytes:
         return bytes(self._key)
+
+    @cached_property
+    def pem(self) -> bytes:
+        """SubjectPublicKeyInfo in PEM (RFC 8410), which OpenSSL and every other tool reads: for files."""
+        key = Ed25519PublicKey.from_public_bytes(bytes(self))
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     @cached_property
     def hex(self) -> str:

@@ -19,8 +19,9 @@ from agency_node.settings import NodeSettings
 from auditor.keys import create_keys as create_auditors_keys
 from federation.directory import AgencyDescriptor
 from federation.errors import ErrorCode, WardgateError
-from federation.keyfiles import write_public
+from federation.keyfiles import write_public, write_verify_key
 from federation.policy.bundle import install_bundle
+from federation.renewal import Issued, certificate_request, install
 from federation.transport.certificates import HeldCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors
@@ -35,7 +36,7 @@ from sandbox.processes import Started, free_ports, start, start_program
 from sandbox.region import AgencyPlan, Region
 from sandbox.sources import prepare_sources
 from sandbox.toml_text import to_toml
-from trustee.key_material import ROOTS, TLS, certificate_request, create_keys, load_keys
+from trustee.key_material import create_keys, load_keys
 from trustee.settings import TrusteeSettings
 
 OPERATOR: Final = "sandbox-operator"
@@ -75,7 +76,7 @@ def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
     authority = SigningKey.generate()
     Keyring(folder.root / "policy" / "keyring").create("authority", authority.secret)
     install_bundle(POLICY_DIST, folder.bundle, authority)
-    write_public(folder.bundle_key, authority.verify_key.hex.encode())
+    write_verify_key(folder.bundle_key, authority.verify_key)
     auditors = Keyring(folder.root / "auditor" / "keyring")
     create_auditors_keys(auditors, folder.audit_statements, folder.audit_key, now=int(time.time()))
     _write_settings(folder.trustee_config, _trustee_settings(region, folder, ports))
@@ -103,6 +104,7 @@ def _trustee_settings(region: Region, folder: SandboxFolder, ports: Ports) -> di
         "listen": {"host": "127.0.0.1", "port": ports.trustee},
         "gateway": {
             "address": f"127.0.0.1:{ports.gateway}",
+            "enrolment_address": f"127.0.0.1:{ports.enrolment}",
             "verify_key_file": folder.service_data("gateway") / "gateway.pub",
             "audit_verify_key_file": folder.audit_key,
         },
@@ -143,7 +145,7 @@ def _make_gateway_keys(folder: SandboxFolder) -> None:
     keyring = Keyring(settings.keys_dir)
     gateway_keys.create_keychain(keyring)
     keychain = gateway_keys.load_keychain(keyring)
-    write_public(settings.data_dir / "gateway.pub", keychain.verify_key.hex.encode())
+    write_verify_key(settings.data_dir / "gateway.pub", keychain.verify_key)
     write_public(settings.data_dir / "roots.pem", keychain.authority.pem)
 
 
@@ -161,9 +163,9 @@ def _make_trustee_keys(folder: SandboxFolder) -> None:
         addresses=["127.0.0.1"],
         now=time.time(),
     )
-    keyring.publish(TLS, certificate)
-    keyring.publish(ROOTS, authority.authority.pem)
-    write_public(settings.data_dir / "trustee.pub", load_keys(keyring).signing_key.verify_key.hex.encode())
+    issued = Issued(certificate, authority.authority.pem)
+    install(keyring, issued, settings.party, now=time.time(), known_roots=None)
+    write_verify_key(settings.data_dir / "trustee.pub", load_keys(keyring).signing_key.verify_key)
 
 
 def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports: Ports) -> NodeSettings:
@@ -232,10 +234,10 @@ async def _enrol_one(
     invited = await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=TOKEN_LIFE_S))
     keyring = Keyring(node.keys_dir)
     keychain = node_keys.load_keychain(keyring)
-    await enrol(node, keyring, keychain, invited.token, wait_s=0)
+    await enrol(node, keyring, invited.token, wait_s=0)
     fingerprint = keychain.signing_key.verify_key.fingerprint
     await stub.Approve(admin_pb2.ApproveRequest(agency=node.agency, key_fingerprint=fingerprint))
-    if not await enrol(node, keyring, keychain, invited.token, wait_s=5):
+    if not await enrol(node, keyring, invited.token, wait_s=5):
         raise WardgateError(ErrorCode.ENROLMENT_REFUSED, node.agency)
 
 

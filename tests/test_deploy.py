@@ -106,6 +106,7 @@ class Federation:
                 "LISTEN__HOST": "127.0.0.1",
                 "LISTEN__PORT": str(self.ports["trustee"]),
                 "DIRECTORY_INTERVAL_S": "1",
+                "GATEWAY__ENROLMENT_ADDRESS": f"localhost:{self.ports['enrolment']}",
                 **gateway_keys,
                 **address,
             },
@@ -253,8 +254,10 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
     unheld = {"alerts": [], "deciders": [], "more_people": 0, "more_holders": {}}
     assert (status["unheld"], status["reports"]) == (unheld, {"waiting": 0})
     for name in ("gateway", "trustee", "node-csc", "node-school"):
-        verified = federation.command(name, "ledger", "verify", str(tmp_path / name))
-        assert "entries hold" in verified
+        for place in ((str(tmp_path / name),), ("--config", str(COMPOSE / f"{name}.toml"))):
+            verified = federation.command(name, "ledger", "verify", *place)
+            assert "entries hold" in verified
+            assert "key that lies beside it" in verified
     export = str(tmp_path / "export")
     federation.command("gateway", "ledger", "export", str(tmp_path / "gateway"), export)
     assert "entries hold" in federation.command("gateway", "ledger", "verify", export)

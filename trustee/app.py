@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,9 +18,11 @@ from federation.keyfiles import write_public
 from federation.ledger.entry import EntryKind
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.published import check_all_published
+from federation.renewal import Renewal, is_in_date
 from federation.store import migrate, open_engine, reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import KeyringCertificates
@@ -31,7 +32,6 @@ from federation.transport.health import Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import directory_pb2_grpc, ledger_pb2_grpc, pseudonym_pb2_grpc
-from keys.certificates import not_after
 from trustee.approving import read_anchors, read_approvers
 from trustee.books import Act, Books, no_mark
 from trustee.epochs import Epochs
@@ -43,7 +43,6 @@ from trustee.names import ledger_origin
 from trustee.points import state_points
 from trustee.quotas import HOUR_S
 from trustee.register import Grounds, RegisterKeeper
-from trustee.renewal import Renewal
 from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
 from trustee.servicer import LedgerServicer, RegisterServicer, TrusteeServicer
@@ -119,7 +118,7 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
     engine = open_engine(settings.database)
     stack.push_async_callback(engine.dispose)
     journal = await stack.enter_async_context(
-        Journal(engine, ledger_origin(settings.party), material.signing_key, clock)
+        Journal(engine, ledger_origin(settings.party), material.signing_key, clock, KeptCheckpoint(keyring))
     )
     write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
     return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
@@ -248,7 +247,7 @@ def _health(house: _House, members: TrusteeView) -> Health:
         return True
 
     async def certificate() -> bool:
-        return not_after(house.certificates.current().chain) > datetime.fromtimestamp(house.clock(), UTC)
+        return is_in_date(house.certificates.current().chain, house.clock())
 
     async def directory() -> bool:
         members.followed.check_fresh(house.settings.directory_stale_s)
@@ -273,8 +272,16 @@ def _start_tasks(
         actor=str(settings.party),
         clock=house.clock,
     )
-    renewal = Renewal(keyring=keyring, channel=channel, party=settings.party, clock=house.clock)
+    renewal = Renewal(
+        keyring=keyring,
+        party=settings.party,
+        signing_key=house.material.signing_key,
+        channel=channel,
+        enrolment_address=settings.gateway.enrolment_port_address,
+        clock=house.clock,
+    )
     following = Following(engine=house.engine, epochs=epochs, holder=house.material.holder, keyring=keyring)
+    tasks.start("ledger", house.journal.keep_signed, on_crash=OnCrash.RESTART)
     tasks.start("directory", lambda: members.followed.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("certificate", renewal.run, on_crash=OnCrash.RESTART)

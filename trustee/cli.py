@@ -61,30 +61,36 @@ def certificate_install(
     yes: Yes = False,
 ) -> None:
     """Put the first certificate in place; the trustee renews the following ones itself."""
-    from trustee.key_material import install_certificate, open_keyring
+    from federation.renewal import Issued, install
+    from trustee.key_material import open_keyring
 
     settings = TrusteeSettings.load(config)
     if not yes:
         done(f"would install {chain.name} and {roots.name} in {settings.keyring}; add --yes")
         return
-    install_certificate(open_keyring(settings.keyring), chain=chain.read_bytes(), roots=roots.read_bytes())
+    issued = Issued(chain.read_bytes(), roots.read_bytes())
+    install(open_keyring(settings.keyring), issued, settings.party, now=time.time(), known_roots=None)
     done(f"{settings.party}: certificate installed")
 
 
 @trustee_app.command("check-config")
 @fail_with_code
 def check_config(config: Config) -> None:
-    """Read settings, keys and certificate and say whether they can be used; starts nothing."""
+    """Read settings, keys and certificate and say whether they can be used; starts nothing.
+
+    A certificate that ran out is a warning: the trustee that is started claims a new one.
+    """
     from federation.keyfiles import read_verify_key
-    from federation.transport.certificates import KeyringCertificates
+    from federation.renewal import check_installed
     from trustee.key_material import load_keys, open_existing_keyring
 
     settings = TrusteeSettings.load(config)
     read_verify_key(settings.gateway.verify_key_file)
     keyring = open_existing_keyring(settings.keyring)
     load_keys(keyring)
-    KeyringCertificates(keyring)
-    done(f"{settings.party}: settings, keys and certificate are valid")
+    certificate = check_installed(keyring, settings.party, now=time.time())
+    done(f"{settings.party}: settings and keys are valid")
+    done(certificate)
 
 
 @trustee_app.command()

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
 from federation.store import store_errors
 from federation.transport.correlation import correlated
 from trustee.approving import read_listed
@@ -46,7 +47,7 @@ async def rotate_scope(settings: TrusteeSettings, scope: str, *, opening: bool) 
     signing_key = load_keys(keyring).signing_key
     async with (
         _store(settings, scope) as engine,
-        Journal(engine, ledger_origin(settings.party), signing_key, time.time) as journal,
+        Journal(engine, ledger_origin(settings.party), signing_key, time.time, KeptCheckpoint(keyring)) as journal,
     ):
         books = Books(journal=journal, clock=time.time)
         with correlated():

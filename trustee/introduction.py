@@ -4,7 +4,8 @@ from federation.canonical import JsonObject
 from federation.keyfiles import write_public
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.export import KEY_FILE
-from trustee.key_material import certificate_request, load_keys, open_keyring
+from federation.renewal import certificate_request
+from trustee.key_material import load_keys, open_keyring
 from trustee.names import ledger_origin
 from trustee.settings import TrusteeSettings
 
@@ -18,7 +19,7 @@ def introduce(settings: TrusteeSettings) -> JsonObject:
     keyring = open_keyring(settings.keyring)
     verify_key = load_keys(keyring).signing_key.verify_key
     files = {
-        "trustee.pub": verify_key.hex.encode(),
+        "trustee.pub": verify_key.pem,
         KEY_FILE: NoteKey(ledger_origin(settings.party), verify_key).text().encode(),
         "trustee-request.pem": certificate_request(keyring, settings.party),
     }

@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from federation.errors import ErrorCode, WardgateError
-from federation.transport.certificates import Credentials
-from federation.transport.identity import Party
+from federation.renewal import TLS
 from keys.errors import EncodingRejected, KeyringRejected
 from keys.keyring import Keyring
 from keys.pseudonym import HolderKeys
 from keys.secret import Secret
 from keys.signing import SigningKey
-from keys.tls_key import PrivateKey, make_request
+from keys.tls_key import PrivateKey
 
 SIGNING: Final = "signing"
-TLS: Final = "tls"
-ROOTS: Final = "roots"
 
 _SEED: Final = re.compile(r"pseudonym-seed-([1-9][0-9]{0,8})")
 
@@ -72,32 +69,6 @@ def create_keys(directory: Path) -> list[str]:
     except KeyringRejected as error:
         raise WardgateError(ErrorCode.KEYRING_REJECTED, str(error)) from error
     return made
-
-
-def certificate_request(keyring: Keyring, party: Party) -> bytes:
-    """A request (PEM) for the certificate of the TLS key.
-
-    Raises:
-        WardgateError: `KEYRING_REJECTED`: the TLS key is missing or damaged.
-    """
-    try:
-        return make_request(PrivateKey(keyring.load(TLS)), party.uri)
-    except (KeyringRejected, EncodingRejected) as error:
-        raise WardgateError(ErrorCode.KEYRING_REJECTED, "the TLS key is missing or damaged") from error
-
-
-def install_certificate(keyring: Keyring, *, chain: bytes, roots: bytes) -> None:
-    """Put the certificate and the authorities' roots where the service takes them from.
-
-    Raises:
-        WardgateError: `KEYRING_REJECTED`: the certificate is not one of the TLS key; nothing was changed.
-    """
-    try:
-        Credentials(chain, keyring.load(TLS), roots).check()
-        keyring.publish(ROOTS, roots)
-        keyring.publish(TLS, chain)
-    except KeyringRejected as error:
-        raise WardgateError(ErrorCode.KEYRING_REJECTED, str(error)) from error
 
 
 def open_keyring(directory: Path) -> Keyring:

@@ -1,7 +1,7 @@
 """The trustee's settings. Its own limits stand here and in no message: nobody but its operator raises them."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,9 @@ from federation.transport.identity import Party, PartyKind
 from trustee.quotas import Quotas
 
 Hex32Text = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+ENROLMENT_PORT: Final = 8442
+"""Where a gateway's enrolment port is unless it is set otherwise."""
 
 
 class Listen(Section):
@@ -31,8 +34,13 @@ class Gateway(Section):
 
     id: AgencyName = Field("main", description="Id in the gateway's certificate, wardgate://gateway/<id>.")
     address: str = Field(description="host:port at which the gateway serves directory and ledger.")
+    enrolment_address: str = Field(
+        "",
+        description="host:port of the gateway's enrolment port, where a certificate that ran out is claimed anew; "
+        "empty for port 8442 of the host in `address`.",
+    )
     verify_key_file: Path = Field(
-        description="File with the gateway's verify key, 64 hexadecimal characters: it signs the directory, the deny "
+        description="File with the gateway's verify key, PEM or hexadecimal: it signs the directory, the deny "
         "list and the gateway's checkpoints."
     )
     audit_verify_key_file: Path = Field(
@@ -44,6 +52,11 @@ class Gateway(Section):
     def party(self) -> Party:
         """Who must answer at `address`."""
         return Party(PartyKind.GATEWAY, self.id)
+
+    @property
+    def enrolment_port_address(self) -> str:
+        """Where a certificate that ran out is claimed anew."""
+        return self.enrolment_address or f"{self.address.rpartition(':')[0]}:{ENROLMENT_PORT}"
 
 
 class Retention(Section):

@@ -11,10 +11,11 @@ from federation.following.gateway import DIRECTORY
 from federation.following.kept import read_states
 from federation.ledger.reader import Reader
 from federation.register import Member
+from federation.renewal import TLS, expiry_sentence
 from federation.store import reading, store_errors
 from keys.certificates import not_after
 from keys.keyring import Keyring
-from trustee.key_material import TLS, load_keys, open_existing_keyring
+from trustee.key_material import load_keys, open_existing_keyring
 from trustee.quotas import hour_of
 from trustee.rotation import load_ranges
 from trustee.settings import TrusteeSettings
@@ -40,7 +41,7 @@ async def read_status(settings: TrusteeSettings, clock: Callable[[], float] = ti
         "party": settings.party.uri,
         "verify_key": material.signing_key.verify_key.hex,
         "seeds": list(material.holder.epochs),
-        "certificate_expires_at": _expiry(keyring),
+        **_certificate(keyring, clock()),
         "epochs": {scope: [found.oldest, found.newest] for scope, found in sorted(ranges.items())},
         **stored,
     }
@@ -66,7 +67,8 @@ def _shown(member: Member) -> JsonObject:
     return {"caseload": member.caseload, "endorsed": member.is_endorsed, "approved_by": list(member.approved_by)}
 
 
-def _expiry(keyring: Keyring) -> int:
+def _certificate(keyring: Keyring, now: float) -> JsonObject:
     if not keyring.is_published(TLS):
-        return 0
-    return int(not_after(keyring.published(TLS)).timestamp())
+        return {"certificate": "warning: there is no certificate", "certificate_expires_at": 0}
+    expires_at = int(not_after(keyring.published(TLS)).timestamp())
+    return {"certificate": expiry_sentence(expires_at, now), "certificate_expires_at": expires_at}

@@ -4,9 +4,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from federation.ledger.place import LedgerPlace, LedgerServices
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # gRPC's C core would write lines of its own between ours; it reads this before its first import.
@@ -17,7 +21,7 @@ SUB_COMMANDS: Final = {
     "gateway": ("gateway.cli", "gateway_app"),
     "trustee": ("trustee.cli", "trustee_app"),
     "auditor": ("auditor.cli", "auditor_app"),
-    "ledger": ("federation.ledger.cli", "ledger_app"),
+    "ledger": ("federation.ledger.cli", "ledger_app"),  # in its context: `ledger_services`
     "policy": ("federation.policy.cli", "policy_app"),
 }
 """Name of each sub-command to its module and typer application."""
@@ -38,8 +42,22 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _root(context: typer.Context) -> None:
     """Wardgate: information sharing for child safeguarding in England."""
+    if context.invoked_subcommand == "ledger":
+        context.obj = ledger_services()
+
+
+def ledger_services() -> "LedgerServices":
+    """Finds a service's ledger by its settings; services are imported only when one is looked for."""
+    from federation.ledger.place import LedgerServices
+
+    def find(config: Path) -> "LedgerPlace":
+        from wardgate.services import ledger_of
+
+        return ledger_of(config)
+
+    return LedgerServices(find)
 
 
 def main() -> None:

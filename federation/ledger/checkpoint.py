@@ -105,8 +105,7 @@ class NoteKey:
 
     def text(self) -> str:
         """`name+key id+base64(type || key)`."""
-        material = bytes([_NOTE_TYPE]) + bytes(self.key)
-        return f"{self.name}+{_key_id(self.name, _NOTE_TYPE, self.key).hex()}+{base64.b64encode(material).decode()}"
+        return _vkey(self.name, _NOTE_TYPE, self.key)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -115,20 +114,28 @@ class NoteKey:
         Raises:
             WardgateError: `LEDGER_INVALID`.
         """
-        parts = text.strip().split("+", 2)
-        if len(parts) != 3 or not _ORIGIN.fullmatch(parts[0]):  # noqa: PLR2004 - name, id, key
-            raise _rejected("a ledger's public key is written name+id+key")
-        name, key_id, encoded = parts
-        material = _unbase64(encoded, "public key")
-        if len(material) != 1 + VERIFY_KEY_BYTES or material[0] != _NOTE_TYPE:
-            raise _rejected("the public key is not of type Ed25519")
-        try:
-            found = cls(name, VerifyKey(material[1:]))
-        except EncodingRejected as error:
-            raise _rejected("the public key is not an Ed25519 key") from error
-        if _key_id(name, _NOTE_TYPE, found.key).hex() != key_id:
-            raise _rejected("the public key's id does not belong to it")
-        return found
+        return cls(*_of_vkey(text, _NOTE_TYPE))
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessKey:
+    """A witness's public key with the name it cosigns under, as a *vkey* of type 0x04 (c2sp.org/tlog-cosignature)."""
+
+    name: str
+    key: VerifyKey
+
+    def text(self) -> str:
+        """`name+key id+base64(type || key)`."""
+        return _vkey(self.name, _COSIGNATURE_TYPE, self.key)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the text form.
+
+        Raises:
+            WardgateError: `LEDGER_INVALID`.
+        """
+        return cls(*_of_vkey(text, _COSIGNATURE_TYPE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +232,27 @@ def _cosigned(text: bytes, at: int) -> bytes:
 
 def _key_id(name: str, kind: int, key: VerifyKey) -> bytes:
     return sha256(name.encode() + b"\n" + bytes([kind]) + bytes(key))[:_KEY_ID_BYTES]
+
+
+def _vkey(name: str, kind: int, key: VerifyKey) -> str:
+    return f"{name}+{_key_id(name, kind, key).hex()}+{base64.b64encode(bytes([kind]) + bytes(key)).decode()}"
+
+
+def _of_vkey(text: str, kind: int) -> tuple[str, VerifyKey]:
+    parts = text.strip().split("+", 2)
+    if len(parts) != 3 or not _ORIGIN.fullmatch(parts[0]):  # noqa: PLR2004 - name, id, key
+        raise _rejected("a public key is written name+id+key")
+    name, key_id, encoded = parts
+    material = _unbase64(encoded, "public key")
+    if len(material) != 1 + VERIFY_KEY_BYTES or material[0] != kind:
+        raise _rejected(f"the public key is not an Ed25519 key of type {kind}")
+    try:
+        key = VerifyKey(material[1:])
+    except EncodingRejected as error:
+        raise _rejected("the public key is not an Ed25519 key") from error
+    if _key_id(name, kind, key).hex() != key_id:
+        raise _rejected("the public key's id does not belong to it")
+    return name, key
 
 
 def _line(name: str, signature: bytes) -> bytes:

@@ -2,96 +2,122 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
+from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.exit_codes import ExitCode, exit_code_of
-from federation.ledger.checkpoint import NoteKey, verify_checkpoint
+from federation.keyfiles import write_public
+from federation.ledger.checkpoint import NoteKey, WitnessKey, verify_checkpoint
 from federation.ledger.entry import EntryKind
-from federation.ledger.evidence import ExportEvidence, open_for_reading, unreadable
-from federation.ledger.export import CHECKPOINT_FILE, KEY_FILE, export_ledger
-from federation.ledger.reader import Criteria, Reader, search_statement
-from federation.ledger.verify import LedgerFault, Verified, verify_database, verify_export
-from federation.store import open_engine, sqlite_url
+from federation.ledger.evidence import ExportEvidence
+from federation.ledger.export import WITNESSES_FILE, export_ledger
+from federation.ledger.place import LedgerPlace, LedgerServices, locate, read
+from federation.ledger.reader import Criteria, Reader
+from federation.ledger.verify import Cosigned, LedgerFault, Verified, verify_evidence, verify_witnesses
 
 ledger_app = typer.Typer(help="Verify, export and search a ledger, offline.", no_args_is_help=True)
 
-_SQLITE_MAGIC = b"SQLite format 3\x00"
+BESIDE = "verified against the key that lies beside it: whoever rewrites a ledger writes that too; give its key (--key)"
+GIVEN = "verified against the key that was given"
 
 PathArgument = Annotated[
-    Path, typer.Argument(help="An export directory, a service's data directory, or a ledger's SQLite file.")
+    Path | None,
+    typer.Argument(
+        help="An export directory, a service's data directory, or a ledger's SQLite file; nothing with --config.",
+        show_default=False,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", exists=True, dir_okay=False, help="A service's settings (TOML): the ledger in its database."
+    ),
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option(help="The ledger's public key, as you were given it. Default: ledger.pub beside the ledger."),
+    typer.Option(help="The ledger's public key (ledger.pub), as you were given it; else the one beside it is taken."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where a ledger is. `database` is None for an export."""
-
-    folder: Path
-    database: Path | None
-
-
 @ledger_app.command()
 def verify(
-    path: PathArgument,
+    context: typer.Context,
+    path: PathArgument = None,
+    config: ConfigOption = None,
     key: KeyOption = None,
     known: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint you kept earlier: the ledger must extend it. Repeatable.")
+        list[Path] | None,
+        typer.Option(help="A checkpoint you, or a witness, kept earlier: the ledger must extend it. Repeatable."),
+    ] = None,
+    witnesses: Annotated[
+        Path | None,
+        typer.Option(help="Witnesses' verifier keys, one a line, as you were given them: says what each has cosigned."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute every hash. Exit code 1, and the first bad index, when anything was changed, removed or reordered."""
     with _errors():
-        target = _locate(path)
-        public_key = _key(target, key)
-        notes = [_read(note) for note in known or ()]
+        place = _place(context, path, config)
+        public_key = place.key(key)
+        keys = _witness_keys(read(witnesses)) if witnesses else []
+        files = [*(known or ()), *([place.kept] if place.kept else ())]
+        notes = [read(file) for file in files]
         try:
-            if target.database is None:
-                verified = verify_export(target.folder, public_key, notes)
-            else:
-                verified = verify_database(target.database, public_key, notes)
-            report = _held(verified)
+            with place.evidence() as evidence:
+                verified = verify_evidence(evidence, public_key, notes)
+                report = _held(verified, verify_witnesses(evidence, public_key, keys))
         except WardgateError as fault:
             if fault.code is not ErrorCode.LEDGER_INVALID:
                 raise
             report = _fault(public_key.name, fault)
+    report |= {
+        "ledger": place.name,
+        "key": "given" if key else "beside",
+        "verified_against": GIVEN if key else BESIDE,
+        "extends": [str(file) for file in files] if report["ok"] else [],
+        "warnings": [*report.pop("warnings"), *place.warnings()],
+    }
     _show(report, as_json=as_json)
     raise typer.Exit(ExitCode.DONE if report["ok"] else ExitCode.CHECK_FAILED)
 
 
 @ledger_app.command()
 def export(
-    path: Annotated[Path, typer.Argument(help="A service's data directory, or its ledger's SQLite file.")],
-    directory: Annotated[Path, typer.Argument(help="Where to write; an earlier export there is extended.")],
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[LEDGER] DIRECTORY",
+            help="A service's data directory or its ledger's SQLite file (not with --config), and where to write; an "
+            "earlier export there is extended.",
+        ),
+    ],
+    config: ConfigOption = None,
     key: KeyOption = None,
 ) -> None:
     """Write the ledger up to its newest signed checkpoint as files (C2SP tlog-tiles) for anybody to verify."""
+    *sources, directory = paths
+    if len(sources) > 1:
+        raise typer.BadParameter("one ledger and one directory")
     with _errors():
-        target = _locate(path)
-        if target.database is None:
-            raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path} is an export already")
-        size, rest = asyncio.run(_export(target.database, directory, _key(target, key)))
+        place = _place(context, sources[0] if sources else None, config)
+        size, rest = asyncio.run(_export(place, directory, place.key(key), _witnesses_of(place)))
     typer.echo(f"{size} entries written to {directory}" + (f"; {rest} not yet signed left out" if rest else ""))
 
 
 @ledger_app.command()
 def search(
-    path: PathArgument,
+    context: typer.Context,
+    path: PathArgument = None,
     *,
+    config: ConfigOption = None,
     kind: Annotated[EntryKind | None, typer.Option(help="Kind of entry.")] = None,
     query_id: Annotated[str | None, typer.Option(help="The query they belong to.")] = None,
     since: Annotated[int | None, typer.Option(help="Earliest time, seconds since the epoch.")] = None,
@@ -102,57 +128,67 @@ def search(
     """Print the entries that meet all criteria, one JSON object a line."""
     criteria = Criteria(kind=kind, query_id=query_id, since=since, until=until, start=start, limit=limit)
     with _errors():
-        target = _locate(path)
-        if target.database is None:
-            found = _search_export(target.folder, criteria)
-        else:
-            found = _search_database(target.database, criteria)
+        place = _place(context, path, config)
         lines = [
-            json.dumps({"index": index, **_object(index, content)}, ensure_ascii=False) for index, content in found
+            json.dumps({"index": index, **_object(index, content)}, ensure_ascii=False)
+            for index, content in _search(place, criteria)
         ]
     for line in lines:
         typer.echo(line)
 
 
-def _locate(path: Path) -> _Target:
-    if path.is_file() and _has_ledger(path):
-        return _Target(path.parent, path)
-    if path.is_dir():
-        if (path / CHECKPOINT_FILE).is_file():
-            return _Target(path, None)
-        databases = [found for found in sorted(path.iterdir()) if found.is_file() and _has_ledger(found)]
-        if len(databases) == 1:
-            return _Target(path, databases[0])
-        if databases:
-            names = ", ".join(found.name for found in databases)
-            raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path} has several ledgers: name one of {names}")
-    raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path}: no ledger there, or no right to read it")
+@ledger_app.command("verifier-keys")
+def verifier_keys(
+    context: typer.Context,
+    path: PathArgument = None,
+    config: ConfigOption = None,
+    key: KeyOption = None,
+    out: Annotated[Path | None, typer.Option(help="File to write the witnesses' keys to.")] = None,
+) -> None:
+    """Print the verifier keys of a ledger and its witnesses (C2SP vkey), for other people's tools and `--witnesses`."""
+    with _errors():
+        place = _place(context, path, config)
+        own, found = place.key(key), _witnesses_of(place)
+        lines = [witness.text() for witness in found]
+        if out is not None:
+            write_public(out, "".join(f"{line}\n" for line in lines).encode())
+    typer.echo(own.text())
+    for line in lines:
+        typer.echo(line)
 
 
-def _has_ledger(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
-                return False
-        with closing(open_for_reading(path)) as connection:
-            row = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_entry'").fetchone()
-    except (OSError, sqlite3.Error) as error:
-        raise unreadable(path, error) from error
-    return row is not None
+def _place(context: typer.Context, path: Path | None, config: Path | None) -> LedgerPlace:
+    """The one ledger that was named.
+
+    Raises:
+        typer.BadParameter: None, or by both ways.
+        WardgateError: `STORE_UNAVAILABLE`, `SETTINGS_INVALID`.
+    """
+    if (path is None) == (config is None):
+        raise typer.BadParameter("name the ledger: by its path, or by --config and the settings of its service")
+    if path is not None:
+        return locate(path)
+    services = context.find_object(LedgerServices)
+    if services is None or config is None:
+        raise typer.BadParameter("--config works in the `wardgate` command alone")
+    return services.find(config)
 
 
-def _key(target: _Target, given: Path | None) -> NoteKey:
-    return NoteKey.parse(_read(given or target.folder / KEY_FILE).decode(errors="replace"))
+def _witnesses_of(place: LedgerPlace) -> list[WitnessKey]:
+    """The keys of the witnesses as the service's store, or an export's own file, has them."""
+    if place.witnesses is not None:
+        return list(place.witnesses())
+    file = place.folder / WITNESSES_FILE
+    return _witness_keys(read(file)) if place.export is not None and file.is_file() else []
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from error
+def _witness_keys(content: bytes) -> list[WitnessKey]:
+    return [WitnessKey.parse(line) for line in content.decode(errors="replace").splitlines() if line.strip()]
 
 
-def _held(verified: Verified) -> dict[str, Any]:
+def _held(verified: Verified, cosigned: list[Cosigned]) -> dict[str, Any]:
+    tail = verified.size - verified.signed_size
+    unsigned = f"{tail} entries at the end are not signed yet: nobody could tell if more were cut off, or these altered"
     return {
         "ok": True,
         "origin": verified.origin,
@@ -160,8 +196,10 @@ def _held(verified: Verified) -> dict[str, Any]:
         "signed_size": verified.signed_size,
         "root": verified.root.hex(),
         "checkpoints": verified.checkpoints,
+        "cosigned": [{"witness": item.witness, "size": item.size, "at": item.at} for item in cosigned],
         "first_bad_index": None,
         "reason": "",
+        "warnings": [unsigned] if tail else [],
     }
 
 
@@ -173,23 +211,32 @@ def _fault(origin: str, fault: WardgateError) -> dict[str, Any]:
         "root": "",
         "first_bad_index": fault.first_bad_index if isinstance(fault, LedgerFault) else None,
         "reason": fault.reason if isinstance(fault, LedgerFault) else fault.detail,
+        "warnings": [],
     }
 
 
 def _show(report: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report))
-    elif report["ok"]:
+        return
+    if report["ok"]:
         typer.echo(f"{report['origin']}: {report['size']} entries hold; {report['signed_size']} of them are signed.")
         typer.echo(f"root {report['root']}, {report['checkpoints']} checkpoints compared")
+        for file in report["extends"]:
+            typer.echo(f"extends {file}")
+        for item in report["cosigned"]:
+            typer.echo(f"cosigned by {item['witness']}: {item['size']} entries, {iso_in_england(item['at'])}")
     else:
         index = report["first_bad_index"]
         typer.echo(f"{report['origin']}: DOES NOT HOLD. {report['reason']}")
         typer.echo("no single entry is at fault" if index is None else f"first bad index {index}")
+    typer.echo(report["verified_against"])
+    for warning in report["warnings"]:
+        typer.echo(f"warning: {warning}")
 
 
-async def _export(database: Path, directory: Path, key: NoteKey) -> tuple[int, int]:
-    engine = open_engine(sqlite_url(database))
+async def _export(place: LedgerPlace, directory: Path, key: NoteKey, witnesses: list[WitnessKey]) -> tuple[int, int]:
+    engine = place.engine()
     try:
         reader = Reader(engine)
         note = await reader.last_checkpoint()
@@ -200,22 +247,22 @@ async def _export(database: Path, directory: Path, key: NoteKey) -> tuple[int, i
         if size and not head.size:
             # An export of nothing verifies: whoever relied on it would hold no evidence and be told that all is well.
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"none of its {size} entries is signed: nothing to export")
-        await export_ledger(reader, directory, head, key)
+        await export_ledger(reader, directory, head, key, witnesses)
         return head.size, size - head.size
     finally:
         await engine.dispose()
 
 
-def _search_database(database: Path, criteria: Criteria) -> list[tuple[int, bytes]]:
-    engine = create_engine("sqlite://", creator=lambda: open_for_reading(database))
+def _search(place: LedgerPlace, criteria: Criteria) -> list[tuple[int, bytes]]:
+    return _search_export(place.export, criteria) if place.export else asyncio.run(_search_store(place, criteria))
+
+
+async def _search_store(place: LedgerPlace, criteria: Criteria) -> list[tuple[int, bytes]]:
+    engine = place.engine()
     try:
-        with engine.connect() as connection:
-            rows = connection.execute(search_statement(criteria)).all()
-    except SQLAlchemyError as error:
-        raise unreadable(database, error) from error
+        return [(entry.index, entry.content) for entry in await Reader(engine).search(criteria)]
     finally:
-        engine.dispose()
-    return [(row.entry_index, row.content) for row in rows]
+        await engine.dispose()
 
 
 def _search_export(folder: Path, criteria: Criteria) -> list[tuple[int, bytes]]:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger import export
-from federation.ledger.checkpoint import Checkpoint
+from federation.ledger.checkpoint import Checkpoint, with_cosignatures
 from federation.ledger.tree import HASH_BYTES, closing_entry, node_hash
 
 _PRIMARY_CODE: Final = 0xFF
@@ -48,6 +48,39 @@ class Evidence(Protocol):
 
     def node(self, level: int, index: int) -> bytes | None:
         """The stored hash of a complete subtree."""
+
+    def cosigned(self, witness: str) -> bytes | None:
+        """The newest checkpoint that carries a signature line by a witness of this name, as it stands; unverified."""
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+
+
+Row = tuple[int, object, object, object, object, object]
+"""`entry_index, kind, query_id, at, content, nodes`, of whatever type somebody made them."""
+
+
+def items_of(rows: Iterable[Row], start: int, end: int) -> Iterator[Item]:
+    """Positions `start` to `end` in order, missing ones included, from the rows that a database has of them."""
+    expected = start
+    for index, kind, query_id, at, content, nodes in rows:
+        yield from (Item(missing, None, ()) for missing in range(expected, index))
+        expected = index + 1
+        if not isinstance(content, bytes) or not isinstance(nodes, bytes):
+            yield Item(index, None, ())
+            continue
+        hashes = [nodes[place : place + HASH_BYTES] for place in range(0, len(nodes), HASH_BYTES)]
+        levels = (index + 1 & -(index + 1)).bit_length()
+        stored = tuple((level, hashes[level] if level < len(hashes) else b"") for level in range(levels))
+        agree = len(hashes) == levels and _copies_agree(content, kind, query_id, at)
+        yield Item(index, content, stored, agree)
+    yield from (Item(missing, None, ()) for missing in range(expected, end))
+
+
+def hash_of(nodes: bytes, level: int) -> bytes | None:
+    """The hash of a level among those that an entry completed; None where it is missing."""
+    found = nodes[level * HASH_BYTES : (level + 1) * HASH_BYTES]
+    return found if len(found) == HASH_BYTES else None
 
 
 class ExportEvidence:
@@ -86,6 +119,15 @@ class ExportEvidence:
         while len(row) > 1:
             row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
         return row[0]
+
+    def cosigned(self, witness: str) -> bytes | None:
+        """The newest checkpoint that carries a signature line by a witness of this name, as it stands; unverified."""
+        line = f"\n\N{EM DASH} {witness} ".encode()
+        newest_first = sorted((note for _, note in self.notes if line in note), key=_size_claimed, reverse=True)
+        return next(iter(newest_first), None)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _ending_at(self, index: int) -> Iterator[tuple[int, bytes]]:
         level = 0
@@ -130,33 +172,29 @@ class SqliteEvidence:
 
     def items(self, start: int, end: int) -> Iterator[Item]:
         """Positions in order, missing ones included."""
-        expected = start
-        for index, kind, query_id, at, content, nodes in self._rows(start, end):
-            yield from (Item(missing, None, ()) for missing in range(expected, index))
-            expected = index + 1
-            if not isinstance(content, bytes) or not isinstance(nodes, bytes):
-                yield Item(index, None, ())
-                continue
-            hashes = [nodes[place : place + HASH_BYTES] for place in range(0, len(nodes), HASH_BYTES)]
-            levels = (index + 1 & -(index + 1)).bit_length()
-            stored = tuple((level, hashes[level] if level < len(hashes) else b"") for level in range(levels))
-            agree = len(hashes) == levels and _copies_agree(content, kind, query_id, at)
-            yield Item(index, content, stored, agree)
-        yield from (Item(missing, None, ()) for missing in range(expected, end))
+        return items_of(self._rows(start, end), start, end)
 
     def node(self, level: int, index: int) -> bytes | None:
         """The stored hash of a complete subtree."""
         row = self._connection.execute(
             "SELECT nodes FROM ledger_entry WHERE entry_index = ?", (closing_entry(level, index),)
         ).fetchone()
-        found: bytes = row[0][level * HASH_BYTES : (level + 1) * HASH_BYTES] if row else b""
-        return found if len(found) == HASH_BYTES else None
+        return hash_of(row[0] if row else b"", level)
+
+    def cosigned(self, witness: str) -> bytes | None:
+        """The newest checkpoint that carries a signature line by a witness of this name, as it stands; unverified."""
+        row = self._connection.execute(
+            "SELECT note, line FROM ledger_cosignature JOIN ledger_checkpoint USING (size) "
+            "WHERE witness = ? ORDER BY size DESC LIMIT 1",
+            (witness,),
+        ).fetchone()
+        return with_cosignatures(*row) if row and all(isinstance(part, bytes) for part in row) else None
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
 
-    def _rows(self, start: int, end: int) -> Iterator[tuple[int, str, str | None, int, object, object]]:
+    def _rows(self, start: int, end: int) -> Iterator[Row]:
         return self._connection.execute(
             "SELECT entry_index, kind, query_id, at, content, nodes FROM ledger_entry "
             "WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
@@ -193,7 +231,7 @@ def unreadable(path: Path, error: Exception) -> WardgateError:
     return WardgateError(ErrorCode.STORE_UNAVAILABLE, f"{path}: {type(error).__name__} {number}".rstrip())
 
 
-def _copies_agree(content: bytes, kind: str, query_id: str | None, at: int) -> bool:
+def _copies_agree(content: bytes, kind: object, query_id: object, at: object) -> bool:
     try:
         found = json.loads(content)
         return (found["kind"], found["query_id"] or None, found["at"]) == (kind, query_id, at)

@@ -3,8 +3,9 @@
 checkpoint                     signed note of the newest tree head, with witnesses' cosignatures
 tile/<level>/<index>[.p/<n>]   subtree hashes, 256 to a tile; `.p/<n>` for the n of a tile that is not full
 tile/entries/<index>[.p/<n>]   the entries, each behind its length (2 bytes, big-endian)
-checkpoints/<size>             every checkpoint ever signed, beside the format
-ledger.pub                     the ledger's public key as it says itself; verify against one you were given
+checkpoints/<size>             every checkpoint ever signed, with cosignatures; beside the format
+ledger.pub                     the ledger's verifier key (vkey) as it says itself; verify against one you were given
+witnesses.pub                  its witnesses' verifier keys likewise, one a line, where they were known
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, with_cosignatures
+from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, WitnessKey, with_cosignatures
 from federation.ledger.reader import Reader
 
 TILE_WIDTH: Final = 256
@@ -22,12 +23,15 @@ TILE_HEIGHT: Final = 8
 CHECKPOINT_FILE: Final = "checkpoint"
 CHECKPOINTS_FOLDER: Final = "checkpoints"
 KEY_FILE: Final = "ledger.pub"
+WITNESSES_FILE: Final = "witnesses.pub"
 
 _ENTRY_TILES: Final = "entries"
 _DIGITS: Final = 3
 
 
-async def export_ledger(reader: Reader, directory: Path, head: SignedCheckpoint, key: NoteKey) -> None:
+async def export_ledger(
+    reader: Reader, directory: Path, head: SignedCheckpoint, key: NoteKey, witnesses: Sequence[WitnessKey] = ()
+) -> None:
     """Write the tree of `head`. An earlier export in the same place is extended.
 
     The checkpoint is written last: whoever reads the folder meanwhile finds a whole ledger.
@@ -46,11 +50,15 @@ async def export_ledger(reader: Reader, directory: Path, head: SignedCheckpoint,
         for level, index, width in tiles(head.size):
             nodes = await reader.nodes((level * TILE_HEIGHT, index * TILE_WIDTH + at) for at in range(width))
             _write(directory / tile_path(level, index, width), b"".join(nodes.values()))
+        lines = await reader.all_cosignatures()
         for size, note in await reader.checkpoints():
             if size <= head.size:
-                _write(directory / CHECKPOINTS_FOLDER / f"{size:012d}", note)
+                cosigned = with_cosignatures(note, *lines.get(size, ()))
+                _write(directory / CHECKPOINTS_FOLDER / f"{size:012d}", cosigned)
         _write(directory / KEY_FILE, key.text().encode() + b"\n")
-        _write(directory / CHECKPOINT_FILE, with_cosignatures(head.note, *await reader.cosignatures(head.size)))
+        if witnesses:
+            _write(directory / WITNESSES_FILE, "".join(f"{witness.text()}\n" for witness in witnesses).encode())
+        _write(directory / CHECKPOINT_FILE, with_cosignatures(head.note, *lines.get(head.size, ())))
     except OSError as error:
         raise WardgateError(ErrorCode.STORE_UNAVAILABLE, f"export: {type(error).__name__} {error.errno}") from error
 

@@ -7,7 +7,9 @@ connection only, and may run more than once: it must have no other effect, and m
 How calls share transactions is told in `federation.ledger.writer`.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, overload
@@ -30,6 +32,7 @@ from federation.ledger.checkpoint import (
 )
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.export import export_ledger
+from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.postgres_appender import PostgresAppender
 from federation.ledger.reader import Criteria, Reader, StoredEntry
 from federation.ledger.sqlite_appender import SqliteAppender
@@ -44,6 +47,12 @@ T = TypeVar("T")
 
 KEEP_INTERVAL_S: Final = 1.0
 """Least time between two checkpoints that are kept only because somebody asked for one."""
+
+SIGN_INTERVAL_S: Final = 60.0
+"""Most time between an entry and the checkpoint that covers it, while `keep_signed` runs."""
+
+SIGN_EVERY: Final = 1_000
+"""Most entries between two checkpoints, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +73,17 @@ class Journal:
         origin: The ledger's name, unique in the federation, e.g. `wardgate/gateway/main`.
         signing_key: Signs checkpoints.
         clock: Seconds since the epoch.
+        kept: The last checkpoint outside the database, which the store must extend; None to do without.
     """
 
-    def __init__(self, engine: AsyncEngine, origin: str, signing_key: SigningKey, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        origin: str,
+        signing_key: SigningKey,
+        clock: Callable[[], float],
+        kept: KeptCheckpoint | None = None,
+    ) -> None:
         self.key: Final = NoteKey(origin, signing_key.verify_key)
         self.reader: Final = Reader(engine)
         self._signing_key: Final = signing_key
@@ -78,6 +95,9 @@ class Journal:
         self._last: SignedCheckpoint | None = None
         self._kept_at = -KEEP_INTERVAL_S
         self._kept_size = -1
+        self._kept: Final = kept
+        self._kept_outside_size = -1
+        self._is_due: Final = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -87,13 +107,14 @@ class Journal:
         await self.aclose()
 
     async def open(self) -> None:
-        """Check the store against its last checkpoint, and sign one where there is none. `record` checks too.
+        """Check the store against the last checkpoints, in it and outside, and sign what is not. `record` checks too.
 
         Raises:
-            WardgateError: `LEDGER_INVALID`: the store does not hold what was signed; `LEDGER_UNAVAILABLE`.
+            WardgateError: `LEDGER_INVALID`: the store does not hold what was signed; `LEDGER_UNAVAILABLE`;
+                `KEYRING_REJECTED`: the checkpoint outside cannot be read or written.
         """
         await self._check_once()
-        await self._keep(await self.checkpoint())
+        await self.sign()
 
     @overload
     async def record(self, entries: Sequence[Entry], apply: None = None) -> Recorded[None]: ...
@@ -123,7 +144,10 @@ class Journal:
         """
         if self._closed:
             raise WardgateError(ErrorCode.LEDGER_UNAVAILABLE, "the journal is closed")
-        return await self._writer.write(entries, apply)
+        recorded = await self._writer.write(entries, apply)
+        if recorded.indexes and recorded.indexes[-1] >= self._kept_size + SIGN_EVERY - 1:
+            self._is_due.set()
+        return recorded
 
     async def settle(self) -> None:
         """Return when every commit with entries that was begun before has taken place or never will.
@@ -153,6 +177,33 @@ class Journal:
         if self._clock() - self._kept_at >= KEEP_INTERVAL_S:
             await self._keep(signed)
         return signed
+
+    async def sign(self) -> None:
+        """Sign what was written since the last checkpoint and keep it, in the store and outside.
+
+        Where nothing was written nothing is signed.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`, `KEYRING_REJECTED`.
+        """
+        self._is_due.clear()
+        signed = await self.checkpoint()
+        await self._keep(signed)
+        if self._kept is not None and signed.size != self._kept_outside_size:
+            await asyncio.to_thread(self._kept.keep, signed.note)
+            self._kept_outside_size = signed.size
+
+    async def keep_signed(self) -> None:
+        """Sign each minute and each thousand entries until cancelled; for a supervised background task.
+
+        Raises:
+            WardgateError: As `sign`; tried again by whoever supervises.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SIGN_INTERVAL_S):
+                    await self._is_due.wait()
+            await self.sign()
 
     async def inclusion(self, index: int, size: int | None = None) -> Inclusion:
         """Proof that entry `index` stands in the tree of `size` entries, now by default.
@@ -222,7 +273,8 @@ class Journal:
         """Finish what was asked, sign the last checkpoint, give the connection back. A closed journal stays closed.
 
         Raises:
-            WardgateError: `LEDGER_UNAVAILABLE`: the last checkpoint could not be stored; the journal is closed anyway.
+            WardgateError: `LEDGER_UNAVAILABLE`, `KEYRING_REJECTED`: the last checkpoint could not be kept; the journal
+                is closed anyway.
         """
         if self._closed:
             return
@@ -230,7 +282,7 @@ class Journal:
         await self._writer.drain()
         try:
             if self._checked:
-                await self._keep(await self.checkpoint())
+                await self.sign()
         finally:
             await self._writer.aclose()
 
@@ -262,14 +314,22 @@ class Journal:
 
     async def _check_store(self) -> None:
         size = await self.reader.size()
-        note = await self.reader.last_checkpoint()
-        if note is None:
-            return
-        signed = verify_checkpoint(note, self.key)
+        notes = {"": await self.reader.last_checkpoint()}
+        if self._kept is not None:
+            notes[f" in the checkpoint kept in {self._kept.place}"] = self._kept.note()
+        for where, note in notes.items():
+            if note is not None:
+                await self._check_extends(note, size, where)
+
+    async def _check_extends(self, note: bytes, size: int, where: str) -> None:
+        try:
+            signed = verify_checkpoint(note, self.key)
+        except WardgateError as error:
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"{error.detail}{where}") from error
         if signed.size > size:
-            raise WardgateError(ErrorCode.LEDGER_INVALID, f"{size} entries of {signed.size} that were signed")
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"{size} entries of {signed.size} that were signed{where}")
         if await self._root(signed.size) != signed.root:
-            raise WardgateError(ErrorCode.LEDGER_INVALID, f"the tree of {signed.size} is not the one signed")
+            raise WardgateError(ErrorCode.LEDGER_INVALID, f"the tree of {signed.size} is not the one signed{where}")
 
 
 def _appender(engine: AsyncEngine) -> Appender:

@@ -42,6 +42,9 @@ _CHECKPOINTS: Final = select(_CHECKPOINT.size, _CHECKPOINT.note).order_by(_CHECK
 _COSIGNATURES: Final = (
     select(_COSIGNATURE.line).where(_COSIGNATURE.size == bindparam("of_size")).order_by(_COSIGNATURE.witness)
 )
+_ALL_COSIGNATURES: Final = select(_COSIGNATURE.size, _COSIGNATURE.line).order_by(
+    _COSIGNATURE.size, _COSIGNATURE.witness
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ class Reader:
 
     async def search(self, criteria: Criteria) -> list[StoredEntry]:
         """Entries that meet the criteria, in order."""
-        return [_stored(row) for row in await self._read(_all, search_statement(criteria))]
+        return [_stored(row) for row in await self._read(_all, _filtered(select(*_COLUMNS), criteria))]
 
     async def find(self, criteria: Criteria) -> list[int]:
         """Indexes of the entries that meet the criteria, in order."""
@@ -157,14 +160,16 @@ class Reader:
         """Witnesses' signature lines over the checkpoint of `size`."""
         return [row.line for row in await self._read(_all, _COSIGNATURES, of_size=size)]
 
+    async def all_cosignatures(self) -> dict[int, list[bytes]]:
+        """Witnesses' signature lines by the size of the checkpoint that they are over."""
+        found: dict[int, list[bytes]] = {}
+        for row in await self._read(_all, _ALL_COSIGNATURES):
+            found.setdefault(row.size, []).append(row.line)
+        return found
+
     async def _read(self, take: Callable[..., Any], statement: Select[Any], **values: object) -> Any:  # noqa: ANN401 - as `take`
         async with store_errors("ledger read"), self._engine.connect() as connection:
             return await take(connection, statement, values)
-
-
-def search_statement(criteria: Criteria) -> Select[Any]:
-    """The statement behind `Reader.search`, for whoever reads a file without a running service."""
-    return _filtered(select(*_COLUMNS), criteria)
 
 
 async def _all(connection: AsyncConnection, statement: Select[Any], values: dict[str, object]) -> Sequence[Any]:

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, verify_checkpoint
+from federation.ledger.checkpoint import (
+    NoteKey,
+    SignedCheckpoint,
+    WitnessKey,
+    verify_checkpoint,
+    verify_cosignatures,
+)
 from federation.ledger.evidence import Evidence, ExportEvidence, SqliteEvidence
 from federation.ledger.tree import HASH_BYTES, Frontier, leaf_hash, node_hash, peaks_of
 
@@ -79,6 +85,48 @@ def verify_database(path: Path, key: NoteKey, known: Sequence[bytes] = ()) -> Ve
         raise LedgerFault("the database file is damaged", None, evidence.count) from error
     finally:
         evidence.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """The newest checkpoint of a ledger that a witness has cosigned.
+
+    Attributes:
+        witness: Its name.
+        size: How many entries it vouches for.
+        at: When, seconds since the epoch.
+    """
+
+    witness: str
+    size: int
+    at: int
+
+
+def verify_witnesses(evidence: Evidence, key: NoteKey, witnesses: Sequence[WitnessKey]) -> list[Cosigned]:
+    """What each of the given witnesses has cosigned last; one that has cosigned nothing is left out.
+
+    Args:
+        evidence: A ledger that `verify_evidence` has found to hold.
+        key: The ledger's name and public key.
+        witnesses: Whose signatures are looked for.
+
+    Raises:
+        LedgerFault: A signature line under a given name does not verify.
+    """
+    found: list[Cosigned] = []
+    for witness in witnesses:
+        note = evidence.cosigned(witness.name)
+        if note is None:
+            continue
+        try:
+            signed = verify_checkpoint(note, key)
+            times = verify_cosignatures(note, {witness.name: witness.key})
+        except WardgateError as error:
+            raise LedgerFault(f"cosignature by {witness.name}: {error.detail}", None, evidence.count) from error
+        if witness.name not in times:
+            raise LedgerFault(f"cosignature by {witness.name}: made with another key", None, evidence.count)
+        found.append(Cosigned(witness.name, signed.size, times[witness.name]))
+    return found
 
 
 def verify_evidence(evidence: Evidence, key: NoteKey, known: Sequence[bytes] = ()) -> Verified:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from federation.command import done, emit, fail_with_code
-from federation.keyfiles import read_verify_key, write_public
+from federation.keyfiles import read_verify_key, write_verify_key
 from federation.policy.authoring.cli import SHIPPED, AsJson, register
 from federation.policy.bundle import VerifiedBundle, install_bundle
 from federation.policy.catalogue import Catalogue
@@ -40,7 +40,7 @@ def keys_init(
         return
     key = SigningKey.generate()
     Keyring(keyring).create(AUTHORITY, key.secret)
-    write_public(public, key.verify_key.hex.encode())
+    write_verify_key(public, key.verify_key)
     _say({"done": True, "verify_key": key.verify_key.hex}, f"verify key {key.verify_key.hex}", as_json=as_json)
 
 

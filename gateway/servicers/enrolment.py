@@ -66,7 +66,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     async def Recertify(
         self, request: enrolment_pb2.RecertifyRequest, context: Context
     ) -> enrolment_pb2.RecertifyResponse:
-        """Certify anew an enrolled agency whose certificate ran out."""
+        """Certify anew an enrolled agency, or the trustee, whose certificate ran out."""
         certificate = await self._desk.recertify(
             _limit(request.claim, "claim"),
             request.claim_signature,

@@ -436,7 +436,9 @@ TARGETS: list[Target] = [
     Target("signature of a key statement", MEMBER.signed().signature, _statement_signature, is_json=False),
     Target(
         "certificate claim",
-        CertificateClaim(agency=REQUESTER, request_sha256=sha256(CERTIFICATE_REQUEST), claimed_at=NOW).canonical(),
+        CertificateClaim(
+            party=f"wardgate://node/{REQUESTER}", request_sha256=sha256(CERTIFICATE_REQUEST), claimed_at=NOW
+        ).canonical(),
         _claim,
     ),
     Target("misuse notice", _NOTICE.canonical(), _notice),

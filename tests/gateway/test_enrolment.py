@@ -16,6 +16,7 @@ from keys.certificates import identity_of
 from keys.signing import SigningKey
 from keys.tls_key import PrivateKey, make_request
 from tests.support.gateway_world import FARAWAY, POLICE, SCHOOL, Secrets, World, a_world
+from tests.support.pki import TRUSTEE
 from tests.support.two_agencies import Clock, Party
 
 NEW = "testshire-clinic"
@@ -208,11 +209,20 @@ async def test_renewal_keeps_the_identity_and_is_for_the_listed_alone(world: Wor
     assert caught.value.code is ErrorCode.AGENCY_UNKNOWN
 
 
-def claimed(world: World, agency: str = SCHOOL, *, about: bytes = b"", at: float | None = None) -> tuple[bytes, ...]:
-    """What an agency sends whose certificate ran out."""
-    request = make_request(PrivateKey.generate(), f"wardgate://node/{agency}")
-    key = world.secrets.parties[agency].signing
-    return *make_claim(agency, about or request, key=key, now=world.clock() if at is None else at), request
+def claimed(
+    world: World,
+    party: Identity = Identity(PartyKind.NODE, SCHOOL),  # noqa: B008 - it never changes
+    *,
+    about: bytes = b"",
+    at: float | None = None,
+    key: SigningKey | None = None,
+) -> tuple[bytes, bytes, bytes]:
+    """What a party sends whose certificate ran out."""
+    request = make_request(PrivateKey.generate(), party.uri)
+    is_node = party.kind is PartyKind.NODE
+    own = key or (world.secrets.parties[party.id].signing if is_node else world.secrets.trustee_signing)
+    claim, signature = make_claim(party, about or request, key=own, now=world.clock() if at is None else at)
+    return claim, signature, request
 
 
 async def test_an_agency_whose_certificate_ran_out_is_certified_anew_by_its_signing_key(world: World) -> None:
@@ -266,8 +276,45 @@ async def test_a_claim_is_used_once_and_tells_a_stranger_nothing(world: World) -
     assert len(await world.entries(EntryKind.CERTIFICATE_ISSUED)) == len(world.directory.current().agencies) + 1
     stranger = SigningKey.generate()
     for name in (SCHOOL, "nobody-here"):
-        content, signature = make_claim(name, claim[2], key=stranger, now=world.clock())
+        content, signature = make_claim(Identity(PartyKind.NODE, name), claim[2], key=stranger, now=world.clock())
         await refused(world.desk.recertify(content, signature, claim[2]))
+
+
+@pytest.mark.parametrize("away_s", [30 * 3600, 20 * 24 * 3600, 400 * 24 * 3600])
+async def test_the_trustee_is_certified_anew_by_its_pinned_key_however_long_it_was_away(
+    world: World, away_s: int
+) -> None:
+    world.clock.now += away_s
+    certificate = await world.desk.recertify(*claimed(world, TRUSTEE))
+    assert identity_of(certificate) == TRUSTEE.uri
+    entry = (await world.entries())[-1]
+    assert (entry.kind, entry.actor) == (EntryKind.CERTIFICATE_ISSUED, "trustee/main")
+    agencies = await world.desk.enrolments()
+    assert certificate not in {row.certificate for row in agencies}
+
+
+async def test_nobody_but_the_pinned_key_claims_the_trustee_s_certificate(world: World) -> None:
+    school = world.secrets.parties[SCHOOL].signing
+    before = len(await world.entries())
+    for key in (SigningKey.generate(), school, world.secrets.signing):
+        await refused(world.desk.recertify(*claimed(world, TRUSTEE, key=key)))
+    another = Identity(PartyKind.TRUSTEE, "another")
+    await refused(world.desk.recertify(*claimed(world, another)))
+    named_like_it = Identity(PartyKind.NODE, TRUSTEE.id)
+    await refused(world.desk.recertify(*claimed(world, named_like_it, key=world.secrets.trustee_signing)))
+    claim, signature, _ = claimed(world, TRUSTEE)
+    other = make_request(PrivateKey.generate(), TRUSTEE.uri)
+    await refused(world.desk.recertify(claim, signature, other))
+    for kind in (PartyKind.GATEWAY, PartyKind.OPERATOR, PartyKind.LOCAL):
+        party = Identity(kind, "main")
+        await refused(world.desk.recertify(*claimed(world, party, key=world.secrets.trustee_signing)))
+    assert len(await world.entries()) == before
+
+
+async def test_the_trustee_s_claim_is_used_once(world: World) -> None:
+    claim = claimed(world, TRUSTEE)
+    await world.desk.recertify(*claim)
+    await refused(world.desk.recertify(*claim), ErrorCode.REPLAYED)
 
 
 async def test_revocation_denies_and_delists_and_survives_a_restart(store_url: str, policy: PolicyPoint) -> None:

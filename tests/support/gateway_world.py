@@ -75,6 +75,7 @@ from keys.secret import Secret
 from keys.signing import SigningKey, VerifyKey
 from keys.tls_key import PrivateKey, make_request
 from tests.support.auditors import Auditors
+from tests.support.pki import TRUSTEE
 from tests.support.poison import signed_anew
 from tests.support.two_agencies import NOW, Clock, Party
 
@@ -632,6 +633,7 @@ async def _compose(
         authority=secrets.authority,
         keys=secrets.holder,
         trustee=trustee,
+        trustee_party=TRUSTEE,
         signing_key=secrets.signing,
         certificate_life=timedelta(hours=24),
         absence=timedelta(days=30),

@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.kept import KeptCheckpoint
+from federation.ledger.reader import Reader
+from federation.ledger.tree import peaks_of
 from federation.store import migrate, open_engine, sqlite_url
 from keys.secret import Secret
 from keys.signing import SigningKey
@@ -74,8 +77,29 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-def a_journal(engine: AsyncEngine, clock: Clock | None = None) -> Journal:
-    return Journal(engine, ORIGIN, KEY, clock or Clock())
+def a_journal(engine: AsyncEngine, clock: Clock | None = None, kept: KeptCheckpoint | None = None) -> Journal:
+    return Journal(engine, ORIGIN, KEY, clock or Clock(), kept)
+
+
+async def drop_guards(connection: AsyncConnection) -> None:
+    """What an operator with the database's password can do."""
+    for table in ("ledger_entry", "ledger_checkpoint"):
+        if connection.dialect.name == "sqlite":
+            for act in ("update", "delete"):
+                await connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{act}"))
+        else:
+            await connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}"))
+
+
+async def cut(engine: AsyncEngine, size: int) -> None:
+    """Make a ledger as it was when it had `size` entries, its checkpoints and its head included."""
+    peaks = await Reader(engine).nodes(peaks_of(size))
+    async with engine.begin() as connection:
+        await drop_guards(connection)
+        await connection.execute(text(f"DELETE FROM ledger_entry WHERE entry_index >= {size}"))
+        await connection.execute(text(f"DELETE FROM ledger_checkpoint WHERE size > {size}"))
+        head = {"size": size, "peaks": b"".join(peaks[peak] for peak in peaks_of(size))}
+        await connection.execute(text("UPDATE ledger_head SET size = :size, peaks = :peaks"), head)
 
 
 async def filled(folder: Path, *sizes: int) -> Path:

@@ -243,7 +243,33 @@ def test_whoever_asks_about_the_future_is_told_which_day_is_meant(region: Box) -
 
 def test_every_ledger_verifies(region: Box) -> None:
     region.ask(KNOWN)
-    for service in ("gateway", "trustee", "small-csc", "small-police"):
-        done = region.wardgate("ledger", "verify", str(region.folder.service_data(service)), "--json")
-        assert done.code == 0, done.err
-        assert done.json["ok"] is True
+    folder = region.folder
+    configs = {"gateway": folder.gateway_config, "trustee": folder.trustee_config}
+    configs |= {agency: folder.node_config(agency) for agency in ("small-csc", "small-police")}
+    for service in configs:
+        data = region.folder.service_data(service)
+        for place in ((str(data),), ("--config", str(configs[service]))):
+            done = region.wardgate("ledger", "verify", *place, "--key", str(data / "ledger.pub"), "--json")
+            assert done.code == 0, done.err
+            assert (done.json["ok"], done.json["key"]) == (True, "given")
+            assert done.json["extends"] == [str(data / "keyring" / "ledger-checkpoint.pem")]
+
+
+def test_the_gateway_s_witnesses_have_cosigned_what_their_verifier_keys_prove(region: Box) -> None:
+    data, config = region.folder.service_data("gateway"), str(region.folder.gateway_config)
+    keys = region.folder.root / "witnesses.pub"
+    done = region.wardgate("ledger", "verifier-keys", "--config", config, "--out", str(keys))
+    assert done.code == 0, done.err
+    names = {line.partition("+")[0] for line in keys.read_text().splitlines()}
+    assert names == {"trustee/main", *(f"node/{plan.id}" for plan in region.region.agencies)}
+    assert done.out.splitlines()[0] == (data / "ledger.pub").read_text().strip()
+
+    done = region.wardgate("ledger", "verify", "--config", config, "--witnesses", str(keys), "--json")
+    assert done.code == 0, done.err
+    assert {item["witness"] for item in done.json["cosigned"]} == names
+
+
+def test_the_verifier_key_of_the_trustee_s_witness_is_the_gateway_s(region: Box) -> None:
+    done = region.wardgate("ledger", "verifier-keys", "--config", str(region.folder.trustee_config))
+    assert done.code == 0, done.err
+    assert [line.partition("+")[0] for line in done.out.splitlines()] == ["wardgate/trustee/main", "gateway/main"]

@@ -1,21 +1,26 @@
 """What is killed, stopped or broken at whatever moment: the picture is right in the end, and nothing is done twice."""
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agency_node.keychain import TLS_CHAIN, load_keychain
 from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
+from federation.renewal import TLS, certificate_request
+from federation.transport.identity import Party, PartyKind
 from gateway.keychain import load_keychain as load_gateway_keychain
 from gateway.settings import GatewaySettings
 from keys.certificates import not_after
 from keys.keyring import Keyring
 from tests.support.box import KNOWN, NOBODY, Box, box, until
+from tests.support.tampering import Database
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -143,27 +148,60 @@ def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itse
     region.kill("small-yjs")
     until(lambda: not links(region)["small-yjs"], wait_s=120, pause_s=0.2)
     keyring = Keyring(NodeSettings.load(region.folder.node_config("small-yjs")).keys_dir)
-    keyring.publish(TLS_CHAIN, ran_out(region, "small-yjs"))
+    keyring.publish(TLS, ran_out(region, "small-yjs", timedelta(days=2)))
 
     region.restart("small-yjs")
     until(lambda: links(region)["small-yjs"], wait_s=120, pause_s=0.2)
 
-    assert not_after(keyring.published(TLS_CHAIN)) > datetime.now(UTC)
+    assert not_after(keyring.published(TLS)) > datetime.now(UTC)
     picture = region.ask(KNOWN)
     assert final_picture(region, picture["query_id"]) == WHOLE
     issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
     assert issued[-1]["actor"] == "node/small-yjs"
 
 
-def ran_out(region: Box, agency: str) -> bytes:
-    """A certificate as the agency had it when it was switched off two days ago."""
-    settings = NodeSettings.load(region.folder.node_config(agency))
+@pytest.mark.parametrize(("away", "everybody"), [(timedelta(hours=30), True), (timedelta(days=20), False)])
+def test_a_federation_that_was_off_until_its_certificates_ran_out_comes_back_by_itself(
+    region: Box, away: timedelta, *, everybody: bool
+) -> None:
+    off = ["trustee", *(plan.id for plan in region.region.agencies if everybody)]
+    services = ["gateway", *off] if everybody else off
+    for service in services:
+        region.kill(service)
+    known = len(region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED))
+    keyrings = {service: keyring_of(region, service) for service in off}
+    for service, keyring in keyrings.items():
+        keyring.publish(TLS, ran_out(region, service, away))
+
+    for service in services:
+        region.restart(service)
+    for keyring in keyrings.values():
+        until(lambda keyring=keyring: not_after(keyring.published(TLS)) > datetime.now(UTC), wait_s=60, pause_s=0.2)
+    region.wait_up("gateway", *off, wait_s=60)
+
+    picture = region.ask(KNOWN)
+    assert final_picture(region, picture["query_id"]) == WHOLE
+    issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)[known:]
+    parties = {"trustee/main" if service == "trustee" else f"node/{service}" for service in off}
+    assert {entry["actor"] for entry in issued} >= parties
+    assert "CERTIFICATE_EXPIRED" in region.folder.log("trustee").read_text()
+
+
+def keyring_of(region: Box, service: str) -> Keyring:
+    return Keyring(region.folder.service_data(service) / "keyring")
+
+
+def ran_out(region: Box, service: str, away: timedelta) -> bytes:
+    """A certificate as the service had it when it was switched off so long ago."""
     gateway = GatewaySettings.load(region.folder.gateway_config)
+    is_trustee = service == "trustee"
+    party = Party(PartyKind.TRUSTEE, "main") if is_trustee else Party(PartyKind.NODE, service)
     return load_gateway_keychain(Keyring(gateway.keys_dir)).authority.issue(
-        load_keychain(Keyring(settings.keys_dir)).certificate_request(settings.party),
-        identity=settings.party.uri,
+        certificate_request(keyring_of(region, service), party),
+        identity=party.uri,
         lifetime=timedelta(hours=24),
-        now=datetime.now(UTC) - timedelta(days=2),
+        now=datetime.now(UTC) - away,
+        dns=[party.dns_name] if is_trustee else [],
     )
 
 
@@ -227,3 +265,59 @@ def test_a_failing_source_and_an_absent_agency_read_as_what_they_are(tmp_path_fa
 
 def told(picture: dict[str, Any]) -> dict[str, str]:
     return {target["agency"]: target["outcome"] or target["state"] for target in picture["targets"]}
+
+
+def sizes(region: Box, service: str) -> tuple[int, int]:
+    """How many entries a ledger has, and how many of them its newest checkpoint covers."""
+    name = service if service in {"gateway", "trustee"} else "node"
+    database = region.folder.service_data(service) / f"{name}.db"
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        statement = "SELECT (SELECT count(*) FROM ledger_entry), (SELECT max(size) FROM ledger_checkpoint)"
+        entries, signed = connection.execute(statement).fetchone()
+    return int(entries), int(signed)
+
+
+def test_every_ledger_is_signed_while_its_service_runs(region: Box) -> None:
+    """Within a minute, and nobody has to ask for it."""
+    picture = region.ask(KNOWN)
+    final_picture(region, picture["query_id"])
+    services = ("gateway", "trustee", *(plan.id for plan in region.region.agencies))
+    written = {service: sizes(region, service)[0] for service in services}
+    until(lambda: all(sizes(region, service)[1] >= written[service] for service in services), wait_s=120, pause_s=0.5)
+
+
+def test_a_killed_service_whose_last_entries_are_cut_off_does_not_go_on(region: Box) -> None:
+    settings = NodeSettings.load(region.folder.node_config("small-yjs"))
+    database = settings.data_dir / "node.db"
+    region.kill("small-yjs")
+    region.restart("small-yjs")
+    region.wait_up("small-yjs")  # it has signed what there was
+    region.kill("small-yjs")
+    whole = copied(database)
+    left = sizes(region, "small-yjs")[1] - 2
+
+    shortened = Database(database)
+    shortened.remove(left, len(shortened.contents()))
+    shortened.do("DELETE FROM ledger_checkpoint WHERE size > ?", left)
+    shortened.close()
+    done = region.wardgate("ledger", "verify", "--config", str(region.folder.node_config("small-yjs")), "--json")
+    assert (done.code, done.json["first_bad_index"]) == (1, left)
+    region.restart("small-yjs")
+    process = region.process("small-yjs")
+    until(lambda: not process.is_running(), wait_s=60)
+    assert "LEDGER_INVALID" in region.folder.log("small-yjs.out").read_text()
+
+    for path in (database, database.with_name("node.db-wal"), database.with_name("node.db-shm")):
+        path.unlink(missing_ok=True)
+    whole.rename(database)
+    region.restart("small-yjs")
+    region.wait_up("small-yjs")
+
+
+def copied(database: Path) -> Path:
+    """A copy of a database that nobody has open."""
+    copy = database.with_name("copy.db")
+    with closing(sqlite3.connect(database)) as own, closing(sqlite3.connect(copy)) as other:
+        own.backup(other)
+    copy.chmod(0o600)
+    return copy

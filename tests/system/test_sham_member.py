@@ -20,6 +20,7 @@ from bench.region import bench_region, responder
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.renewal import certificate_request
 from federation.transport.identity import Party, PartyKind
 from keys.keyring import Keyring
 from sandbox.approving import PEOPLE
@@ -54,7 +55,7 @@ class Whole:
         assert isinstance(signed.signature, bytes)
         await gateway.desk.enrol(
             token=token,
-            certificate_request=keychain.certificate_request(Party(PartyKind.NODE, SHAM)),
+            certificate_request=certificate_request(keyring, Party(PartyKind.NODE, SHAM)),
             statement=signed.statement,
             signature=signed.signature,
         )

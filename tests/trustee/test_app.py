@@ -36,6 +36,7 @@ from tests.support.region import Region
 from tests.support.signers import SignedBatch, SignedTicket, some_elements
 from tests.support.trustee_service import Site, open_site
 from tests.support.waiting import until
+from trustee.app import build
 from trustee.epoch_command import plan_rotation, rotate_scope
 from trustee.epochs import EpochRange
 from trustee.quotas import Quotas
@@ -234,6 +235,18 @@ async def test_a_restart_keeps_what_was_seen_counted_and_verified(site: Site) ->
         assert await gateway.translate(ticket) == before
         assert await refusal(gateway.translate(ticket_of(site, query=b"same"))) is ErrorCode.REPLAYED
         assert await gateway.counters() == {("camden-csc", "ticket"): 1, ("camden-csc", "translate"): 3}
+
+
+@pytest.mark.parametrize(("later_s", "usable"), [(0, True), (2 * 3600, False)])
+async def test_a_certificate_that_ran_out_is_in_health_and_in_status(site: Site, later_s: int, *, usable: bool) -> None:
+    def clock() -> float:
+        return time.time() + later_s
+
+    async with build(site.settings, clock=clock) as trustee:
+        assert (await trustee.health.report())["certificate"] is usable
+    status = await read_status(site.settings, clock)
+    assert status["certificate"].startswith("warning: the certificate ran out") is not usable
+    assert 0 < status["certificate_expires_at"] < time.time() + 3601
 
 
 async def test_health_tells_by_name_what_cannot_be_used(site: Site) -> None:

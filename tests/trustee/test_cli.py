@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from federation.exit_codes import ExitCode
+from federation.keyfiles import read_verify_key
 from federation.ledger.checkpoint import NoteKey
 from keys.keyring import Keyring
 from keys.signing import SigningKey, VerifyKey
@@ -39,13 +40,13 @@ def told(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def certify(config: Path) -> None:
+def certify(config: Path, *, since: timedelta = timedelta(0)) -> None:
     folder, pki = config.parent / "trustee", Pki()
     chain = pki.authority.issue(
         (folder / "trustee-request.pem").read_bytes(),
         identity=TRUSTEE.uri,
         lifetime=timedelta(hours=1),
-        now=datetime.now(UTC),
+        now=datetime.now(UTC) - since,
         dns=[TRUSTEE.dns_name],
     )
     (config.parent / "chain.pem").write_bytes(chain)
@@ -60,7 +61,7 @@ def test_keys_are_made_only_with_yes(config: Path) -> None:
     made = told("keys-init", "--config", str(config), "--yes")
     assert (made["done"], made["made"]) == (True, ["pseudonym-seed-1", "signing", "tls"])
     folder = config.parent / "trustee"
-    assert (folder / "trustee.pub").read_text() == made["verify_key"]
+    assert read_verify_key(folder / "trustee.pub").hex == made["verify_key"]
     assert VerifyKey.from_hex(made["verify_key"]).fingerprint == made["fingerprint"]
     ledger_key = NoteKey.parse((folder / "ledger.pub").read_text())
     assert (ledger_key.name, ledger_key.key.hex) == ("wardgate/trustee/main", made["verify_key"])
@@ -91,6 +92,24 @@ def test_a_certificate_is_installed_only_with_yes_and_then_the_configuration_is_
     assert run("check-config", "--config", str(config)).exit_code == ExitCode.OPERATOR_NEEDED
     assert run("certificate-install", "--config", str(config), *files, "--yes").exit_code == 0
     assert run("check-config", "--config", str(config)).exit_code == 0
+
+
+def test_an_expired_certificate_is_not_installed_and_one_that_ran_out_is_named_not_called_valid(config: Path) -> None:
+    run("keys-init", "--config", str(config), "--yes")
+    certify(config, since=timedelta(hours=7))
+    files = ("--chain", str(config.parent / "chain.pem"), "--roots", str(config.parent / "roots.pem"))
+    result = run("certificate-install", "--config", str(config), *files, "--yes")
+    assert result.exit_code == ExitCode.OPERATOR_NEEDED
+    assert "not valid now" in result.output
+    keyring = Keyring(config.parent / "trustee" / "keyring")
+    assert not keyring.is_published("tls")
+
+    keyring.publish("roots", (config.parent / "roots.pem").read_bytes())
+    keyring.publish("tls", (config.parent / "chain.pem").read_bytes())
+    result = run("check-config", "--config", str(config))
+    assert result.exit_code == 0, "the service must start, for it claims a new one"
+    assert "warning: the certificate ran out on" in result.output
+    assert "certificate: valid" not in result.output
 
 
 def test_a_configuration_without_keys_or_anchor_is_refused_and_nothing_is_made(config: Path) -> None:

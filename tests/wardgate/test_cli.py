@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from federation.keyfiles import read_verify_key
 from wardgate.cli import SUB_COMMANDS, build
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def test_a_bundle_is_signed_and_verified_by_command(tmp_path: Path) -> None:
     assert "would make" in run("keys-init", "--keyring", keyring, "--public", public)
     assert not (tmp_path / "keys").exists()
     made = json.loads(run("keys-init", "--keyring", keyring, "--public", public, "--yes", "--json"))
-    assert Path(public).read_text().strip() == made["verify_key"]
+    assert read_verify_key(Path(public)).hex == made["verify_key"]
     signed = json.loads(run("sign", "--keyring", keyring, "--out", str(tmp_path / "bundle"), "--json"))
     found = json.loads(run("verify", str(tmp_path / "bundle"), "--key", public, "--json"))
 

@@ -44,9 +44,9 @@ class RecertifyRequest(_message.Message):
     CLAIM_SIGNATURE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_REQUEST_FIELD_NUMBER: _builtins.int
     claim: _builtins.bytes
-    """Canonical JSON of the claim: agency, hash of the certificate request, time."""
+    """Canonical JSON of the claim: party, hash of the certificate request, time."""
     claim_signature: _builtins.bytes
-    """Ed25519 by the agency's signing key as the directory has it."""
+    """Ed25519 by the party's signing key: an agency's as the directory has it, the trustee's as it is pinned."""
     certificate_request: _builtins.bytes
     """PEM."""
     def __init__(

@@ -59,7 +59,7 @@ class EnrolmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Recertify(self, request, context):
-        """Certifies an enrolled agency anew whose certificate ran out while its node was off.
+        """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

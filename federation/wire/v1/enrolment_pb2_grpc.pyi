@@ -36,7 +36,7 @@ class EnrolmentServiceStub:
     Enrol: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]
     """Presents a one-time token with a certificate request and a signed key statement."""
     Recertify: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RecertifyRequest, _enrolment_pb2.RecertifyResponse]
-    """Certifies an enrolled agency anew whose certificate ran out while its node was off."""
+    """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off."""
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
@@ -46,7 +46,7 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     Enrol: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]  # type: ignore[assignment]
     """Presents a one-time token with a certificate request and a signed key statement."""
     Recertify: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RecertifyRequest, _enrolment_pb2.RecertifyResponse]  # type: ignore[assignment]
-    """Certifies an enrolled agency anew whose certificate ran out while its node was off."""
+    """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off."""
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Enrolment is served on its own port, server-authenticated TLS only: the caller has no certificate yet."""
@@ -65,7 +65,7 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _enrolment_pb2.RecertifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.RecertifyResponse, _abc.Awaitable[_enrolment_pb2.RecertifyResponse]]:
-        """Certifies an enrolled agency anew whose certificate ran out while its node was off."""
+        """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off."""
 
 def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -174,10 +174,15 @@ def found_by(*arguments: object) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-async def test_entries_are_found_in_a_database_and_in_an_export(folder: Path, exported: Path) -> None:
+@pytest.fixture
+async def with_an_alarm(folder: Path, exported: Path) -> None:
     async with opened(sqlite_url(folder / "store.db")) as engine, a_journal(engine) as journal:
         await journal.record([an_entry(SIZE, EntryKind.ALARM_RAISED, None)])
         await journal.export(exported)
+
+
+@pytest.mark.usefixtures("with_an_alarm")
+def test_entries_are_found_in_a_database_and_in_an_export(folder: Path, exported: Path) -> None:
     for path in (folder, exported):
         everything = found_by(path)
         assert [entry["index"] for entry in everything] == list(range(SIZE + 1))

@@ -16,7 +16,19 @@ from federation.ledger.reader import MAX_LIMIT, Criteria
 from federation.ledger.tables import metadata
 from federation.ledger.tree import leaf_hash
 from keys.signing import SigningKey
-from tests.support.ledger import KEY, NOTE_KEY, NOW, ORIGIN, QUERY, Clock, Insert, a_journal, an_entry, names
+from tests.support.ledger import (
+    KEY,
+    NOTE_KEY,
+    NOW,
+    ORIGIN,
+    QUERY,
+    Clock,
+    Insert,
+    a_journal,
+    an_entry,
+    drop_guards,
+    names,
+)
 from tests.support.ledger_service import THING
 
 OTHER_QUERY = "f3c0a9d4-8f0e-4b1e-9a55-0d4f1b2c3d4e"
@@ -431,12 +443,3 @@ async def tamper(engine: AsyncEngine, statement: str) -> None:
     async with engine.begin() as connection:
         await drop_guards(connection)
         await connection.execute(text(statement))
-
-
-async def drop_guards(connection: AsyncConnection) -> None:
-    """What an operator with the database's password can do."""
-    if connection.dialect.name == "sqlite":
-        for act in ("update", "delete"):
-            await connection.execute(text(f"DROP TRIGGER ledger_entry_no_{act}"))
-    else:
-        await connection.execute(text("DROP TRIGGER ledger_entry_append_only ON ledger_entry"))
