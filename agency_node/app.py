@@ -328,6 +328,9 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
     async def policy() -> bool:
         return (await base.policy.engine.health()).ready
 
+    async def decisions() -> bool:
+        return not base.policy.failing.now()
+
     async def directory() -> bool:
         return base.is_enrolled
 
@@ -343,6 +346,7 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
     return {
         "ledger": ledger,
         "policy": policy,
+        "decisions": decisions,
         "directory": directory,
         "points": base.points.hold,
         "link": attached,
@@ -417,6 +421,7 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
         "caseload": node.runs.run_forever,
         "link": lambda: hold_link(base, node.link),
         "due": node.worker.watch,
+        "policy-alarms": lambda: base.policy.failing.record_alarms(base.journal),
         "retention": lambda: erase_overdue(base),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

@@ -15,6 +15,7 @@ from agency_node.settings import NodeSettings
 from agency_node.standing import Standing
 from agency_node.users import UsersFile
 from agency_node.vault import Vault
+from federation.actor import Actor
 from federation.directory import Agency, Anchors
 from federation.following import Follower
 from federation.keyfiles import read_verify_key, write_public
@@ -90,7 +91,7 @@ async def lay_foundation(
                 cache_dir=settings.data_dir / "policy-cache",
             ),
             journal=journal,
-            actor="node",
+            actor=Actor.agency(settings.agency),
             stack=stack,
             clock=clock,
         )

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agency_node.store import points as store
+from federation.actor import Actor
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
@@ -20,6 +21,7 @@ from federation.ledger.journal import Journal
 from federation.published import NAMED, PointKey, points_of, replaced
 from federation.store import store_errors
 from federation.telemetry import EventLog
+from federation.transport.correlation import correlation
 
 ALARM: Final = "POINTS_REPLACED"
 
@@ -84,7 +86,12 @@ class PinnedPoints:
             "points": [str(key) for key in news[:NAMED]],
         }
         return Entry(
-            kind=EntryKind.ALARM_RAISED, at=now, actor=self._agency, correlation_id="points", query_id=None, body=body
+            kind=EntryKind.ALARM_RAISED,
+            at=now,
+            actor=Actor.agency(self._agency),
+            correlation_id=correlation(),
+            query_id=None,
+            body=body,
         )
 
     async def are_replaced(self, connection: AsyncConnection) -> bool:

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store import referrals as referral_store
 from agency_node.store import tasks as store
+from federation.actor import Actor
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 
 DAY_S: Final = 24 * 3600
 
@@ -82,8 +83,8 @@ class Retention:
         entry = Entry(
             kind=EntryKind.RETENTION_APPLIED,
             at=now,
-            actor="retention",
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             body={"decided_before_at": decided_before, "expired_before_at": expired_before},
         )
         return (await self._journal.record([entry], erase)).result

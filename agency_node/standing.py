@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agency_node.store.children import core_table
 from agency_node.store.tables import TrustedState
+from federation.actor import Actor
 from federation.canonical import JsonObject
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
@@ -24,6 +25,7 @@ from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
 from federation.store import store_errors
 from federation.telemetry import EventLog
+from federation.transport.correlation import correlation
 from federation.transport.identity import Party, PartyKind
 from federation.wire.v1 import directory_pb2, ledger_pb2
 from keys.digest import sha256
@@ -224,5 +226,10 @@ class Standing:
 
     def _ledger_entry(self, kind: EntryKind, body: JsonObject) -> Entry:
         return Entry(
-            kind=kind, at=int(self._clock()), actor="node", correlation_id="standing", query_id=None, body=body
+            kind=kind,
+            at=int(self._clock()),
+            actor=Actor.agency(self._agency),
+            correlation_id=correlation(),
+            query_id=None,
+            body=body,
         )

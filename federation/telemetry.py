@@ -33,6 +33,9 @@ from keys.nhs_number import NhsNumber
 REDACTED: Final = "[redacted]"
 MASKED: Final = "[nhs-number]"
 
+EVENT_LOGGERS: Final = "wardgate-events"
+"""Name above the loggers of every `EventLog`: their level is set here, for packages that are yet to be written too."""
+
 MAX_VALUE_CHARS: Final = 128
 """Longer than any identifier or code of ours: a URI name is at most 88, a bundle digest 64."""
 
@@ -61,6 +64,7 @@ class EventFields(TypedDict, total=False):
     detail: str
     elapsed_ms: int
     engine: str
+    entry_point: str
     epoch: int
     expires_at: int
     field: str
@@ -134,7 +138,7 @@ class EventLog:
     """Writes events. Independent of any global structlog configuration, so the filter can never be left out."""
 
     def __init__(self, name: str) -> None:
-        self._std = logging.getLogger(name)
+        self._std = logging.getLogger(f"{EVENT_LOGGERS}.{name}")
         self._log = structlog.wrap_logger(
             self._std,
             processors=[
@@ -157,6 +161,8 @@ class EventLog:
         if not self._std.isEnabledFor(level):
             return
         given = cast("dict[str, object]", fields)
+        if isinstance(detail := given.get("detail"), str):
+            given["detail"] = _one_line(detail)
         if error is not None:
             given["exception"] = describe_exception(error)
             if isinstance(error, WardgateError):
@@ -284,8 +290,7 @@ def configure_logging(*, service: str, destination: Path | None = None, level: L
         old.close()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    for package in ("agency_node", "bench", "federation", "gateway", "sandbox", "trustee", "wardgate"):
-        logging.getLogger(package).setLevel(level)
+    logging.getLogger(EVENT_LOGGERS).setLevel(level)
     logging.captureWarnings(capture=True)
 
 

@@ -9,6 +9,8 @@ from typing import Final
 from uuid import uuid4
 
 from federation import limits
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
@@ -63,7 +65,7 @@ class Admitting:
         self._cipher = cipher
         self._clock = clock
 
-    async def admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+    async def admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: CorrelationId) -> LiveQuery:
         """Make a new query durable, admitted or refused.
 
         Raises:
@@ -78,7 +80,7 @@ class Admitting:
                 # was not told. Decide again, by what the store says.
                 await self._teams.load()
 
-    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: CorrelationId) -> LiveQuery:
         await self._teams.certain()
         now = self._clock()
         directory = self._directory()
@@ -169,13 +171,13 @@ class Admitting:
         evaluated: Evaluated[GatewayDecision],
         *,
         held: Sequence[Write],
-        correlation_id: str,
+        correlation_id: CorrelationId,
         now: float,
     ) -> None:
         entry = Entry(
             kind=EntryKind.QUERY_ADMITTED if live.tasks else EntryKind.QUERY_REFUSED,
             at=int(now),
-            actor=live.header.requester,
+            actor=Actor.agency(live.header.requester),
             correlation_id=correlation_id,
             query_id=live.query_id,
             body={

@@ -13,12 +13,14 @@ from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from federation.actor import Actor
 from federation.counters import DAY_S, Counters
 from federation.directory import Anchors, TrustedDirectory
 from federation.keyfiles import read_audit_key, read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.policy.evaluator import PolicyPoint
+from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
 from federation.store import migrate, open_engine, reading
@@ -85,6 +87,7 @@ class Foundation:
     journal: Journal
     executor: ThreadPoolExecutor
     policy: PolicyPoint
+    failing: FailingClosed
     deny_list: DenyList
     directory: DirectoryAuthority
     certificates: HeldCertificates
@@ -144,7 +147,7 @@ async def lay_foundation(
                 cache_dir=settings.data_dir / "policy-cache",
             ),
             journal=journal,
-            actor="gateway",
+            actor=Actor.party(settings.party),
             stack=stack,
             clock=clock,
         )
@@ -162,6 +165,7 @@ async def lay_foundation(
             journal=journal,
             executor=executor,
             policy=opened.point(),
+            failing=opened.failing,
             deny_list=deny_list,
             directory=directory,
             certificates=certificates,
@@ -314,6 +318,9 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
     async def policy() -> bool:
         return (await base.policy.health()).ready
 
+    async def decisions() -> bool:
+        return not base.failing.now()
+
     async def keys() -> bool:
         check_all_published(base.directory.current(), base.keychain.holder_keys)
         return True
@@ -321,7 +328,14 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
     async def clock() -> bool:
         return clocks.own_is_right()
 
-    return {"ledger": ledger, "policy": policy, "trustee": base.trustee.is_serving, "keys": keys, "clock": clock}
+    return {
+        "ledger": ledger,
+        "policy": policy,
+        "decisions": decisions,
+        "trustee": base.trustee.is_serving,
+        "keys": keys,
+        "clock": clock,
+    }
 
 
 def _server(base: Foundation, role: ServerRole, port: int) -> TransportServer:
@@ -379,6 +393,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "following": gateway.following.run,
         "links": lambda: _tend(gateway.links),
+        "policy-alarms": lambda: base.failing.record_alarms(base.journal),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
 

@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
 from federation.directory import AgencyEntry, DirectoryDocument, TrustedDirectory
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
 from federation.store import store_errors
+from federation.transport.correlation import correlation
 from federation.transport.denylist import DenyEntry, DenyList, DenyListDocument, SignedDenyList
 from federation.wire.v1 import directory_pb2 as wire
 from gateway.proofs import checkpoint_update, inclusion_proof
@@ -91,7 +93,7 @@ class DirectoryAuthority:
         if not has_directory:
             await self.publish(lambda _: [], change="first", entries=[])
         if not has_denials:
-            await self.deny([], entries=[], actor="gateway", correlation_id="start")
+            await self.deny([], entries=[], actor=Actor.keeper(self._journal.key.name))
 
     async def _read(self) -> tuple[bool, bool]:
         """Take up what the store holds, where it is newer; whether it holds a directory and a deny list."""
@@ -163,8 +165,8 @@ class DirectoryAuthority:
         entry = Entry(
             kind=EntryKind.DIRECTORY_PUBLISHED,
             at=now,
-            actor="gateway",
-            correlation_id=f"directory-{version}",
+            actor=Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )
@@ -186,17 +188,13 @@ class DirectoryAuthority:
         self._adopt(content, signature, index=recorded.indexes[-1])
         return version
 
-    async def deny(
-        self, added: Sequence[DenyEntry], *, entries: Sequence[Entry], actor: str, correlation_id: str
-    ) -> int:
+    async def deny(self, added: Sequence[DenyEntry], *, entries: Sequence[Entry], actor: Actor) -> int:
         """Publish a new deny list with further entries. One change at a time."""
         async with self._changing:
             await self._certain()
-            return await self._deny(added, entries, actor=actor, correlation_id=correlation_id)
+            return await self._deny(added, entries, actor=actor)
 
-    async def _deny(
-        self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: str, correlation_id: str
-    ) -> int:
+    async def _deny(self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: Actor) -> int:
         signed = SignedDenyList.issue(
             self._key,
             version=self._deny_list.version + 1,
@@ -208,7 +206,7 @@ class DirectoryAuthority:
             kind=EntryKind.DENY_LIST_PUBLISHED,
             at=int(self._clock()),
             actor=actor,
-            correlation_id=correlation_id,
+            correlation_id=correlation(),
             query_id=None,
             body={"version": version, "deny_list_sha256": sha256(signed.document).hex()},
         )

@@ -36,5 +36,10 @@ async def _raise(books: Books, agency: str, before: int, approval: CaseloadAppro
     async def apply(connection: AsyncConnection) -> None:
         await raise_caseload(connection, agency, approval.children)
 
-    body = {"before": before, "children": approval.children, "approved_by": list(approval.approved_by)}
+    body = {
+        "agency": agency,
+        "before": before,
+        "children": approval.children,
+        "approved_by": list(approval.approved_by),
+    }
     await books.record(Act(EntryKind.QUOTA_CHANGED, agency, body), apply)

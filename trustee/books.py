@@ -7,22 +7,34 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from federation.actor import Actor
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 from trustee.quotas import Charge, Totals, exceeded, hour_of
 from trustee.store.alarms import AlreadyAlarmedError, mark_alarm
 from trustee.store.usage import add_charges
 
 _log = EventLog(__name__)
+
+_ASKED_FOR: Final = frozenset(
+    {
+        EntryKind.BATCH_EVALUATED,
+        EntryKind.BATCH_REFUSED,
+        EntryKind.TICKET_TRANSLATED,
+        EntryKind.TICKET_REFUSED,
+        EntryKind.TRANSLATION_PROVED,
+    }
+)
+"""What an agency has the trustee do: the agency is the actor. Everything else the trustee does by itself."""
 
 Mark = Callable[[AsyncConnection], Awaitable[None]]
 """Sets the replay mark of an act inside its transaction; raises to stop it."""
@@ -45,7 +57,14 @@ async def no_mark(_: AsyncConnection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What one agency has the trustee do: the entry's kind and body, and what it costs. Hashes and counts only."""
+    """What the trustee does, for an agency or by itself: the entry's kind and body, and what it costs.
+
+    Attributes:
+        kind: Of the entry.
+        agency: For whom; where the trustee acts by itself, whom it is about.
+        body: Hashes and counts only.
+        charges: What it costs the agency.
+    """
 
     kind: EntryKind
     agency: str
@@ -112,7 +131,7 @@ class Books:
         async def apply(connection: AsyncConnection) -> None:
             await mark_alarm(connection, subject, reason, hour)
 
-        entry = self._entry(EntryKind.ALARM_RAISED, subject, body | {"reason": reason})
+        entry = self._entry(EntryKind.ALARM_RAISED, subject, body | {"reason": reason, "subject": subject})
         with suppress(AlreadyAlarmedError):  # another replica, or this one before a restart, raised it in this hour
             await self._journal.record([entry], apply)
         self._raised = {raised for raised in self._raised if raised[2] == hour} | {(subject, reason, hour)}
@@ -131,8 +150,8 @@ class Books:
         return Entry(
             kind=kind,
             at=int(self._clock()),
-            actor=agency,
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.agency(agency) if kind in _ASKED_FOR else Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
@@ -108,8 +110,8 @@ class TranslationAudit:
         entry = Entry(
             kind=EntryKind.ALARM_RAISED,
             at=int(self._clock()),
-            actor=self._agency,
-            correlation_id=task.task_id,
+            actor=Actor.agency(self._agency),
+            correlation_id=CorrelationId(task.task_id),
             query_id=parse_query(task.header).query_id,
             body=body,
         )

@@ -26,9 +26,11 @@ from agency_node.store.alerts import alerts_opened
 from agency_node.store.asked import AskedState
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
+from federation.actor import Actor
 from federation.admission import obligations_given, reasons_given
 from federation.canonical import JsonObject, to_canonical
 from federation.clock_difference import ClockDifference
+from federation.correlation_id import CorrelationId
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
 from federation.england import date_in_england
@@ -383,8 +385,8 @@ class Asking:
         entry = Entry(
             kind=asked.kind,
             at=now,
-            actor=self._agency,
-            correlation_id=query_id,
+            actor=Actor.agency(self._agency),
+            correlation_id=CorrelationId(query_id),
             query_id=query_id,
             body=asked.body,
         )
@@ -406,8 +408,8 @@ class Asking:
             Entry(
                 kind=EntryKind.OBLIGATION_OPENED,
                 at=now,
-                actor=self._agency,
-                correlation_id=query_id,
+                actor=Actor.agency(self._agency),
+                correlation_id=CorrelationId(query_id),
                 query_id=query_id,
                 body={"obligation": item.id, "type": item.type, "decision_id": evaluated.record.id},
             )

@@ -18,12 +18,15 @@ from agency_node.store import readings
 from agency_node.store.reading_rows import DatasetRow
 from agency_node.users import Users
 from agency_node.vault import Kind, Vault
+from federation.actor import Actor
 from federation.canonical import JsonObject, to_canonical
+from federation.correlation_id import CorrelationId
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.store import reading, store_errors
+from federation.transport.correlation import correlation
 
 MAX_REASON_CHARS: Final = 1_000
 
@@ -110,7 +113,9 @@ class SourceDesk:
             if not await readings.dismiss_reject(connection, reject_id, dismissal=sealed, at=now):
                 raise WardgateError(ErrorCode.REJECT_UNKNOWN, reject_id)
 
-        entry = Entry(kind=EntryKind.REJECT_DISMISSED, at=now, actor=actor, correlation_id=reject_id, body=body)
+        entry = Entry(
+            kind=EntryKind.REJECT_DISMISSED, at=now, actor=actor, correlation_id=CorrelationId(reject_id), body=body
+        )
         await self.journal.record([entry], apply)
 
     async def accept(self, source_id: str, dataset: str, *, user: str, reason: str) -> JsonObject:
@@ -154,9 +159,7 @@ class SourceDesk:
             for reject_id, dismissal in dismissals.items():
                 await readings.dismiss_reject(connection, reject_id, dismissal=dismissal, at=now)
 
-        entry = Entry(
-            kind=EntryKind.SOURCE_ACCEPTED, at=now, actor=actor, correlation_id=f"{source_id}/{dataset}", body=body
-        )
+        entry = Entry(kind=EntryKind.SOURCE_ACCEPTED, at=now, actor=actor, correlation_id=correlation(), body=body)
         await self.journal.record([entry], apply)
         return {"source": source_id, **dataset_json(row)}
 
@@ -178,11 +181,11 @@ class SourceDesk:
         """
         self._actor(user_id)
 
-    def _actor(self, user_id: str) -> str:
+    def _actor(self, user_id: str) -> Actor:
         user = self.users().employed(user_id, date_in_england(self.clock()))
         if user.conflicted:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "this person has an interest")
-        return self.vault.user_ref(user.id)
+        return Actor.user(self.vault.user_ref(user.id))
 
     def _said(self, user_id: str, reason: str) -> bytes:
         return to_canonical({"v": 1, "user": user_id, "reason": reason, "at": int(self.clock())})

@@ -9,7 +9,6 @@ there is an answer.
 """
 
 from collections.abc import Awaitable, Callable
-from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,9 +25,11 @@ from agency_node.store.referrals import HumanVerdict, NewReview, StoredReferral
 from agency_node.store.tables import ReferralState
 from agency_node.users import User, Users
 from agency_node.vault import Kind
+from federation.correlation_id import CorrelationId
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.store import reading, store_errors
+from federation.transport.correlation import correlation
 from keys.digest import salted_commitment
 
 
@@ -109,7 +110,7 @@ class Decisions:
                 ground=ground_for(ground, verdict, purpose_of(view.content), self._responder.policy.catalogue),
                 reason=reason,
                 at=int(self._responder.clock()),
-                correlation_id=correlation_id or str(uuid4()),
+                correlation_id=CorrelationId(correlation_id) if correlation_id else correlation(),
             )
             check_open(view, opinion)
             try:

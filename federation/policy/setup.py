@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from federation.actor import Actor
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.policy.bundle import BundleId, VerifiedBundle, keep_bundle
 from federation.policy.engine import PolicyEngine
 from federation.policy.evaluator import PolicyPoint
+from federation.policy.failing import FailingClosed
 from federation.policy.server_engine import OpaServer, ServerEngine
 from federation.policy.wasm_engine import WasmEngine
+from federation.transport.correlation import correlation
 from keys.signing import VerifyKey
 
 
@@ -45,22 +48,23 @@ class PolicyChoice:
 
 @dataclass(frozen=True, slots=True)
 class OpenPolicy:
-    """A bundle in force on an engine."""
+    """A bundle in force on an engine, and what fails closed at its decision points."""
 
     engine: PolicyEngine
     bundle: VerifiedBundle
     clock: Callable[[], float]
+    failing: FailingClosed
 
     def point(self, *, understood: frozenset[str] | None = None) -> PolicyPoint:
         """A decision point for a service that can carry out these types of obligation; None for every type."""
-        return PolicyPoint(self.engine, self.bundle, self.clock, understood=understood)
+        return PolicyPoint(self.engine, self.bundle, self.clock, understood=understood, failing=self.failing)
 
 
 async def open_policy(
     choice: PolicyChoice,
     *,
     journal: Journal,
-    actor: str,
+    actor: Actor,
     stack: AsyncExitStack,
     clock: Callable[[], float] = time.time,
 ) -> OpenPolicy:
@@ -77,7 +81,7 @@ async def open_policy(
     await engine.activate(bundle)
     if bundle.id != activated:
         await journal.record([_entry(bundle, actor=actor, now=clock())], None)
-    return OpenPolicy(engine, bundle, clock)
+    return OpenPolicy(engine, bundle, clock, FailingClosed(clock))
 
 
 async def last_activated(journal: Journal) -> BundleId | None:
@@ -89,12 +93,12 @@ async def last_activated(journal: Journal) -> BundleId | None:
     return BundleId(int(body["revision"]), str(body["digest"]))
 
 
-def _entry(bundle: VerifiedBundle, *, actor: str, now: float) -> Entry:
+def _entry(bundle: VerifiedBundle, *, actor: Actor, now: float) -> Entry:
     return Entry(
         kind=EntryKind.BUNDLE_ACTIVATED,
         at=int(now),
         actor=actor,
-        correlation_id=f"bundle-{bundle.id.revision}",
+        correlation_id=correlation(),
         query_id=None,
         body={
             "revision": bundle.id.revision,

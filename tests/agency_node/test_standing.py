@@ -93,7 +93,7 @@ async def test_a_restart_goes_back_behind_nothing(node: NodeHouse, gateway: Gate
     version, size = gateway.asked[-1]
     assert version == first.directory().version
     assert size > 0
-    await gateway.world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c")
+    await gateway.world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga")
     assert await again.refresh()
 
 
@@ -101,7 +101,7 @@ async def test_what_does_not_verify_changes_nothing_and_raises_the_alarm(node: N
     standing = standing_of(node, gateway)
     await standing.refresh()
     before = standing.directory()
-    await gateway.world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c")
+    await gateway.world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga")
     gateway.tampers = True
     with pytest.raises(WardgateError) as caught:
         await standing.refresh()

@@ -199,7 +199,7 @@ async def test_a_revoked_agencys_answer_is_refused(world: World) -> None:
     composed = world.composed()
     await world.put(composed)
     answer = world.sealed(composed, (await world.task_of(composed)).task_id)
-    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga")
     assert await world.answer_refusal(SCHOOL, answer) is ErrorCode.CERTIFICATE_REVOKED
     await unanswered(world)
 

@@ -268,7 +268,7 @@ async def test_a_deadline_outside_the_querys_life_is_refused(world: World) -> No
 
 async def test_an_unknown_target_is_named(world: World) -> None:
     composed = world.composed(targets=[SCHOOL])
-    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
     assert await world.refusal(composed.request) is ErrorCode.TARGET_UNKNOWN
     await nothing_stored(world)
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.checkpoint import verify_cosignatures
 from federation.ledger.entry import Entry, EntryKind
@@ -36,7 +38,13 @@ class GatewaySide:
 
     async def write(self, kind: EntryKind, body: dict[str, object]) -> int:
         """Write some entry."""
-        entry = Entry(kind=kind, at=NOW, actor="gateway", correlation_id="test-correlation", body=body)
+        entry = Entry(
+            kind=kind,
+            at=NOW,
+            actor=Actor.keeper("wardgate/gateway/main"),
+            correlation_id=CorrelationId.mint(),
+            body=body,
+        )
         return (await self.journal.record([entry])).indexes[0]
 
     def deny(self, version: int, entries: Sequence[DenyEntry] = ()) -> None:

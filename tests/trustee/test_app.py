@@ -320,8 +320,8 @@ async def test_quotas_and_approvals_in_force_stand_in_the_ledger(site: Site) -> 
     started = next(entry for entry in entries if entry.kind == "service_started")
     assert started.body["quotas"]["tickets_per_hour"] == 7
     changed = next(entry for entry in entries if entry.kind == "quota_changed")
-    assert changed.actor == "uclh"
-    assert changed.body == {"before": 0, "children": 5_000, "approved_by": ["alice", "bob"]}
+    assert changed.actor == "wardgate://trustee/main"
+    assert changed.body == {"agency": "uclh", "before": 0, "children": 5_000, "approved_by": ["alice", "bob"]}
     async with site.running() as (trustee, _):
         again = [stored.entry for stored in await trustee.journal.entries(0, 100)]
     assert sum(entry.kind == "quota_changed" for entry in again) == 1, "an approval counts once"
