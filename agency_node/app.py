@@ -8,6 +8,8 @@ from typing import Final
 
 from sqlalchemy import select
 
+from agency_node.accounting.desk import Accounting
+from agency_node.accounting.viewed import Viewed
 from agency_node.answering.departure import Departure
 from agency_node.answering.desk import Answering
 from agency_node.answering.duties import UNDERSTOOD, Contacts
@@ -28,6 +30,7 @@ from agency_node.caseload.parts import CaseloadParts
 from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.caseload.update import Caseload
 from agency_node.checking import open_sources, read_overlay
+from agency_node.configuration import Configuration
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcEvaluator, GrpcNotices, GrpcQueryGateway
 from agency_node.inbox.alerts import Alerts
@@ -37,7 +40,6 @@ from agency_node.link.clock import GatewayClock
 from agency_node.link.holding import GrpcLinkGateway, Link
 from agency_node.recipients import Unheld, unheld
 from agency_node.routines import (
-    erase_overdue,
     follow_directory,
     hold_link,
     renew_certificate,
@@ -49,6 +51,7 @@ from agency_node.routines import (
 from agency_node.servicers.local import LocalServicer
 from agency_node.settings import NodeSettings
 from agency_node.store.asked import asked_since
+from agency_node.store.deletions import DELETIONS
 from agency_node.store.tasks import recent_tasks
 from agency_node.teams.gateway import GrpcTeams, VerifiedTeams
 from agency_node.teams.leading import Leading
@@ -60,6 +63,8 @@ from federation.england import date_in_england
 from federation.errors import WardgateError
 from federation.events import Event
 from federation.policy.catalogue import Catalogue
+from federation.retention import Retention
+from federation.service_record import ServiceRecord
 from federation.store import reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.telemetry import EventLog
@@ -155,9 +160,18 @@ async def compose(base: Foundation) -> Node:
         gateway=GrpcNotices(base.channel),
         clock=clock,
     )
-    asking, pursuits = await _asking(base, pseudonyms, teams.given, gateway_clock, reports.announce)
+    own_pseudonyms = OwnPseudonyms(engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.points)
+    asking, pursuits = await _asking(base, own_pseudonyms, teams.given, gateway_clock, reports.announce)
+    accounting = _accounting(base, own_pseudonyms)
     health = Health(_components(base, link, responder.lookup, gateway_clock))
-    desk = SourceDesk(users=base.users.current, vault=base.vault, engine=base.engine, journal=base.journal, clock=clock)
+    desk = SourceDesk(
+        users=base.users.current,
+        vault=base.vault,
+        engine=base.engine,
+        journal=base.journal,
+        viewed=Viewed(base.journal, base.vault, clock),
+        clock=clock,
+    )
     local_certificates = HeldCertificates(
         base.keychain.local_credentials(settings.local_party, serves=True, now=clock())
     )
@@ -191,6 +205,7 @@ async def compose(base: Foundation) -> Node:
             leading=_leading(base, teams),
             inbox=JsonInbox(decisions),
             alerts=Alerts(responder, users=base.users.current),
+            accounting=accounting,
             index=runs.watch,
             sources=SourceOrders(desk, caseload, runs),
             status=lambda: status_of(node),
@@ -275,9 +290,24 @@ def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
     )
 
 
+def _accounting(base: Foundation, pseudonyms: OwnPseudonyms) -> Accounting:
+    return Accounting(
+        agency=base.settings.agency,
+        users=base.users,
+        directory=base.standing.directory,
+        policy=base.policy.point(),
+        pseudonyms=pseudonyms,
+        engine=reading(base.engine),
+        journal=base.journal,
+        vault=base.vault,
+        clock=base.clock,
+        test_numbers=base.settings.test_numbers,
+    )
+
+
 async def _asking(
     base: Foundation,
-    pseudonyms: Pseudonyms,
+    pseudonyms: OwnPseudonyms,
     case_grants: CaseGrants,
     gateway_clock: GatewayClock,
     on_reported: Callable[[], None],
@@ -304,7 +334,7 @@ async def _asking(
         refresh_directory=base.refresh,
         policy=base.policy.point(),
         case_grants=case_grants,
-        pseudonyms=OwnPseudonyms(engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.points),
+        pseudonyms=pseudonyms,
         pursuits=pursuits,
         engine=store,
         journal=base.journal,
@@ -397,20 +427,32 @@ async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:
     async with lay_foundation(settings) as base:
         node = await compose(base)
         say_unheld(node.unheld())
-        await node.server.start()
-        _start_work(node, supervisor)
-        try:
-            await supervisor.until_stopped()
-        finally:
-            node.health.drain()
-            await node.server.stop(STOP_GRACE_S)
-            await node.pursuits.aclose()
-            await supervisor.aclose()
-            await node.audit.aclose()
+        record, bundle = ServiceRecord(base.journal, base.clock), base.policy.bundle.id
+        body = {"bundle": {"revision": bundle.revision, "digest": bundle.digest}}
+        async with record.running(settings, body):
+            configuration = Configuration(settings, record, base.users, base.vault)
+            await configuration.started()
+            await node.server.start()
+            _start_work(node, configuration, supervisor)
+            try:
+                await supervisor.until_stopped()
+            finally:
+                node.health.drain()
+                await node.server.stop(STOP_GRACE_S)
+                await node.pursuits.aclose()
+                await supervisor.aclose()
+                await node.audit.aclose()
 
 
-def _start_work(node: Node, supervisor: Supervisor) -> None:
+def _start_work(node: Node, configuration: Configuration, supervisor: Supervisor) -> None:
     base = node.foundation
+    retention = Retention(
+        engine=base.engine,
+        journal=base.journal,
+        deletions=DELETIONS,
+        periods=base.settings.retention,
+        clock=base.clock,
+    )
     for name, work in {
         "directory": lambda: follow_directory(base),
         "reports": lambda: send_reports(base, node.reports),
@@ -421,7 +463,8 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
         "caseload": node.runs.run_forever,
         "link": lambda: hold_link(base, node.link),
         "due": node.worker.watch,
+        "people": configuration.watch,
         "policy-alarms": lambda: base.policy.failing.record_alarms(base.journal),
-        "retention": lambda: erase_overdue(base),
+        "retention": retention.run,
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

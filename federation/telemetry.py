@@ -27,11 +27,9 @@ import structlog
 
 from federation.errors import WardgateError
 from federation.events import EVENTS, Event, Level
-from keys.errors import NhsNumberRejected
-from keys.nhs_number import NhsNumber
+from federation.masking import MASKED, mask
 
 REDACTED: Final = "[redacted]"
-MASKED: Final = "[nhs-number]"
 
 EVENT_LOGGERS: Final = "wardgate-events"
 """Name above the loggers of every `EventLog`: their level is set here, for packages that are yet to be written too."""
@@ -100,24 +98,7 @@ FIELDS: Final = frozenset(EventFields.__annotations__)
 _SENTENCES: Final = frozenset({"detail"})
 _IDENTIFIER: Final = re.compile(rf"[A-Za-z0-9_\[:/*.][A-Za-z0-9_.:/@+*,\[\]-]{{0,{MAX_VALUE_CHARS - 1}}}")
 _SENTENCE: Final = re.compile(rf"[ -~]{{0,{MAX_SENTENCE_CHARS}}}")
-_TEN_DIGITS: Final = re.compile(r"(?<!\d)\d{3}[ .\-_\u00a0]?\d{3}[ .\-_\u00a0]?\d{4}(?!\d)")
-_DIGEST: Final = re.compile(r"[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OURS: Final = frozenset({"at", "level", "event", "text", "exception", "template"})
-
-
-def mask(text: str) -> str:
-    """Replace every valid NHS number in `text`, printed with or without separators."""
-    if _DIGEST.fullmatch(text):
-        return text  # digits inside a digest or UUID are chance; masking them would break correlation
-    return _TEN_DIGITS.sub(_mask_match, text)
-
-
-def _mask_match(match: re.Match[str]) -> str:
-    try:
-        NhsNumber.parse(re.sub(r"\D", "", match[0]))
-    except NhsNumberRejected:
-        return match[0]
-    return MASKED
 
 
 def describe_exception(error: BaseException) -> list[str]:

@@ -4,12 +4,13 @@ Nothing is dispatched here. A query under a case grant is decided by the team as
 team still stands so: whoever changes a team need look for queries among those that are in flight alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
 from federation import limits
 from federation.actor import Actor
+from federation.canonical import JsonObject
 from federation.correlation_id import CorrelationId
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
@@ -21,6 +22,7 @@ from federation.ledger.writes import NothingChanged, Write
 from federation.policy.decision import GatewayDecision
 from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
+from federation.policy_input import asked, query_input
 from federation.query import Part, QueryHeader, Ticket, VerifiedQuery, verify_query
 from federation.team import CaseGrantGiven
 from federation.vocabulary import TargetState
@@ -34,6 +36,9 @@ from gateway.translation import Translator
 from keys.digest import sha256
 from keys.record_cipher import RecordCipher
 from keys.signing import SigningKey
+
+MAX_LISTED_TARGETS: Final = 100
+"""Targets that `query_admitted` names beside the decision."""
 
 LEAST_WAIT_S: Final = 2.0
 """For a decision about a query whose deadline has passed, or nearly: late answers are wanted until it expires."""
@@ -185,6 +190,9 @@ class Admitting:
                 "user_ref": live.header.user_ref,
                 "role": live.header.role,
                 "purpose": live.header.purpose,
+                "query": asked(query_input(live.header)),
+                "case_grant": live.header.case_grant,
+                **_listed(live.header.targets),
                 "admission_sha256": sha256(live.admission).hex(),
                 "audit_sha256": live.header.audit_sha256.hex(),
                 "permitted": sorted(live.tasks),
@@ -212,6 +220,11 @@ class Admitting:
             recorded = await self._journal.record([entry, *(item.entry for item in misused)], writes)
         raise_alarms()
         live.entry_index = recorded.indexes[0]
+
+
+def _listed(targets: Collection[str]) -> JsonObject:
+    """Whom the query is to; of very many it stands in the decision's result alone, as an entry holds 64 KiB."""
+    return {"targets": sorted(targets)} if len(targets) <= MAX_LISTED_TARGETS else {}
 
 
 def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:

@@ -23,6 +23,8 @@ from federation.policy.evaluator import PolicyPoint
 from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
+from federation.retention import Retention
+from federation.service_record import ServiceRecord
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import Credentials, HeldCertificates
@@ -63,6 +65,7 @@ from gateway.servicers.pseudonym import PseudonymServicer
 from gateway.servicers.query import QueryServicer
 from gateway.servicers.team import TeamServicer
 from gateway.settings import GatewaySettings
+from gateway.store.deletions import DELETIONS
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
 from gateway.teams.register import TeamRegister
@@ -374,25 +377,36 @@ async def serve(settings: GatewaySettings, supervisor: Supervisor) -> None:
     """Run a gateway until it is asked to stop."""
     async with lay_foundation(settings) as base:
         gateway = await compose(base)
-        await gateway.main.start()
-        await gateway.enrolment.start()
-        _start_work(gateway, supervisor)
-        try:
-            await supervisor.until_stopped()
-        finally:
-            gateway.health.drain()
-            await asyncio.gather(gateway.main.stop(STOP_GRACE_S), gateway.enrolment.stop(STOP_GRACE_S))
-            await supervisor.aclose()  # whatever still writes must end before the store is closed
+        bundle = base.policy.bundle.id
+        body = {"bundle": {"revision": bundle.revision, "digest": bundle.digest}}
+        async with ServiceRecord(base.journal, base.clock).running(settings, body):
+            await gateway.main.start()
+            await gateway.enrolment.start()
+            _start_work(gateway, supervisor)
+            try:
+                await supervisor.until_stopped()
+            finally:
+                gateway.health.drain()
+                await asyncio.gather(gateway.main.stop(STOP_GRACE_S), gateway.enrolment.stop(STOP_GRACE_S))
+                await supervisor.aclose()  # whatever still writes must end before the store is closed
 
 
 def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
     base = gateway.foundation
+    retention = Retention(
+        engine=base.engine,
+        journal=base.journal,
+        deletions=DELETIONS,
+        periods=base.settings.retention,
+        clock=base.clock,
+    )
     for name, work in {
         "certificate": lambda: _renew(base.settings, base.keychain, base.certificates, base.clock),
         "channel": base.channel.keep_current,
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "following": gateway.following.run,
         "links": lambda: _tend(gateway.links),
+        "retention": retention.run,
         "policy-alarms": lambda: base.failing.record_alarms(base.journal),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

@@ -15,12 +15,13 @@ from federation.directory import Anchors
 from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.checkpoint import NoteKey
-from federation.ledger.entry import EntryKind
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.published import check_all_published
+from federation.retention import Retention
+from federation.service_record import ServiceRecord
 from federation.store import migrate, open_engine, reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import KeyringCertificates
@@ -33,7 +34,7 @@ from federation.wire.v1 import ledger_pb2_grpc, pseudonym_pb2_grpc
 from keys.certificates import not_after
 from keys.signing import VerifyKey
 from trustee.approvals import apply_approvals
-from trustee.books import Act, Books, no_mark
+from trustee.books import Books, no_mark
 from trustee.directory_client import DirectoryClient
 from trustee.epochs import Epochs
 from trustee.evaluation import Evaluation
@@ -43,11 +44,12 @@ from trustee.names import ledger_origin
 from trustee.points import state_points
 from trustee.proofs import Proofs
 from trustee.quotas import HOUR_S
+from trustee.refusals import Refusals
 from trustee.renewal import Renewal
-from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
 from trustee.servicer import LedgerServicer, TrusteeServicer
 from trustee.settings import TrusteeSettings
+from trustee.store.deletions import DELETIONS
 from trustee.store.scopes import caseloads
 from trustee.store.seen import Presented, find_ticket
 from trustee.store.usage import Count, counts_of_hour
@@ -92,7 +94,9 @@ async def build(settings: TrusteeSettings, *, clock: Callable[[], float] = time.
     """
     async with AsyncExitStack() as stack:
         house = await _open(settings, stack, clock)
-        await _record_start(house)
+        body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
+        await stack.enter_async_context(ServiceRecord(house.journal, clock).running(settings, body))
+        await _accept_caseloads(house)
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, house.certificates)
         stack.push_async_callback(channel.close)
         yield await _compose(house, channel, stack)
@@ -123,14 +127,11 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
     return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
 
 
-async def _record_start(house: _House) -> None:
-    """Put the limits now in force into the ledger, and caseloads that two people approved since the last start."""
-    settings = house.settings
-    body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
-    await house.books.record(Act(EntryKind.SERVICE_STARTED, str(settings.party), body), no_mark)
+async def _accept_caseloads(house: _House) -> None:
+    """Put into the ledger the caseloads that two people approved since the last start."""
     async with store_errors("caseloads"), house.engine.connect() as connection:
         accepted = await caseloads(connection)
-    await apply_approvals(house.books, settings.caseload_approvals, accepted)
+    await apply_approvals(house.books, house.settings.caseload_approvals, accepted)
 
 
 async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack) -> Trustee:
@@ -229,6 +230,7 @@ def _servicer(
             clock=house.clock,
         ),
         proofs=Proofs(keys=keys, epochs=epochs, members=members, books=house.books, find_ticket=find, executor=live),
+        refusals=Refusals(house.books, lambda: members.directory),
         state_points=state,
         counts_of_hour=count,
     )
@@ -258,11 +260,11 @@ def _start_tasks(
 ) -> None:
     settings, keyring = house.settings, open_existing_keyring(house.settings.keyring)
     interval_s = settings.directory_interval_s
-    forgetting = Forgetting(
+    retention = Retention(
         engine=house.engine,
-        books=house.books,
-        retention=settings.retention,
-        actor=str(settings.party),
+        journal=house.journal,
+        deletions=DELETIONS,
+        periods=settings.retention,
         clock=house.clock,
     )
     renewal = Renewal(keyring=keyring, channel=channel, party=settings.party, clock=house.clock)
@@ -270,4 +272,4 @@ def _start_tasks(
     tasks.start("directory", lambda: members.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
-    tasks.start("retention", forgetting.run, on_crash=OnCrash.RESTART)
+    tasks.start("retention", retention.run, on_crash=OnCrash.RESTART)

@@ -28,9 +28,7 @@ _log = EventLog(__name__)
 _ASKED_FOR: Final = frozenset(
     {
         EntryKind.BATCH_EVALUATED,
-        EntryKind.BATCH_REFUSED,
         EntryKind.TICKET_TRANSLATED,
-        EntryKind.TICKET_REFUSED,
         EntryKind.TRANSLATION_PROVED,
     }
 )
@@ -136,6 +134,28 @@ class Books:
             await self._journal.record([entry], apply)
         self._raised = {raised for raised in self._raised if raised[2] == hour} | {(subject, reason, hour)}
         _log.event(Event.ALARM_RAISED, agency=subject, reason_code=reason)
+
+    async def refused(self, kind: EntryKind, agency: str, code: str, body: JsonObject) -> None:
+        """Record that something presented for an agency was refused, once for each agency, code and hour.
+
+        The agency is whom it claimed to be from: the trustee is the actor, since nobody else is known to have acted.
+
+        Args:
+            kind: `batch_refused` or `ticket_refused`.
+            agency: As it claimed, where the directory lists it.
+            code: Why.
+            body: Hashes.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`.
+        """
+        hour = hour_of(self._clock())
+
+        async def apply(connection: AsyncConnection) -> None:
+            await mark_alarm(connection, agency, f"{kind.removesuffix('_refused')}/{code}", hour)
+
+        with suppress(AlreadyAlarmedError):
+            await self._journal.record([self._entry(kind, agency, body | {"agency": agency, "code": code})], apply)
 
     async def _refuse(self, agency: str, charge: Charge, used: int) -> NoReturn:
         await self.alarm(

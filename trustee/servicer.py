@@ -10,6 +10,7 @@ from federation.wire.v1 import ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
 from trustee.evaluation import Evaluation
 from trustee.proofs import Proofs
+from trustee.refusals import Refusals
 from trustee.store.usage import Count
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
@@ -31,24 +32,28 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         evaluation: Evaluation,
         translator: Translator,
         proofs: Proofs,
+        refusals: Refusals,
         state_points: StatePoints,
         counts_of_hour: CountsOfHour,
     ) -> None:
         self._evaluation = evaluation
         self._translator = translator
         self._proofs = proofs
+        self._refusals = refusals
         self._state_points = state_points
         self._counts_of_hour = counts_of_hour
 
     async def EvaluateBatch(self, request: wire.EvaluateBatchRequest, context: Context) -> wire.EvaluateBatchResponse:
         """Evaluate a batch that a node signed."""
         batch = request.batch
-        found = await self._evaluation.evaluate(batch.header, batch.signature, batch.elements)
+        async with self._refusals.of_batch(batch.header, batch.elements):
+            found = await self._evaluation.evaluate(batch.header, batch.signature, batch.elements)
         return wire.EvaluateBatchResponse(batch=wire.EvaluatedBatch(elements=found.elements, proof=found.proof))
 
     async def Translate(self, request: wire.TranslateRequest, context: Context) -> wire.TranslateResponse:
         """Translate the permitted points of a ticket that a requester signed."""
-        elements = await self._translator.translate(request.ticket, request.signature, list(request.responders))
+        async with self._refusals.of_ticket(request.ticket):
+            elements = await self._translator.translate(request.ticket, request.signature, list(request.responders))
         return wire.TranslateResponse(elements=elements)
 
     async def ProveElement(self, request: wire.ProveElementRequest, context: Context) -> wire.ProveElementResponse:

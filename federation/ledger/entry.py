@@ -47,7 +47,6 @@ class EntryKind(StrEnum):
     TARGET_EXPIRED = "target_expired"
     ANSWERED = "answered"
     ANSWER_RECEIVED = "answer_received"
-    ANSWER_DELIVERED = "answer_delivered"
     ANSWER_OPENED = "answer_opened"
     PICTURE_CLOSED = "picture_closed"
     # people
@@ -59,6 +58,7 @@ class EntryKind(StrEnum):
     OBLIGATION_OPENED = "obligation_opened"
     OBLIGATION_MET = "obligation_met"
     MISUSE_REPORTED = "misuse_reported"
+    VIEWED = "viewed"
     USERS_CHANGED = "users_changed"
     TEAM_ORDERED = "team_ordered"
     TEAM_CHANGED = "team_changed"
@@ -71,9 +71,7 @@ class EntryKind(StrEnum):
     TRANSLATION_PROVED = "translation_proved"
     QUOTA_CHANGED = "quota_changed"
     COUNTERS_RECONCILED = "counters_reconciled"
-    KEY_STATED = "key_stated"
     EPOCH_ROTATED = "epoch_rotated"
-    POINTS_PUBLISHED = "points_published"
     # caseload and sources
     CASELOAD_INDEXED = "caseload_indexed"
     SOURCE_FAILED = "source_failed"

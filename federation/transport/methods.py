@@ -68,6 +68,7 @@ _AT_NODE: Final[_Rows] = {
         "DecideReferral",
         "ListAlerts",
         "SeeAlert",
+        "AccountForChild",
         "Index",
         "OrderSources",
         "GetStatus",

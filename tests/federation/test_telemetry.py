@@ -14,16 +14,15 @@ from hypothesis import strategies as st
 
 from federation.errors import ErrorCode, WardgateError
 from federation.events import EVENTS, Event, Level
+from federation.masking import MASKED, mask
 from federation.telemetry import (
     FIELDS,
-    MASKED,
     MAX_SENTENCE_CHARS,
     MAX_VALUE_CHARS,
     REDACTED,
     EventLog,
     configure_logging,
     describe_exception,
-    mask,
 )
 from keys.nhs_number import NhsNumber, check_digit
 from tests.support.logs import log_lines, logging_to

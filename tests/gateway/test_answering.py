@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.actor import Actor
 from federation.errors import ErrorCode, WardgateError
 from federation.following import Follower
 from federation.ledger.entry import EntryKind
@@ -47,7 +48,7 @@ async def test_an_answer_is_stored_recorded_and_relayed_as_it_came(stored_world:
     assert stream.answers() == [answer]
     assert await world.column("answer", "answer") == [answer.SerializeToString()]
     (entry,) = await world.entries(EntryKind.ANSWER_RECEIVED)
-    assert (entry.actor, entry.query_id) == (SCHOOL, composed.header.query_id)
+    assert (entry.actor, entry.query_id) == (Actor.agency(SCHOOL), composed.header.query_id)
 
 
 async def test_every_outcome_looks_alike_to_the_gateway(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from federation import limits
+from federation.actor import Actor
 from federation.canonical import from_json, to_canonical
 from federation.correlation_id import CorrelationId
 from federation.counters import HOUR_S
@@ -45,7 +46,7 @@ async def test_a_notice_becomes_an_entry_and_an_alarm(stored_world: World, caplo
     await stored_world.misuse.report(CSC, content, signature, CorrelationId.mint())
 
     (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
-    assert (entry.actor, entry.query_id) == (CSC, None)
+    assert (entry.actor, entry.query_id) == (Actor.agency(CSC), None)
     assert {name: entry.body[name] for name in ("refused_by", "refused_at", "user_ref", "role", "purpose")} == {
         "refused_by": "node",
         "refused_at": NOW,
@@ -222,7 +223,7 @@ async def test_misuse_that_a_node_let_through_is_recorded_all_the_same(
 
     assert admission.effect == "deny"
     (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
-    assert (entry.actor, entry.query_id) == (CSC, composed.header.query_id)
+    assert (entry.actor, entry.query_id) == (Actor.agency(CSC), composed.header.query_id)
     body = entry.body
     assert (body["refused_by"], body["purpose"], body["reason"]) == ("gateway", NEVER, "PURPOSE_NEVER_PERMITTED")
     assert (body["user_ref"], body["decision_id"]) == ("a" * 32, admission.decision_id)

@@ -152,7 +152,7 @@ def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itse
     picture = region.ask(KNOWN)
     assert final_picture(region, picture["query_id"]) == WHOLE
     issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
-    assert issued[-1]["actor"] == "node/small-yjs"
+    assert issued[-1]["actor"] == "wardgate://node/small-yjs"
 
 
 def ran_out(region: Box, agency: str) -> bytes:

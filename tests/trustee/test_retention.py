@@ -3,20 +3,21 @@
 import pytest
 
 from federation.errors import ErrorCode, WardgateError
+from federation.retention import Retention
 from tests.support.signers import NOW, some_elements
 from tests.support.trustee_house import House, OpenHouse
-from trustee.retention import Forgetting
-from trustee.settings import Retention
+from trustee.settings import Retention as Periods
+from trustee.store.deletions import DELETIONS
 
 DAY_S = 86_400
 
 
-def forgetting(house: House, **changes: int) -> Forgetting:
-    return Forgetting(
+def retention_of(house: House, **changes: int) -> Retention:
+    return Retention(
         engine=house.engine,
-        books=house.books,
-        retention=Retention(**changes),
-        actor="trustee/main",
+        journal=house.journal,
+        deletions=DELETIONS,
+        periods=Periods(**changes),
         clock=house.clock,
     )
 
@@ -33,29 +34,29 @@ async def use(house: House) -> bytes:
 
 async def test_with_nothing_overdue_nothing_is_deleted_and_nothing_recorded(house: House) -> None:
     await use(house)
-    assert await forgetting(house).once() == 0
+    assert await retention_of(house).apply() == {}
     assert await house.kinds() == ["batch_evaluated", "ticket_translated"]
 
 
 async def test_a_batch_is_forgotten_only_when_it_is_refused_as_expired(house: House) -> None:
     await use(house)
     house.clock.now = NOW + 600 + 30
-    assert await forgetting(house).once() == 0
+    assert await retention_of(house).apply() == {}
     house.clock.now += 1
-    assert await forgetting(house).once() == 1
+    assert await retention_of(house).apply() == {"batches": 1}
     entry = (await house.entries())[-1]
     assert entry.kind == "retention_applied"
-    assert entry.body["rows"] == {"batches": 1, "tickets": 0, "counters": 0, "alarms": 0}
+    assert entry.body["rows"] == {"batches": 1}
 
 
 async def test_a_ticket_can_be_proved_until_its_time_is_up(house: House) -> None:
     ticket = await use(house)
-    keeper = forgetting(house, proofs_days=2)
+    keeper = retention_of(house, proofs_days=2)
     house.clock.now = NOW + 600 + 2 * DAY_S
-    await keeper.once()
+    await keeper.apply()
     await house.proofs.prove(ticket, "uclh")
     house.clock.now += 1
-    await keeper.once()
+    await keeper.apply()
     with pytest.raises(WardgateError) as caught:
         await house.proofs.prove(ticket, "uclh")
     assert caught.value.code is ErrorCode.QUERY_UNKNOWN
@@ -66,7 +67,7 @@ async def test_counters_of_hours_go_and_those_of_an_epoch_stay(open_house: OpenH
     house.members.caseloads = {"camden-csc": 1}
     await use(house)
     house.clock.now = NOW + 3 * DAY_S
-    await forgetting(house, counters_days=2).once()
+    await retention_of(house, counters_days=2).apply()
     assert await house.counters(NOW // 3_600 * 3_600) == {}
     later = int(house.clock.now)
     batch = house.region.signer("camden-csc").batch(some_elements(1), issued_at=later, expires_at=later + 60)
@@ -80,7 +81,7 @@ async def test_without_a_ledger_nothing_is_forgotten(house: House) -> None:
     house.clock.now = NOW + DAY_S
     await house.break_ledger()
     with pytest.raises(WardgateError) as caught:
-        await forgetting(house).once()
+        await retention_of(house).apply()
     assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
     await house.mend_ledger()
-    assert await forgetting(house).once() == 1
+    assert await retention_of(house).apply() == {"batches": 1}
