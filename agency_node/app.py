@@ -136,7 +136,7 @@ async def compose(base: Foundation) -> Node:
     worker = Worker(
         intake=intake,
         answering=answering,
-        departure=_departure(settings),
+        departure=Departure(quantum_ms=settings.quantum_ms, monotonic=time.monotonic, sleep=asyncio.sleep),
         max_in_flight=settings.max_in_flight,
         on_accepted=audit.sample,
     )
@@ -265,15 +265,6 @@ async def _responder(base: Foundation) -> Responder:
         contexts={choice.name: choice.context for choice in settings.sources},
         clock=base.clock,
     )
-
-
-def _departure(settings: NodeSettings) -> Departure:
-    slow_s = settings.slow_ms / 1000
-
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds + slow_s)
-
-    return Departure(quantum_ms=settings.quantum_ms, monotonic=time.monotonic, sleep=sleep)
 
 
 def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:

@@ -190,7 +190,6 @@ class NodeSettings(ServiceSettings, env_prefix="WARDGATE_NODE_"):
         le=100,
         description="How many tasks of a hundred to ask for proofs that their point was translated right.",
     )
-    slow_ms: int = Field(0, ge=0, le=60_000, description="Delay before every answer, for fault tests only.")
 
     @property
     def party(self) -> Party:
