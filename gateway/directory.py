@@ -7,7 +7,7 @@ own verification (`TrustedDirectory.advance`) accepts it as any node would.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from federation.actor import Actor
@@ -20,12 +20,12 @@ from federation.transport.correlation import correlation
 from federation.transport.denylist import DenyEntry, DenyList, DenyListDocument, SignedDenyList
 from federation.wire.v1 import directory_pb2 as wire
 from gateway.proofs import checkpoint_update, inclusion_proof
-from gateway.store.tables import AgencyRow, DenyListVersion, DirectoryVersion, table
+from gateway.store.tables import DenyListVersion, DirectoryVersion, table
 from keys import domains
 from keys.digest import sha256
 from keys.signing import SigningKey
 
-AGENCY, DIRECTORY, DENY = table(AgencyRow), table(DirectoryVersion), table(DenyListVersion)
+DIRECTORY, DENY = table(DirectoryVersion), table(DenyListVersion)
 
 Write = Callable[[AsyncConnection], Awaitable[None]]
 Change = Callable[[list[AgencyEntry]], Sequence[AgencyEntry]]
@@ -175,11 +175,6 @@ class DirectoryAuthority:
             await connection.execute(
                 insert(DIRECTORY), {"version": version, "content": content, "signature": signature}
             )
-            await connection.execute(delete(AGENCY))
-            if agencies:
-                await connection.execute(
-                    insert(AGENCY), [{"agency": item.agency.id, "entry": item.canonical()} for item in agencies]
-                )
             if write is not None:
                 await write(connection)
 

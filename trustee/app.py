@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from federation.canonical import MAX_INTEGER
 from federation.directory import Anchors
-from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.export import KEY_FILE
@@ -43,7 +41,6 @@ from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.points import state_points
 from trustee.proofs import Proofs
-from trustee.quotas import HOUR_S
 from trustee.refusals import Refusals
 from trustee.renewal import Renewal
 from trustee.rotation import Following, load_ranges
@@ -52,7 +49,6 @@ from trustee.settings import TrusteeSettings
 from trustee.store.deletions import DELETIONS
 from trustee.store.scopes import caseloads
 from trustee.store.seen import Presented, find_ticket
-from trustee.store.usage import Count, counts_of_hour
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
 
@@ -192,12 +188,6 @@ def _servicer(
         async with store_errors("ticket"), reader.connect() as connection:
             return await find_ticket(connection, agency, query_sha256)
 
-    async def count(hour_start: int) -> list[Count]:
-        if hour_start % HOUR_S or hour_start > MAX_INTEGER:
-            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "that is not the start of an hour")
-        async with store_errors("counters"), reader.connect() as connection:
-            return await counts_of_hour(connection, hour_start)
-
     def state(scope: str) -> tuple[bytes, bytes]:
         # A seed that is wrong for others is wrong for a new agency too, and its point would be wrong for ever.
         check_all_published(members.directory, keys)
@@ -232,7 +222,6 @@ def _servicer(
         proofs=Proofs(keys=keys, epochs=epochs, members=members, books=house.books, find_ticket=find, executor=live),
         refusals=Refusals(house.books, lambda: members.directory),
         state_points=state,
-        counts_of_hour=count,
     )
 
 

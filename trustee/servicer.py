@@ -1,6 +1,6 @@
 """The gRPC edge: decode, call one verb, encode. Errors become the catalogue's in the server's interceptor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import grpc.aio
@@ -11,7 +11,6 @@ from federation.wire.v1 import pseudonym_pb2 as wire
 from trustee.evaluation import Evaluation
 from trustee.proofs import Proofs
 from trustee.refusals import Refusals
-from trustee.store.usage import Count
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
 
@@ -19,8 +18,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 StatePoints = Callable[[str], tuple[bytes, bytes]]
 """A scope's signed statement of public points and its signature."""
-CountsOfHour = Callable[[int], Awaitable[list[Count]]]
-"""Every agency's counters of the hour that begins then."""
 
 
 class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
@@ -34,14 +31,12 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         proofs: Proofs,
         refusals: Refusals,
         state_points: StatePoints,
-        counts_of_hour: CountsOfHour,
     ) -> None:
         self._evaluation = evaluation
         self._translator = translator
         self._proofs = proofs
         self._refusals = refusals
         self._state_points = state_points
-        self._counts_of_hour = counts_of_hour
 
     async def EvaluateBatch(self, request: wire.EvaluateBatchRequest, context: Context) -> wire.EvaluateBatchResponse:
         """Evaluate a batch that a node signed."""
@@ -65,13 +60,6 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         """State the trustee's public points of a scope."""
         statement, signature = self._state_points(request.scope)
         return wire.GetPointsResponse(statement=statement, signature=signature)
-
-    async def GetCounters(self, request: wire.GetCountersRequest, context: Context) -> wire.GetCountersResponse:
-        """Tell what was counted in one hour, for the daily reconciliation."""
-        counts = await self._counts_of_hour(request.hour_start)
-        return wire.GetCountersResponse(
-            counters=[wire.Counter(agency=item.agency, kind=item.kind, count=item.total) for item in counts]
-        )
 
 
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):

@@ -233,6 +233,7 @@ class Task(NodeTable, table=True):
     __table_args__ = (
         Index(None, "state"),
         Index(None, "child_key"),
+        Index(None, "expires_at"),
         Index(None, "requester", "query_id", unique=True),
         Index(None, "requester", "arrived_at"),
     )
@@ -268,7 +269,7 @@ class Referral(NodeTable, table=True):
         reason_salt: Salt of the commitment to the reason in the ledger; erasing it erases the link.
     """
 
-    __table_args__ = (Index(None, "state", "opened_at"),)
+    __table_args__ = (Index(None, "state", "opened_at"), Index(None, "expires_at"))
 
     referral_id: str = Field(sa_column=Column(String(36), primary_key=True))
     task_id: str = Field(sa_column=Column(String(36), ForeignKey("task.task_id"), nullable=False, unique=True))
@@ -405,7 +406,12 @@ class AskedQuery(NodeTable, table=True):
         child_key: Whom it is about, of a refused one too. None of rows that earlier versions wrote.
     """
 
-    __table_args__ = (Index(None, "state"), Index(None, "user_id", "asked_at"), Index(None, "child_key"))
+    __table_args__ = (
+        Index(None, "state"),
+        Index(None, "user_id", "asked_at"),
+        Index(None, "child_key"),
+        Index(None, "expires_at"),
+    )
 
     query_id: str = Field(sa_column=Column(String(36), primary_key=True))
     user_id: str = Field(sa_column=Column(String(200), nullable=False))

@@ -56,7 +56,6 @@ _AT_TRUSTEE: Final[_Rows] = {
         "Translate",
         "ProveElement",
         "GetPoints",
-        "GetCounters",
     ),
     (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY, PartyKind.OPERATOR})): ("GetCheckpoint", "Cosign"),
 }

@@ -59,9 +59,7 @@ _FORGET_TASKS = (
     update(TASK).where(TASK.c.query_id == bindparam("b_query_id")).values(part=b"", trustee_element=b"", translated=b"")
 )
 _FORGET_QUERY = (
-    update(QUERY)
-    .where(QUERY.c.query_id == bindparam("b_query_id"))
-    .values(audit_envelope=QUERY.c.audit_envelope, ticket=b"", ticket_signature=b"")
+    update(QUERY).where(QUERY.c.query_id == bindparam("b_query_id")).values(ticket=b"", ticket_signature=b"")
 )
 _RECENT = select(QUERY.c.requester, QUERY.c.user_ref, QUERY.c.header, QUERY.c.admitted_at).where(
     QUERY.c.admitted_at > bindparam("since")
@@ -101,7 +99,6 @@ def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
         "query_id": query.query_id,
         "requester": header.requester,
         "user_ref": header.user_ref,
-        "purpose": header.purpose,
         "header": query.header_bytes,
         "signature": query.signature,
         "digest": query.digest,
@@ -117,8 +114,6 @@ def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
             ]
         ).SerializeToString(),
         "admitted_at": submission.admitted_at,
-        "deadline_at": header.deadline_at,
-        "expires_at": header.expires_at,
         "closed_at": 0 if query.tasks else submission.admitted_at,
     }
 
@@ -133,9 +128,6 @@ def _task_row(task: LiveTask) -> dict[str, Any]:
         "part": part.SerializeToString(),
         "trustee_element": task.trustee_element,
         "translated": task.translated,
-        "lease_id": "",
-        "lease_expires_at": 0,
-        "expires_at": task.query.header.expires_at,
         "answer_digest": b"",
     }
 

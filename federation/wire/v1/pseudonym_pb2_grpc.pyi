@@ -78,7 +78,6 @@ class TrusteeServiceStub:
     ProveElement: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.ProveElementRequest, _pseudonym_pb2.ProveElementResponse]
     GetPoints: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.GetPointsRequest, _pseudonym_pb2.GetPointsResponse]
     """The trustee's signed statement of its public points for a scope."""
-    GetCounters: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.GetCountersRequest, _pseudonym_pb2.GetCountersResponse]
 
 @_typing.type_check_only
 class TrusteeServiceAsyncStub(TrusteeServiceStub):
@@ -90,7 +89,6 @@ class TrusteeServiceAsyncStub(TrusteeServiceStub):
     ProveElement: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.ProveElementRequest, _pseudonym_pb2.ProveElementResponse]  # type: ignore[assignment]
     GetPoints: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.GetPointsRequest, _pseudonym_pb2.GetPointsResponse]  # type: ignore[assignment]
     """The trustee's signed statement of its public points for a scope."""
-    GetCounters: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.GetCountersRequest, _pseudonym_pb2.GetCountersResponse]  # type: ignore[assignment]
 
 class TrusteeServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by the trustee to the gateway."""
@@ -123,12 +121,5 @@ class TrusteeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pseudonym_pb2.GetPointsResponse, _abc.Awaitable[_pseudonym_pb2.GetPointsResponse]]:
         """The trustee's signed statement of its public points for a scope."""
-
-    @_abc_1.abstractmethod
-    def GetCounters(
-        self,
-        request: _pseudonym_pb2.GetCountersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_pseudonym_pb2.GetCountersResponse, _abc.Awaitable[_pseudonym_pb2.GetCountersResponse]]: ...
 
 def add_TrusteeServiceServicer_to_server(servicer: TrusteeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
