@@ -367,8 +367,12 @@ def test_the_image_is_locked_unprivileged_and_healthy_by_its_own_word() -> None:
     lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
     text = "\n".join(lines)
 
-    assert [line.split()[1] for line in lines if line.startswith("FROM")] == ["python:3.11-slim-bookworm"] * 2
-    assert "--require-hashes -r requirements/run.txt" in text
+    assert [line.split()[1] for line in lines if line.startswith("FROM")] == ["${PYTHON_IMAGE}"] * 2
+    assert "--require-hashes --only-binary :all: -r requirements/run.txt" in text
+    assert [line for line in lines if line.startswith("COPY --from")] == [
+        "COPY --from=build /opt/wardgate /opt/wardgate"
+    ]
+    assert "/opt/wardgate/bin/pip" not in text, "what installs is not in what runs"
     assert "libsodium23" in text
     assert "USER 10001:10001" in text
     assert "HEALTHCHECK" in text
