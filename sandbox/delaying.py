@@ -12,6 +12,8 @@ from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
 CHUNK: Final = 64 * 1024
+PROMPT_BYTES: Final = 8 * 1024
+"""So much of each connection passes at once: its handshake, for which nobody waits long. An answer is larger."""
 
 
 class SlowLine:
@@ -20,11 +22,13 @@ class SlowLine:
     Attributes:
         target: The port that they are passed on to.
         delay_s: How much later what the caller sends arrives there; what comes back is passed on at once.
+        prompt_bytes: The first so many of each connection are passed on at once.
     """
 
-    def __init__(self, target: int, delay_s: float) -> None:
+    def __init__(self, target: int, delay_s: float, *, prompt_bytes: int = PROMPT_BYTES) -> None:
         self.target = target
         self.delay_s = delay_s
+        self.prompt_bytes = prompt_bytes
 
     @contextlib.asynccontextmanager
     async def listening(self, port: int) -> AsyncIterator[asyncio.Server]:
@@ -65,6 +69,7 @@ class SlowLine:
 
     async def _late(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass on in order, each piece so much later than it came: pieces do not wait for one another."""
+        await _pass(reader, writer, self.prompt_bytes)
         clock = asyncio.get_running_loop().time
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -85,6 +90,14 @@ class SlowLine:
         finally:
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
+    """Pass on so many bytes at once, or as many as come."""
+    while count and (chunk := await reader.read(min(count, CHUNK))):
+        writer.write(chunk)
+        await writer.drain()
+        count -= len(chunk)
 
 
 async def _until_one_ends(ways: list[asyncio.Task[None]]) -> None:

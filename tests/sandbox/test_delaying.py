@@ -31,7 +31,7 @@ class Echo:
 async def a_line(delay_s: float) -> AsyncIterator[tuple[Echo, asyncio.StreamReader, asyncio.StreamWriter]]:
     echo = Echo()
     server = await asyncio.start_server(echo, LOOPBACK, 0)
-    slow = SlowLine(server.sockets[0].getsockname()[1], delay_s)
+    slow = SlowLine(server.sockets[0].getsockname()[1], delay_s, prompt_bytes=4)
     async with server:
         async with slow.listening(0) as line:
             reader, writer = await asyncio.open_connection(LOOPBACK, line.sockets[0].getsockname()[1])
@@ -44,6 +44,9 @@ async def a_line(delay_s: float) -> AsyncIterator[tuple[Echo, asyncio.StreamRead
 @pytest.mark.parametrize("delay_s", [0.0, LATE_S])
 async def test_pieces_arrive_in_order_and_not_before_their_time(delay_s: float) -> None:
     async with a_line(delay_s) as (echo, reader, writer):
+        writer.write(b"go!\n")  # the first bytes are a connection's handshake: at once
+        assert await reader.readline() == b"go!\n"
+        echo.came.clear()
         sent = [asyncio.get_running_loop().time()]
         writer.write(b"1\n")
         await asyncio.sleep(0.01)
