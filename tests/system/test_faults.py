@@ -76,7 +76,9 @@ WHOLE = {
 
 
 def assert_told_once(region: Box, query_id: str) -> None:
-    """Each disclosure, admission and answer stands in its ledger exactly once."""
+    """Each disclosure, admission and answer stands in its ledger exactly once, when the picture has closed."""
+    closed = EntryKind.PICTURE_CLOSED
+    until(lambda: query_id in [entry["query_id"] for entry in region.entries("small-csc", kind=closed)], wait_s=60)
     gateway = Counter(entry["kind"] for entry in region.entries("gateway", query_id=query_id))
     assert gateway["query_admitted"] == 1
     assert gateway["answer_received"] == len(WHOLE)
