@@ -12,7 +12,7 @@ LIBSODIUM := libsodium.so.23|libsodium.so.26|libsodium.23.dylib|libsodium.26.dyl
 # gRPC's C core writes to standard error what the services log in their own words.
 export GRPC_VERBOSITY ?= NONE
 
-.PHONY: help setup setup-dev test nightly check checks demo bench policies mutants proto docs lock clean
+.PHONY: help setup setup-dev test nightly check checks demo bench policies mutants proto docs lock images sbom clean
 .PHONY: ready tools python system-libraries
 
 help: ## Show this help
@@ -72,12 +72,20 @@ setup: python system-libraries $(VENV)/run.stamp ## Install what running needs i
 
 setup-dev: setup $(VENV)/dev.stamp ## Install what developing and testing needs too
 
+COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+  --custom-compile-command 'make lock'
+
 lock: ## Recompile the hash-locked requirements (needs uv on the PATH)
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements/run.txt >/dev/null
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev \
-	  -c requirements/run.txt -o requirements/dev.txt >/dev/null
+	$(COMPILE) pyproject.toml -o requirements/run.txt >/dev/null
+	$(COMPILE) --group build -c requirements/run.txt -o requirements/build.txt >/dev/null
+	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt \
+	  -o requirements/dev.txt >/dev/null
+
+images: ## Ask the registries for the digests of the container images (needs docker)
+	$(PYTHON) tools/images.py --out deploy/compose/images.env
+
+sbom: setup-dev ## Write build/sbom.cdx.json: what is installed to run, by the lock file (CycloneDX)
+	$(PY) tools/sbom.py --out build/sbom.cdx.json
 
 clean: ## Remove the environment, the built tools, every cache and the sandbox
 	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build sandbox-run
@@ -99,14 +107,18 @@ system-libraries:
 	elif ldconfig -p >/dev/null 2>&1; then \
 	  echo 'libsodium 1.0.18 or newer is needed (Debian, Ubuntu: libsodium23; Fedora: libsodium)'; exit 1; fi
 
-$(VENV)/run.stamp: requirements/run.txt pyproject.toml
+# Wheels only: building a source distribution would run its code before anybody could look at what was built.
+INSTALL := $(PY) -m pip install --quiet --require-hashes --only-binary :all:
+
+$(VENV)/run.stamp: requirements/run.txt requirements/build.txt pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(INSTALL) -r requirements/run.txt
+	$(INSTALL) -r requirements/build.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(INSTALL) -r requirements/dev.txt
 	touch $@
 
 # Where Go or npm is missing, what needs OPA or buf is skipped, and says so; where CI is set, that is an error.

@@ -8,6 +8,8 @@ from typing import Final
 
 from sqlalchemy import select
 
+from agency_node.accounting.desk import Accounting
+from agency_node.accounting.viewed import Viewed
 from agency_node.answering.departure import Departure
 from agency_node.answering.desk import Answering
 from agency_node.answering.duties import UNDERSTOOD, Contacts
@@ -27,6 +29,7 @@ from agency_node.caseload.parts import CaseloadParts
 from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.caseload.update import Caseload
 from agency_node.checking import open_sources, read_overlay
+from agency_node.configuration import Configuration
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcEvaluator, GrpcNotices, GrpcQueryGateway
 from agency_node.inbox.alerts import Alerts
@@ -36,7 +39,6 @@ from agency_node.link.clock import GatewayClock
 from agency_node.link.holding import GrpcLinkGateway, Link
 from agency_node.recipients import Unheld, unheld
 from agency_node.routines import (
-    erase_overdue,
     follow_directory,
     hold_link,
     renew_local_certificate,
@@ -47,6 +49,7 @@ from agency_node.routines import (
 from agency_node.servicers.local import LocalServicer
 from agency_node.settings import NodeSettings
 from agency_node.store.asked import asked_since
+from agency_node.store.deletions import DELETIONS
 from agency_node.store.tasks import recent_tasks
 from agency_node.teams.gateway import GrpcTeams, VerifiedTeams
 from agency_node.teams.leading import Leading
@@ -59,6 +62,8 @@ from federation.errors import WardgateError
 from federation.events import Event
 from federation.policy.catalogue import Catalogue
 from federation.renewal import TLS, expiry_sentence, is_in_date
+from federation.retention import Retention
+from federation.service_record import ServiceRecord
 from federation.store import reading, store_errors
 from federation.supervision import OnCrash, Supervisor
 from federation.telemetry import EventLog
@@ -122,7 +127,7 @@ async def compose(base: Foundation) -> Node:
     worker = Worker(
         intake=intake,
         answering=answering,
-        departure=_departure(settings),
+        departure=Departure(quantum_ms=settings.quantum_ms, monotonic=time.monotonic, sleep=asyncio.sleep),
         max_in_flight=settings.max_in_flight,
     )
     gateway_clock = GatewayClock(own=settings.party, gateway=base.channel.server, clock=clock)
@@ -145,9 +150,20 @@ async def compose(base: Foundation) -> Node:
         gateway=GrpcNotices(base.channel),
         clock=clock,
     )
-    asking, pursuits = await _asking(base, pseudonyms, teams.given, gateway_clock, reports.announce)
+    own_pseudonyms = OwnPseudonyms(
+        engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.following.points
+    )
+    asking, pursuits = await _asking(base, own_pseudonyms, teams.given, gateway_clock, reports.announce)
+    accounting = _accounting(base, own_pseudonyms)
     health = Health(_components(base, link, responder.lookup, gateway_clock))
-    desk = SourceDesk(users=base.users.current, vault=base.vault, engine=base.engine, journal=base.journal, clock=clock)
+    desk = SourceDesk(
+        users=base.users.current,
+        vault=base.vault,
+        engine=base.engine,
+        journal=base.journal,
+        viewed=Viewed(base.journal, base.vault, clock),
+        clock=clock,
+    )
     local_certificates = HeldCertificates(
         base.keychain.local_credentials(settings.local_party, serves=True, now=clock())
     )
@@ -180,6 +196,7 @@ async def compose(base: Foundation) -> Node:
             leading=_leading(base, teams),
             inbox=JsonInbox(decisions),
             alerts=Alerts(responder, users=base.users.current),
+            accounting=accounting,
             index=runs.watch,
             sources=SourceOrders(desk, caseload, runs),
             status=lambda: status_of(node),
@@ -241,15 +258,6 @@ async def _responder(base: Foundation) -> Responder:
     )
 
 
-def _departure(settings: NodeSettings) -> Departure:
-    slow_s = settings.slow_ms / 1000
-
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds + slow_s)
-
-    return Departure(quantum_ms=settings.quantum_ms, monotonic=time.monotonic, sleep=sleep)
-
-
 def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
     return Leading(
         agency=base.settings.agency,
@@ -264,9 +272,24 @@ def _leading(base: Foundation, teams: VerifiedTeams) -> Leading:
     )
 
 
+def _accounting(base: Foundation, pseudonyms: OwnPseudonyms) -> Accounting:
+    return Accounting(
+        agency=base.settings.agency,
+        users=base.users,
+        directory=base.directory,
+        policy=base.policy.point(),
+        pseudonyms=pseudonyms,
+        engine=reading(base.engine),
+        journal=base.journal,
+        vault=base.vault,
+        clock=base.clock,
+        test_numbers=base.settings.test_numbers,
+    )
+
+
 async def _asking(
     base: Foundation,
-    pseudonyms: Pseudonyms,
+    pseudonyms: OwnPseudonyms,
     case_grants: CaseGrants,
     gateway_clock: GatewayClock,
     on_reported: Callable[[], None],
@@ -293,9 +316,7 @@ async def _asking(
         refresh_directory=base.refresh,
         policy=base.policy.point(),
         case_grants=case_grants,
-        pseudonyms=OwnPseudonyms(
-            engine=base.engine, vault=base.vault, pseudonyms=pseudonyms, points=base.following.points
-        ),
+        pseudonyms=pseudonyms,
         pursuits=pursuits,
         engine=store,
         journal=base.journal,
@@ -319,6 +340,9 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
     async def policy() -> bool:
         return (await base.policy.engine.health()).ready
 
+    async def decisions() -> bool:
+        return not base.policy.failing.now()
+
     async def directory() -> bool:
         base.following.gateway.check_believed()
         return base.is_enrolled
@@ -338,6 +362,7 @@ def _components(base: Foundation, link: Link, lookup: Lookup, gateway_clock: Gat
     return {
         "ledger": ledger,
         "policy": policy,
+        "decisions": decisions,
         "directory": directory,
         "points": base.following.points.hold,
         "certificate": certificate,
@@ -397,19 +422,31 @@ async def serve(settings: NodeSettings, supervisor: Supervisor) -> None:
     async with lay_foundation(settings) as base:
         node = await compose(base)
         say_unheld(node.unheld())
-        await node.server.start()
-        _start_work(node, supervisor)
-        try:
-            await supervisor.until_stopped()
-        finally:
-            node.health.drain()
-            await node.server.stop(STOP_GRACE_S)
-            await node.pursuits.aclose()
-            await supervisor.aclose()
+        record, bundle = ServiceRecord(base.journal, base.clock), base.policy.bundle.id
+        body = {"bundle": {"revision": bundle.revision, "digest": bundle.digest}}
+        async with record.running(settings, body):
+            configuration = Configuration(settings, record, base.users, base.vault)
+            await configuration.started()
+            await node.server.start()
+            _start_work(node, configuration, supervisor)
+            try:
+                await supervisor.until_stopped()
+            finally:
+                node.health.drain()
+                await node.server.stop(STOP_GRACE_S)
+                await node.pursuits.aclose()
+                await supervisor.aclose()
 
 
-def _start_work(node: Node, supervisor: Supervisor) -> None:
+def _start_work(node: Node, configuration: Configuration, supervisor: Supervisor) -> None:
     base = node.foundation
+    retention = Retention(
+        engine=base.engine,
+        journal=base.journal,
+        deletions=DELETIONS,
+        periods=base.settings.retention,
+        clock=base.clock,
+    )
     for name, work in {
         "directory": lambda: follow_directory(base),
         "ledger": base.journal.keep_signed,
@@ -421,6 +458,8 @@ def _start_work(node: Node, supervisor: Supervisor) -> None:
         "caseload": node.runs.run_forever,
         "link": lambda: hold_link(base, node.link),
         "due": node.worker.watch,
-        "retention": lambda: erase_overdue(base),
+        "people": configuration.watch,
+        "policy-alarms": lambda: base.policy.failing.record_alarms(base.journal),
+        "retention": retention.run,
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

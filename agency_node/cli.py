@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from agency_node.accounting.order import AccountOrder
 from agency_node.asking.question import QuestionDocument
 from agency_node.caseload.cli import sources_app
 from agency_node.local_calls import Agency, Config, Dir, Json, User, call_node, find_settings
@@ -259,6 +260,48 @@ def user_ref(
         return response.user_ref
 
     emit({"agency": settings.agency, "user_ref": call_node(settings, call)}, as_json=as_json)
+
+
+@node_app.command()
+@fail_with_code
+def account(
+    user: User,
+    child: Annotated[
+        str, typer.Option("--child", help="The child's NHS number; - reads it from standard input, unseen by others.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Code of the reason, such as subject_access.")],
+    approval: Annotated[
+        list[str] | None,
+        typer.Option("--approval", help="USER:KIND of a colleague who stands for it too, such as c.guardian:audit."),
+    ] = None,
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    as_json: Json = False,
+) -> None:
+    """Account for one child: who asked this agency, what it told, who of its people asked, decided and looked.
+
+    Policy decides who may have this and which parts; the look is in the ledger. Refused questions are in it too.
+    """
+    settings = find_settings(config, directory, agency)
+    order = AccountOrder.parse(
+        to_canonical(
+            {
+                "user": user,
+                "child": sys.stdin.readline().strip() if child == "-" else child,
+                "reason": reason,
+                "approvals": [_approval(text) for text in approval or []],
+            }
+        )
+    )
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
+        response: local_pb2.AccountForChildResponse = await stub.AccountForChild(
+            local_pb2.AccountForChildRequest(order=order.canonical())
+        )
+        return response.account
+
+    emit(json.loads(call_node(settings, call)), as_json=as_json)
 
 
 @inbox_app.command("list")

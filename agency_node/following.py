@@ -75,12 +75,11 @@ async def begin_following(
     witness = Witness(str(settings.party), keychain.signing_key, clock)
     view = View.first(anchors, settings.gateway.party.ledger, keychain.statement)
     followed = FollowedGateway(
-        Follower("node", view, WatchedLedger(journal, witness, view.key), store, journal), source, clock=clock
+        Follower(view, WatchedLedger(journal, witness, view.key), store, journal), source, clock=clock
     )
     register = FollowedRegister(
         source,
         watched=WatchedLedger(journal, witness, NoteKey(settings.gateway.trustee.ledger, anchors.trustee_key)),
-        actor="node",
         engine=store,
         journal=journal,
         clock=clock,

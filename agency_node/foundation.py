@@ -13,6 +13,7 @@ from agency_node.keychain import NodeKeychain, load_keychain
 from agency_node.settings import NodeSettings
 from agency_node.users import UsersFile
 from agency_node.vault import Vault
+from federation.actor import Actor
 from federation.directory import Agency, TrustedDirectory
 from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
@@ -94,7 +95,7 @@ async def lay_foundation(
                 cache_dir=settings.data_dir / "policy-cache",
             ),
             journal=journal,
-            actor="node",
+            actor=Actor.agency(settings.agency),
             stack=stack,
             clock=clock,
         )

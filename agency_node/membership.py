@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
 from federation.canonical import JsonObject, to_canonical
 from federation.directory import Agency, TrustedDirectory
 from federation.events import Event
@@ -19,7 +20,7 @@ from federation.ledger.journal import Journal
 from federation.register import description_of
 from federation.store import store_errors
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 
 KNOWN: Final = "known-members"
 SHOWN_S: Final = 30 * 24 * 3600
@@ -114,8 +115,8 @@ class Neighbours:
         return Entry(
             kind=EntryKind.MEMBERS_CHANGED,
             at=now,
-            actor="node",
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.agency(self._agency),
+            correlation_id=correlation(),
             query_id=None,
             body={"changes": [{key: change[key] for key in ("agency", "change", "kind")} for change in changes]},
         )

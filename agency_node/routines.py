@@ -7,7 +7,6 @@ from agency_node.asking.pursuit import Pursuits
 from agency_node.asking.reports import Reports
 from agency_node.foundation import Foundation
 from agency_node.link.holding import Link
-from agency_node.retention import Retention
 from federation.transport.certificates import HeldCertificates
 
 DIRECTORY_REFRESH_S: Final = 2.0
@@ -15,7 +14,6 @@ DIRECTORY_REFRESH_S: Final = 2.0
 
 ENROLMENT_POLL_S: Final = 0.1
 LOCAL_RENEWAL_S: Final = 6 * 3600.0
-RETENTION_EVERY_S: Final = 24 * 3600.0
 
 
 async def until_enrolled(base: Foundation) -> None:
@@ -53,11 +51,3 @@ async def renew_local_certificate(base: Foundation, certificates: HeldCertificat
         await asyncio.sleep(LOCAL_RENEWAL_S)
         party = base.settings.local_party
         certificates.replace(base.keychain.local_credentials(party, serves=True, now=base.clock()))
-
-
-async def erase_overdue(base: Foundation) -> None:
-    """Erase what has served its time, once a day."""
-    retention = Retention(base.journal, clock=base.clock)
-    while True:
-        await retention.apply()
-        await asyncio.sleep(RETENTION_EVERY_S)

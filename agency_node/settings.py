@@ -122,6 +122,33 @@ class QueryTimes(Section):
         }
 
 
+class Retention(Section):
+    """How long is kept what stands beside the ledger."""
+
+    decisions_days: int = Field(
+        2_555,
+        ge=30,
+        le=7_300,
+        description="Inputs and results of decisions, reasons of people's decisions, alerts that nobody saw, days.",
+    )
+    tasks_days: int = Field(
+        30, ge=1, le=3_660, description="Other agencies' questions and sealed answers after they expired, days."
+    )
+    questions_days: int = Field(
+        365, ge=1, le=3_660, description="This agency's own questions and the answers to them after they expired, days."
+    )
+    alerts_days: int = Field(365, ge=1, le=3_660, description="Alerts after they were seen, days.")
+    accounts_days: int = Field(
+        2_555, ge=30, le=7_300, description="Who asked about which child, here and of this agency, days."
+    )
+
+    @model_validator(mode="after")
+    def _accounts_outlive_what_they_name(self) -> Self:
+        if self.accounts_days < max(self.tasks_days, self.questions_days):
+            raise ValueError("who asked about whom is kept at least as long as what was asked")
+        return self
+
+
 class NodeSettings(ServiceSettings, env_prefix="WARDGATE_NODE_"):
     """Everything that can be set of a node."""
 
@@ -161,7 +188,7 @@ class NodeSettings(ServiceSettings, env_prefix="WARDGATE_NODE_"):
     index_every_s: int = Field(3600, ge=0, description="How often the sources are read, seconds; 0 for on demand only.")
     quantum_ms: int = Field(50, ge=0, le=1000, description="Answers leave on multiples of this, milliseconds.")
     max_in_flight: int = Field(16, ge=1, le=64, description="Most tasks held at once.")
-    slow_ms: int = Field(0, ge=0, le=60_000, description="Delay before every answer, for fault tests only.")
+    retention: Retention = Field(default_factory=lambda: Retention(), description="How long things are kept.")
 
     @property
     def party(self) -> Party:

@@ -47,6 +47,13 @@ class Vault:
         """Under which the node files a child whose number it knows, 32 hex digits."""
         return keyed_reference(self._references, "child", number.identifier_input())
 
+    def stranger_key(self, pseudonym: Pseudonym) -> str:
+        """Under which the node remembers that it was asked about a child whose number it does not know, 32 hex digits.
+
+        Holds within one epoch of the pseudonym.
+        """
+        return keyed_reference(self._references, "stranger", self.lookup_key(pseudonym))
+
     def lookup_key(self, pseudonym: Pseudonym) -> bytes:
         """Under which the node files a child whose pseudonym it knows, 32 bytes."""
         return lookup_key(self._lookup, pseudonym)

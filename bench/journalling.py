@@ -10,6 +10,8 @@ from typing import Final
 from uuid import uuid4
 
 from bench.load import Load, run_load
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.store import migrate, open_engine, sqlite_url
@@ -23,8 +25,8 @@ def an_entry() -> Entry:
     return Entry(
         kind=EntryKind.ANSWER_RECEIVED,
         at=int(time.time()),
-        actor="responder-001",
-        correlation_id=str(uuid4()),
+        actor=Actor.agency("responder-001"),
+        correlation_id=CorrelationId.mint(),
         query_id=str(uuid4()),
         body={"task_id": str(uuid4()), "query_sha256": "a" * 64, "answer_sha256": "b" * 64},
     )

@@ -65,7 +65,7 @@ class ErrorCode(StrEnum):
     QUERY_CONFLICT = "QUERY_CONFLICT"
     QUERY_EXPIRED = "QUERY_EXPIRED"
     REFERRAL_UNKNOWN = "REFERRAL_UNKNOWN"
-    SCENE_UNKNOWN = "SCENE_UNKNOWN"
+    NAME_UNKNOWN = "NAME_UNKNOWN"
     REFERRAL_DECIDED = "REFERRAL_DECIDED"
     REFERRAL_ENDED = "REFERRAL_ENDED"
     GROUND_UNKNOWN = "GROUND_UNKNOWN"
@@ -110,7 +110,7 @@ class ErrorCode(StrEnum):
     SETTINGS_INVALID = "SETTINGS_INVALID"
     MAPPING_INVALID = "MAPPING_INVALID"
     SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
-    REGION_INVALID = "REGION_INVALID"
+    FILE_INVALID = "FILE_INVALID"
     LEDGER_INVALID = "LEDGER_INVALID"
     POLICY_SOURCE_INVALID = "POLICY_SOURCE_INVALID"
     OPA_UNAVAILABLE = "OPA_UNAVAILABLE"
@@ -240,11 +240,11 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ErrorCode.REFERRAL_UNKNOWN: ErrorSpec(
         _C, _S.NOT_FOUND, "No such referral or alert in this inbox.", "List the inbox again; it may have expired."
     ),
-    ErrorCode.SCENE_UNKNOWN: ErrorSpec(
+    ErrorCode.NAME_UNKNOWN: ErrorSpec(
         _C,
         _S.NOT_FOUND,
-        "No such scene.",
-        "The message names the scenes there are; `wardgate sandbox demo --list` says what each shows.",
+        "There is nothing of that name.",
+        "The message names what there is.",
     ),
     ErrorCode.REFERRAL_DECIDED: ErrorSpec(
         _C,
@@ -503,11 +503,11 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "A source system cannot be read.",
         "Check path, credentials and that the system runs; the last caseload stays in force.",
     ),
-    ErrorCode.REGION_INVALID: ErrorSpec(
+    ErrorCode.FILE_INVALID: ErrorSpec(
         _O,
         _S.INVALID_ARGUMENT,
-        "The region file is not valid.",
-        "The message names the table and key; docs/region-file.md describes the format.",
+        "A file that was given is not valid.",
+        "The message names the place in it; its format is described under docs/.",
     ),
     ErrorCode.LEDGER_INVALID: ErrorSpec(
         _O,

@@ -74,6 +74,8 @@ class Event(StrEnum):
     CLOCK_DIFFERS = "CLOCK_DIFFERS"
     CLOCK_AGREES = "CLOCK_AGREES"
     TASK_OUT_OF_TIME = "TASK_OUT_OF_TIME"
+    # policy
+    POLICY_FAILED_CLOSED = "POLICY_FAILED_CLOSED"
     # the ledger
     ALARM_RAISED = "ALARM_RAISED"
     DIRECTORY_ADOPTED = "DIRECTORY_ADOPTED"
@@ -200,6 +202,11 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.GATEWAY_NOT_BELIEVED: EventSpec(
         Level.ALARM, "The gateway could not prove its directory or its ledger; what was verified before stays in force."
+    ),
+    Event.POLICY_FAILED_CLOSED: EventSpec(
+        Level.ALARM,
+        "A decision became a denial although no policy said so: the engine, its bundle or the input cannot be used. "
+        "Everything asked there is denied until that is mended.",
     ),
     Event.ALARM_RAISED: EventSpec(Level.ALARM, "An alarm was recorded in the ledger; the reason is named."),
     Event.DIRECTORY_ADOPTED: EventSpec(Level.INFO, "A newer directory was verified and is in force."),

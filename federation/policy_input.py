@@ -8,6 +8,7 @@ from datetime import date
 from federation.canonical import JsonObject
 from federation.directory import AgencyDescriptor
 from federation.england import date_in_england
+from federation.masking import masked
 from federation.query import QueryHeader
 
 ON_REQUEST = "request"
@@ -68,6 +69,14 @@ def query_input(header: QueryHeader) -> JsonObject:
         "expires_at": header.expires_at,
         "identifier_state": header.identifier_state.value,
     }
+
+
+def asked(query: JsonObject) -> JsonObject:
+    """What was asked, as a ledger entry carries it: all that policy sees of a query but its id, which the entry has.
+
+    Area, attestations and the like are words that somebody typed: a number among them is not recorded.
+    """
+    return masked({name: value for name, value in query.items() if name != "id"})
 
 
 def requester_input(agency: AgencyDescriptor, *, user_ref: str, role: str) -> JsonObject:

@@ -6,6 +6,7 @@ Every setting says what it is for; `docs/configuration.md` is generated from tha
 the path of a file that holds it; that is checked when the class is made.
 """
 
+import json
 import os
 import re
 import tomllib
@@ -20,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from federation.errors import ErrorCode, WardgateError
+from keys.digest import sha256
 
 MAX_FILE_BYTES: Final = 256 * 1024
 
@@ -87,6 +89,12 @@ class ServiceSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over what was given (the file's content); nothing else is read."""
         return env_settings, init_settings
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all settings as they are in force, defaults and environment included, hex."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return sha256(content.encode()).hex()
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:

@@ -27,11 +27,12 @@ import structlog
 
 from federation.errors import WardgateError
 from federation.events import EVENTS, Event, Level
-from keys.errors import NhsNumberRejected
-from keys.nhs_number import NhsNumber
+from federation.masking import MASKED, mask
 
 REDACTED: Final = "[redacted]"
-MASKED: Final = "[nhs-number]"
+
+EVENT_LOGGERS: Final = "wardgate-events"
+"""Name above the loggers of every `EventLog`: their level is set here, for packages that are yet to be written too."""
 
 MAX_VALUE_CHARS: Final = 128
 """Longer than any identifier or code of ours: a URI name is at most 88, a bundle digest 64."""
@@ -61,6 +62,7 @@ class EventFields(TypedDict, total=False):
     detail: str
     elapsed_ms: int
     engine: str
+    entry_point: str
     epoch: int
     expires_at: int
     field: str
@@ -96,24 +98,7 @@ FIELDS: Final = frozenset(EventFields.__annotations__)
 _SENTENCES: Final = frozenset({"detail"})
 _IDENTIFIER: Final = re.compile(rf"[A-Za-z0-9_\[:/*.][A-Za-z0-9_.:/@+*,\[\]-]{{0,{MAX_VALUE_CHARS - 1}}}")
 _SENTENCE: Final = re.compile(rf"[ -~]{{0,{MAX_SENTENCE_CHARS}}}")
-_TEN_DIGITS: Final = re.compile(r"(?<!\d)\d{3}[ .\-_\u00a0]?\d{3}[ .\-_\u00a0]?\d{4}(?!\d)")
-_DIGEST: Final = re.compile(r"[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OURS: Final = frozenset({"at", "level", "event", "text", "exception", "template"})
-
-
-def mask(text: str) -> str:
-    """Replace every valid NHS number in `text`, printed with or without separators."""
-    if _DIGEST.fullmatch(text):
-        return text  # digits inside a digest or UUID are chance; masking them would break correlation
-    return _TEN_DIGITS.sub(_mask_match, text)
-
-
-def _mask_match(match: re.Match[str]) -> str:
-    try:
-        NhsNumber.parse(re.sub(r"\D", "", match[0]))
-    except NhsNumberRejected:
-        return match[0]
-    return MASKED
 
 
 def describe_exception(error: BaseException) -> list[str]:
@@ -134,7 +119,7 @@ class EventLog:
     """Writes events. Independent of any global structlog configuration, so the filter can never be left out."""
 
     def __init__(self, name: str) -> None:
-        self._std = logging.getLogger(name)
+        self._std = logging.getLogger(f"{EVENT_LOGGERS}.{name}")
         self._log = structlog.wrap_logger(
             self._std,
             processors=[
@@ -157,6 +142,8 @@ class EventLog:
         if not self._std.isEnabledFor(level):
             return
         given = cast("dict[str, object]", fields)
+        if isinstance(detail := given.get("detail"), str):
+            given["detail"] = _one_line(detail)
         if error is not None:
             given["exception"] = describe_exception(error)
             if isinstance(error, WardgateError):
@@ -284,8 +271,7 @@ def configure_logging(*, service: str, destination: Path | None = None, level: L
         old.close()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    for package in ("agency_node", "bench", "federation", "gateway", "sandbox", "trustee", "wardgate"):
-        logging.getLogger(package).setLevel(level)
+    logging.getLogger(EVENT_LOGGERS).setLevel(level)
     logging.captureWarnings(capture=True)
 
 

@@ -4,11 +4,14 @@ Nothing is dispatched here. A query under a case grant is decided by the team as
 team still stands so: whoever changes a team need look for queries among those that are in flight alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
 from federation import limits
+from federation.actor import Actor
+from federation.canonical import JsonObject
+from federation.correlation_id import CorrelationId
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
@@ -19,6 +22,7 @@ from federation.ledger.writes import NothingChanged, Write
 from federation.policy.decision import GatewayDecision
 from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
+from federation.policy_input import asked, query_input
 from federation.query import Part, QueryHeader, Ticket, VerifiedQuery, verify_query
 from federation.team import CaseGrantGiven
 from federation.vocabulary import TargetState
@@ -33,6 +37,9 @@ from gateway.translation import Translated, Translator
 from keys.digest import sha256
 from keys.record_cipher import RecordCipher
 from keys.signing import SigningKey
+
+MAX_LISTED_TARGETS: Final = 100
+"""Targets that `query_admitted` names beside the decision."""
 
 LEAST_WAIT_S: Final = 2.0
 """For a decision about a query whose deadline has passed, or nearly: late answers are wanted until it expires."""
@@ -66,7 +73,7 @@ class Admitting:
         self._cipher = cipher
         self._clock = clock
 
-    async def admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+    async def admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: CorrelationId) -> LiveQuery:
         """Make a new query durable, admitted or refused.
 
         Raises:
@@ -81,7 +88,7 @@ class Admitting:
                 # was not told. Decide again, by what the store says.
                 await self._teams.load()
 
-    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: str) -> LiveQuery:
+    async def _admit(self, header: QueryHeader, request: wire.AskRequest, correlation_id: CorrelationId) -> LiveQuery:
         await self._teams.certain()
         now = self._clock()
         directory = self._directory()
@@ -189,13 +196,13 @@ class Admitting:
         evaluated: Evaluated[GatewayDecision],
         *,
         held: Sequence[Write],
-        correlation_id: str,
+        correlation_id: CorrelationId,
         now: float,
     ) -> None:
         entry = Entry(
             kind=EntryKind.QUERY_ADMITTED if live.tasks else EntryKind.QUERY_REFUSED,
             at=int(now),
-            actor=live.header.requester,
+            actor=Actor.agency(live.header.requester),
             correlation_id=correlation_id,
             query_id=live.query_id,
             body={
@@ -203,6 +210,9 @@ class Admitting:
                 "user_ref": live.header.user_ref,
                 "role": live.header.role,
                 "purpose": live.header.purpose,
+                "query": asked(query_input(live.header)),
+                "case_grant": live.header.case_grant,
+                **_listed(live.header.targets),
                 "admission_sha256": sha256(live.admission).hex(),
                 "audit_sha256": live.header.audit_sha256.hex(),
                 "permitted": sorted(live.tasks),
@@ -233,6 +243,11 @@ class Admitting:
 def _kept_envelope(live: LiveQuery, envelope: bytes) -> bytes:
     """What is kept to account for a query: of a refused one no more than a bound that its agency's rate keeps small."""
     return envelope if live.tasks or len(envelope) <= limits.MAX_REFUSED_ENVELOPE_BYTES else b""
+
+
+def _listed(targets: Collection[str]) -> JsonObject:
+    """Whom the query is to; of very many it stands in the decision's result alone, as an entry holds 64 KiB."""
+    return {"targets": sorted(targets)} if len(targets) <= MAX_LISTED_TARGETS else {}
 
 
 def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.counters import HOUR_S
 from federation.errors import WardgateError
 from federation.events import Event
@@ -27,7 +29,7 @@ class Alarms:
         self._clock = clock
         self._raised: set[tuple[str, int]] = set()
 
-    async def not_proved(self, query: VerifiedQuery, error: WardgateError, correlation_id: str) -> None:
+    async def not_proved(self, query: VerifiedQuery, error: WardgateError, correlation_id: CorrelationId) -> None:
         """A translation was refused for its proof or signature: the trustee's by this gateway, or the other way.
 
         Args:
@@ -47,7 +49,7 @@ class Alarms:
         entry = Entry(
             kind=EntryKind.ALARM_RAISED,
             at=now,
-            actor="gateway",
+            actor=Actor.keeper(self._journal.key.name),
             correlation_id=correlation_id,
             query_id=query.header.query_id,
             body={

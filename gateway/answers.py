@@ -6,7 +6,9 @@ An answer is verified without being read, stored with its ledger entry in one tr
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from federation.actor import Actor
 from federation.answer import AnswerContext, SealedPart, answer_digest, verify_answer_parts
+from federation.correlation_id import CorrelationId
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
@@ -197,8 +199,8 @@ class Answers:
         return Entry(
             kind=kind,
             at=int(self._clock()),
-            actor=task.responder,
-            correlation_id=task.task_id,
+            actor=Actor.agency(task.responder),
+            correlation_id=CorrelationId(task.task_id),
             query_id=task.query.query_id,
             body={"task_id": task.task_id, "query_sha256": task.query.digest.hex(), **body},
         )

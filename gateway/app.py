@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from federation.actor import Actor
 from federation.counters import DAY_S, Counters
 from federation.directory import Anchors, TrustedDirectory
 from federation.events import Event
@@ -26,9 +27,12 @@ from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.policy.evaluator import PolicyPoint
+from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
 from federation.renewal import CHECK_INTERVAL_S, Issued, check_issued, is_in_date
+from federation.retention import Retention
+from federation.service_record import ServiceRecord
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import Credentials, HeldCertificates
@@ -73,6 +77,7 @@ from gateway.servicers.pseudonym import PseudonymServicer
 from gateway.servicers.query import QueryServicer
 from gateway.servicers.team import TeamServicer
 from gateway.settings import GatewaySettings
+from gateway.store.deletions import DELETIONS
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
 from gateway.teams.register import TeamRegister
@@ -97,6 +102,7 @@ class Foundation:
     journal: Journal
     executor: ThreadPoolExecutor
     policy: PolicyPoint
+    failing: FailingClosed
     deny_list: DenyList
     directory: DirectoryAuthority
     certificates: HeldCertificates
@@ -159,7 +165,7 @@ async def lay_foundation(
                 cache_dir=settings.data_dir / "policy-cache",
             ),
             journal=journal,
-            actor="gateway",
+            actor=Actor.party(settings.party),
             stack=stack,
             clock=clock,
         )
@@ -177,7 +183,7 @@ async def lay_foundation(
             trustee,
             followed,
             listed=directory.current,
-            disbelief=Disbelief(Event.TRUSTEE_NOT_BELIEVED, actor="gateway", journal=journal, clock=clock),
+            disbelief=Disbelief(Event.TRUSTEE_NOT_BELIEVED, journal=journal, clock=clock),
             clock=clock,
         )
         await membership.refresh()  # who came while this gateway was off; the trustee may be off too
@@ -188,6 +194,7 @@ async def lay_foundation(
             journal=journal,
             executor=executor,
             policy=opened.point(),
+            failing=opened.failing,
             deny_list=deny_list,
             directory=directory,
             certificates=certificates,
@@ -236,7 +243,6 @@ def _followed_register(
     return FollowedRegister(
         trustee,
         watched=WatchedLedger(journal, Witness(str(settings.party), keychain.signing_key, clock), key),
-        actor="gateway",
         engine=engine,
         journal=journal,
         clock=clock,
@@ -379,6 +385,9 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
     async def policy() -> bool:
         return (await base.policy.health()).ready
 
+    async def decisions() -> bool:
+        return not base.failing.now()
+
     async def keys() -> bool:
         check_all_published(base.directory.current(), base.keychain.holder_keys)
         return True
@@ -397,6 +406,7 @@ def _components(base: Foundation, clocks: Clocks) -> dict[str, Check]:
     return {
         "ledger": ledger,
         "policy": policy,
+        "decisions": decisions,
         "trustee": base.trustee.is_serving,
         "register": register,
         "keys": keys,
@@ -443,19 +453,29 @@ async def serve(settings: GatewaySettings, supervisor: Supervisor) -> None:
     """Run a gateway until it is asked to stop."""
     async with lay_foundation(settings) as base:
         gateway = await compose(base)
-        await gateway.main.start()
-        await gateway.enrolment.start()
-        _start_work(gateway, supervisor)
-        try:
-            await supervisor.until_stopped()
-        finally:
-            gateway.health.drain()
-            await asyncio.gather(gateway.main.stop(STOP_GRACE_S), gateway.enrolment.stop(STOP_GRACE_S))
-            await supervisor.aclose()  # whatever still writes must end before the store is closed
+        bundle = base.policy.bundle.id
+        body = {"bundle": {"revision": bundle.revision, "digest": bundle.digest}}
+        async with ServiceRecord(base.journal, base.clock).running(settings, body):
+            await gateway.main.start()
+            await gateway.enrolment.start()
+            _start_work(gateway, supervisor)
+            try:
+                await supervisor.until_stopped()
+            finally:
+                gateway.health.drain()
+                await asyncio.gather(gateway.main.stop(STOP_GRACE_S), gateway.enrolment.stop(STOP_GRACE_S))
+                await supervisor.aclose()  # whatever still writes must end before the store is closed
 
 
 def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
     base = gateway.foundation
+    retention = Retention(
+        engine=base.engine,
+        journal=base.journal,
+        deletions=DELETIONS,
+        periods=base.settings.retention,
+        clock=base.clock,
+    )
     for name, work in {
         "certificate": lambda: _renew(base.settings, base.keychain, base.certificates, base.clock),
         "channel": base.channel.keep_current,
@@ -464,6 +484,8 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "register": lambda: base.membership.run(base.settings.register_interval_s),
         "ledger": base.journal.keep_signed,
         "links": lambda: _tend(gateway.links),
+        "retention": retention.run,
+        "policy-alarms": lambda: base.failing.record_alarms(base.journal),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
 

@@ -155,6 +155,24 @@ def approve(
 
 @gateway_app.command()
 @fail_with_code
+def reject(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words; the ledger commits to them.")],
+    as_json: Json = False,
+) -> None:
+    """Refuse an application, or withdraw an invitation. The agency can be invited anew."""
+
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> None:
+        await stub.Reject(admin_pb2.RejectRequest(agency=agency, reason=reason))
+
+    _as_operator(config, operator, call)
+    emit({"agency": agency, "progress": "rejected"}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
 def revoke(
     config: Config,
     operator: Operator,

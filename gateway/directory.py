@@ -8,24 +8,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
 from federation.directory import AgencyEntry, DirectoryDocument, SignedStatement, TrustedDirectory
 from federation.following.follower import is_outdated
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
 from federation.store import store_errors
+from federation.transport.correlation import correlation
 from federation.transport.denylist import DenyEntry, DenyList, DenyListDocument, SignedDenyList
 from federation.wire.v1 import directory_pb2 as wire
 from gateway.proofs import checkpoint_update, inclusion_proof
-from gateway.store.tables import AgencyRow, DenyListVersion, DirectoryVersion, table
+from gateway.store.tables import DenyListVersion, DirectoryVersion, table
 from keys import domains
 from keys.digest import sha256
 from keys.signing import SigningKey
 
-AGENCY, DIRECTORY, DENY = table(AgencyRow), table(DirectoryVersion), table(DenyListVersion)
+DIRECTORY, DENY = table(DirectoryVersion), table(DenyListVersion)
 
 Write = Callable[[AsyncConnection], Awaitable[None]]
 Change = Callable[[list[AgencyEntry]], Sequence[AgencyEntry]]
@@ -99,7 +101,7 @@ class DirectoryAuthority:
         elif self._auditors != self._published_auditors:
             await self.publish(lambda entries: entries, change="auditors' keys", entries=[])
         if not has_denials:
-            await self.deny([], entries=[], actor="gateway", correlation_id="start")
+            await self.deny([], entries=[], actor=Actor.keeper(self._journal.key.name))
 
     async def _read(self) -> tuple[bool, bool]:
         """Take up what the store holds, where it is newer; whether it holds a directory and a deny list."""
@@ -174,8 +176,8 @@ class DirectoryAuthority:
         entry = Entry(
             kind=EntryKind.DIRECTORY_PUBLISHED,
             at=now,
-            actor="gateway",
-            correlation_id=f"directory-{version}",
+            actor=Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )
@@ -184,11 +186,6 @@ class DirectoryAuthority:
             await connection.execute(
                 insert(DIRECTORY), {"version": version, "content": content, "signature": signature}
             )
-            await connection.execute(delete(AGENCY))
-            if agencies:
-                await connection.execute(
-                    insert(AGENCY), [{"agency": item.agency.id, "entry": item.canonical()} for item in agencies]
-                )
             if write is not None:
                 await write(connection)
 
@@ -197,17 +194,13 @@ class DirectoryAuthority:
         self._adopt(content, signature, index=recorded.indexes[-1])
         return version
 
-    async def deny(
-        self, added: Sequence[DenyEntry], *, entries: Sequence[Entry], actor: str, correlation_id: str
-    ) -> int:
+    async def deny(self, added: Sequence[DenyEntry], *, entries: Sequence[Entry], actor: Actor) -> int:
         """Publish a new deny list with further entries. One change at a time."""
         async with self._changing:
             await self._certain()
-            return await self._deny(added, entries, actor=actor, correlation_id=correlation_id)
+            return await self._deny(added, entries, actor=actor)
 
-    async def _deny(
-        self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: str, correlation_id: str
-    ) -> int:
+    async def _deny(self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: Actor) -> int:
         signed = SignedDenyList.issue(
             self._key,
             version=self._deny_list.version + 1,
@@ -219,7 +212,7 @@ class DirectoryAuthority:
             kind=EntryKind.DENY_LIST_PUBLISHED,
             at=int(self._clock()),
             actor=actor,
-            correlation_id=correlation_id,
+            correlation_id=correlation(),
             query_id=None,
             body={"version": version, "deny_list_sha256": sha256(signed.document).hex()},
         )

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
 from federation.certificate_claim import FRESH_S, CertificateClaim, verify_claim
 from federation.directory import (
     AgencyDescriptor,
@@ -31,6 +32,7 @@ from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.writes import Write
 from federation.store import store_errors
+from federation.transport.correlation import correlation
 from federation.transport.denylist import DenyEntry
 from federation.transport.identity import Party, PartyKind
 from gateway.directory import DirectoryAuthority
@@ -145,7 +147,7 @@ class EnrolmentDesk:
             await connection.execute(insert(ENROLMENT), row)
 
         body = {"agency": descriptor.id, "descriptor_sha256": sha256(descriptor.canonical()).hex()}
-        await self._journal.record([self._entry(EntryKind.AGENCY_INVITED, operator, descriptor.id, body)], apply)
+        await self._journal.record([self._entry(EntryKind.AGENCY_INVITED, Actor.operator(operator), body)], apply)
         return token
 
     async def enrol(self, *, token: str, certificate_request: bytes, statement: bytes, signature: bytes) -> Enrolled:
@@ -196,7 +198,7 @@ class EnrolmentDesk:
                 raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency}: token used already")
 
         body = {"agency": agency, "key_fingerprint": VerifyKey(keys.signing_key).fingerprint}
-        await self._journal.record([self._entry(EntryKind.ENROLMENT_REQUESTED, agency, agency, body)], apply)
+        await self._journal.record([self._entry(EntryKind.ENROLMENT_REQUESTED, Actor.agency(agency), body)], apply)
 
     async def approve(self, agency: str, *, key_fingerprint: str, operator: str) -> int:
         """Approve the key presented: certificate, directory entry and ledger entries in one transaction.
@@ -236,11 +238,10 @@ class EnrolmentDesk:
             entries=[
                 self._entry(
                     EntryKind.AGENCY_ENROLLED,
-                    operator,
-                    agency,
+                    Actor.operator(operator),
                     {"agency": agency, "key_fingerprint": key_fingerprint},
                 ),
-                self._certificate_entry(operator, agency, certificate),
+                self._certificate_entry(Actor.operator(operator), agency, certificate),
             ],
             write=write,
         )
@@ -275,7 +276,7 @@ class EnrolmentDesk:
                 raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is decided already")
 
         body = {"agency": agency, "reason_sha256": sha256(reason.encode()).hex()}
-        await self._journal.record([self._entry(EntryKind.ENROLMENT_REJECTED, operator, agency, body)], apply)
+        await self._journal.record([self._entry(EntryKind.ENROLMENT_REJECTED, Actor.operator(operator), body)], apply)
 
     def renew(self, party: Party, certificate_request: bytes) -> bytes:
         """Issue a fresh certificate to an enrolled party; the caller records it before it leaves.
@@ -291,7 +292,7 @@ class EnrolmentDesk:
         """Put a renewal into the ledger, and remember an agency's newest certificate."""
         newest = {"b_agency": party.id, "b_certificate": certificate}
         effect = [Write.one(_SET_CERTIFICATE, newest)] if party.kind is PartyKind.NODE else []
-        await self._journal.record([self._certificate_entry(str(party), party.id, certificate)], effect)
+        await self._journal.record([self._certificate_entry(Actor.party(party), party.id, certificate)], effect)
 
     async def recertify(self, claim: bytes, signature: bytes, certificate_request: bytes) -> bytes:
         """Issue a certificate to an enrolled agency, or to the trustee, that comes back after its last one ran out.
@@ -347,7 +348,7 @@ class EnrolmentDesk:
             case _:
                 raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{party} claims no certificate")
 
-    async def revoke(self, agency: str, *, reason_code: str, operator: str, correlation_id: str) -> int:
+    async def revoke(self, agency: str, *, reason_code: str, operator: str) -> int:
         """Revoke an agency at once: deny list first, then the directory without it. What is done already stays so.
 
         Returns:
@@ -356,14 +357,14 @@ class EnrolmentDesk:
         await self._directory.certain()
         self._directory.current().agency(agency)
         party = Party(PartyKind.NODE, agency)
-        entry = self._entry(EntryKind.AGENCY_REVOKED, operator, agency, {"agency": agency, "reason": reason_code})
+        actor = Actor.operator(operator)
+        entry = self._entry(EntryKind.AGENCY_REVOKED, actor, {"agency": agency, "reason": reason_code})
         version = self._directory.deny_version
         if not self._directory.is_denied(agency):
             version = await self._directory.deny(
                 [DenyEntry(identity=party.uri, reason_code=reason_code)],
                 entries=[entry],
-                actor=operator,
-                correlation_id=correlation_id,
+                actor=actor,
             )
         await self._directory.publish(lambda current: _without(current, agency), change=f"revoked {agency}", entries=[])
         return version
@@ -394,16 +395,16 @@ class EnrolmentDesk:
         except CertificateRejected as error:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "certificate request") from error
 
-    def _certificate_entry(self, actor: str, agency: str, certificate: bytes) -> Entry:
+    def _certificate_entry(self, actor: Actor, agency: str, certificate: bytes) -> Entry:
         body = {"agency": agency, "serial": serial_of(certificate)}
-        return self._entry(EntryKind.CERTIFICATE_ISSUED, actor, agency, body)
+        return self._entry(EntryKind.CERTIFICATE_ISSUED, actor, body)
 
-    def _entry(self, kind: EntryKind, actor: str, agency: str, body: dict[str, str]) -> Entry:
+    def _entry(self, kind: EntryKind, actor: Actor, body: dict[str, str]) -> Entry:
         return Entry(
             kind=kind,
             at=int(self._clock()),
             actor=actor,
-            correlation_id=f"enrolment-{agency}",
+            correlation_id=correlation(),
             query_id=None,
             body=dict(body),
         )

@@ -9,12 +9,13 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from federation.actor import Actor
 from federation.batch import BatchHeader, verify_batch
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
-from federation.transport.correlation import current_correlation_id
+from federation.transport.correlation import correlation
 from gateway.store.tables import EvaluationCount, table
 from gateway.translation import Translator
 from keys.digest import sha256
@@ -89,8 +90,8 @@ class Evaluation:
         entry = Entry(
             kind=EntryKind.BATCH_EVALUATED,
             at=int(now),
-            actor=batch.agency,
-            correlation_id=current_correlation_id(),
+            actor=Actor.agency(batch.agency),
+            correlation_id=correlation(),
             query_id=None,
             body={
                 "batch_id": batch.batch_id,

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from federation import limits
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.ledger.entry import Entry, EntryKind
@@ -55,7 +57,7 @@ class Exchange:
     # -- asking ---------------------------------------------------------------------------------------------------
 
     async def ask(
-        self, requester: str, request: wire.AskRequest, correlation_id: str
+        self, requester: str, request: wire.AskRequest, correlation_id: CorrelationId
     ) -> AsyncIterator[wire.QueryEvent]:
         """Admit a query (once, however often it is put) and stream what happens.
 
@@ -79,7 +81,7 @@ class Exchange:
             yield event
 
     async def _find_or_admit(
-        self, header: QueryHeader, request: wire.AskRequest, correlation_id: str
+        self, header: QueryHeader, request: wire.AskRequest, correlation_id: CorrelationId
     ) -> tuple[LiveQuery, bool]:
         """The query, and whether it was admitted just now."""
         query_id = header.query_id
@@ -201,8 +203,8 @@ class Exchange:
         return Entry(
             kind=EntryKind.QUERY_CLOSED,
             at=int(self._clock()),
-            actor=query.header.requester,
-            correlation_id=query.query_id,
+            actor=Actor.agency(query.header.requester),
+            correlation_id=CorrelationId(query.query_id),
             query_id=query.query_id,
             body={
                 "query_sha256": query.digest.hex(),
@@ -225,8 +227,8 @@ class Exchange:
             entry = Entry(
                 kind=EntryKind.QUERY_CANCELLED,
                 at=int(self._clock()),
-                actor=requester,
-                correlation_id=query_id,
+                actor=Actor.agency(requester),
+                correlation_id=CorrelationId(query_id),
                 query_id=query_id,
                 body={"query_sha256": query.digest.hex()},
             )
@@ -265,8 +267,8 @@ class Exchange:
             entry = Entry(
                 kind=EntryKind.TARGET_EXPIRED,
                 at=now,
-                actor="gateway",
-                correlation_id=query.query_id,
+                actor=Actor.keeper(self._journal.key.name),
+                correlation_id=CorrelationId(query.query_id),
                 query_id=query.query_id,
                 body={"targets": {task.responder: state.value for task, state in changes}},
             )

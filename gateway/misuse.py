@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation import limits
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.counters import HOUR_S
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
@@ -75,7 +77,7 @@ def recorded(
     refused_by: str,
     notice_id: str,
     now: int,
-    correlation_id: str,
+    correlation_id: CorrelationId,
     query_id: str | None = None,
     content: bytes = b"",
     signature: bytes = b"",
@@ -97,7 +99,7 @@ def recorded(
     entry = Entry(
         kind=EntryKind.MISUSE_REPORTED,
         at=now,
-        actor=misuse.agency,
+        actor=Actor.agency(misuse.agency),
         correlation_id=correlation_id,
         query_id=query_id,
         body={
@@ -132,7 +134,7 @@ def refused_here(
     directory: TrustedDirectory,
     *,
     now: int,
-    correlation_id: str,
+    correlation_id: CorrelationId,
 ) -> list[Recorded]:
     """What the gateway itself refused as misuse: one for each cause that its decision alerts to; mostly none.
 
@@ -211,7 +213,7 @@ class MisuseDesk:
         self._clock = clock
         self._taking = asyncio.Lock()
 
-    async def report(self, agency: str, content: bytes, signature: bytes, correlation_id: str) -> None:
+    async def report(self, agency: str, content: bytes, signature: bytes, correlation_id: CorrelationId) -> None:
         """Record a notice, once however often it comes.
 
         Raises:

@@ -6,6 +6,8 @@ that its targets are cancelled, and asks again; answers that came before stay un
 
 from collections.abc import Callable
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.vocabulary import TargetState
@@ -28,19 +30,19 @@ async def cancel_outdated(*, queries: Queries, links: Links, journal: Journal, c
     tasks = [task for query in found for task in query.open_tasks()]
     now = int(clock())
     writes = store.states_set([(task.task_id, TargetState.CANCELLED) for task in tasks])
-    await journal.record([_entry(query, now) for query in found], writes)
+    await journal.record([_entry(query, Actor.keeper(journal.key.name), now) for query in found], writes)
     for task in tasks:
         task.state = TargetState.CANCELLED
         links.cancel(task.responder, task.task_id)
     return len(found)
 
 
-def _entry(query: LiveQuery, now: int) -> Entry:
+def _entry(query: LiveQuery, actor: Actor, now: int) -> Entry:
     return Entry(
         kind=EntryKind.QUERY_CANCELLED,
         at=now,
-        actor="gateway",
-        correlation_id=query.query_id,
+        actor=actor,
+        correlation_id=CorrelationId(query.query_id),
         query_id=query.query_id,
         body={"query_sha256": query.digest.hex(), "wire_version": query.header.v},
     )

@@ -71,6 +71,26 @@ class Rates(Section):
     )
 
 
+class Retention(Section):
+    """How long is kept what stands beside the ledger."""
+
+    decisions_days: int = Field(
+        2_555, ge=30, le=7_300, description="Inputs of decisions, signed orders of teams, notices of misuse, days."
+    )
+    envelopes_days: int = Field(
+        2_555, ge=30, le=7_300, description="Audit envelopes after their query closed, days: accounts of a child."
+    )
+    queries_days: int = Field(2_555, ge=30, le=7_300, description="Queries after they closed, days.")
+    counters_days: int = Field(400, ge=2, le=3_660, description="Counters of evaluations, days.")
+    enrolments_days: int = Field(90, ge=1, le=3_660, description="Invitations that led to nothing, days.")
+
+    @model_validator(mode="after")
+    def _envelopes_stand_in_queries(self) -> Self:
+        if self.envelopes_days > self.queries_days:
+            raise ValueError("an envelope is kept no longer than its query")
+        return self
+
+
 class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     """Everything that can be set of a gateway."""
 
@@ -109,6 +129,7 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
         description="So long after its last certificate ran out an agency that was off is certified anew by its own "
         "signing key, days.",
     )
+    retention: Retention = Field(default_factory=lambda: Retention(), description="How long things are kept.")
     expiry_check_s: int = Field(5, ge=1, le=300, description="How often expired queries are settled, seconds.")
 
     @property

@@ -6,6 +6,7 @@ presents its token and keys, and is approved by an operator who compares the fin
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ from trustee.key_material import create_keys, load_keys
 from trustee.settings import TrusteeSettings
 
 OPERATOR: Final = "sandbox-operator"
+SLOW_LINE: Final = "line."
+"""Before an agency's id: the process that is its slow line to the gateway."""
+
 READY_WAIT_S: Final = 60.0
 TOKEN_LIFE_S: Final = 3600
 OPA_CACHE: Final = Path(__file__).resolve().parent.parent / ".cache" / "opa" / "bin"
@@ -50,13 +54,18 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Loopback ports of one sandbox."""
+    """Loopback ports of one sandbox.
+
+    Attributes:
+        slow: Of the slow lines to the gateway, by the agency that has one.
+    """
 
     gateway: int
     enrolment: int
     trustee: int
     opa: int
     nodes: dict[str, int]
+    slow: dict[str, int]
 
     def opa_url(self, region: Region) -> str:
         """Where decisions are asked for: nowhere, at the region's own server, or at the one the sandbox starts."""
@@ -67,8 +76,18 @@ class Ports:
 
 def choose_ports(region: Region) -> Ports:
     """Ports that are free now."""
-    gateway, enrolment, trustee, opa, *nodes = free_ports(4 + len(region.agencies))
-    return Ports(gateway, enrolment, trustee, opa, dict(zip((plan.id for plan in region.agencies), nodes, strict=True)))
+    agencies = [plan.id for plan in region.agencies]
+    delayed = [plan.id for plan in region.agencies if plan.faults.slow_ms]
+    gateway, enrolment, trustee, opa, *others = free_ports(4 + len(agencies) + len(delayed))
+    nodes, slow = others[: len(agencies)], others[len(agencies) :]
+    return Ports(
+        gateway,
+        enrolment,
+        trustee,
+        opa,
+        nodes=dict(zip(agencies, nodes, strict=True)),
+        slow=dict(zip(delayed, slow, strict=True)),
+    )
 
 
 def introduce(region: Region, folder: SandboxFolder, ports: Ports) -> None:
@@ -184,10 +203,9 @@ def prepare_node(region: Region, plan: AgencyPlan, folder: SandboxFolder, ports:
         "users_file": home / "users.toml",
         "overlay_file": home / "overlay.toml" if plan.overlay else None,
         "quantum_ms": region.quantum_ms,
-        "slow_ms": plan.faults.slow_ms,
         "test_numbers": True,  # every child of a sandbox has one
         "gateway": {
-            "address": f"127.0.0.1:{ports.gateway}",
+            "address": f"127.0.0.1:{ports.slow.get(plan.id, ports.gateway)}",
             "enrolment_address": f"127.0.0.1:{ports.enrolment}",
             "roots_file": data / "roots.pem",
             "verify_key_file": data / "gateway.pub",
@@ -255,6 +273,14 @@ def start_opa(url: str, folder: SandboxFolder) -> Started:
     address = urlsplit(url).netloc
     command = [program, "run", "--server", "--addr", address, "--config-file", str(config)]
     return start_program("opa", command, log=folder.log("opa.out"))
+
+
+def start_slow_line(plan: AgencyPlan, folder: SandboxFolder, ports: Ports) -> Started:
+    """Start what makes an agency slow: everything that its node sends to the gateway arrives so much later."""
+    options = {"listen": ports.slow[plan.id], "target": ports.gateway, "delay-ms": plan.faults.slow_ms}
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "sandbox.delaying", *arguments]
+    return start_program(f"{SLOW_LINE}{plan.id}", command, log=folder.log(f"{SLOW_LINE}{plan.id}.out"))
 
 
 def start_service(folder: SandboxFolder, service: str) -> Started:

@@ -142,19 +142,19 @@ class Family:
         """One child or twin.
 
         Raises:
-            WardgateError: `REGION_INVALID` when there is none of that name.
+            WardgateError: `FILE_INVALID` when there is none of that name.
         """
         for child in self.children:
             if child.name == name:
                 return child
-        raise WardgateError(ErrorCode.REGION_INVALID, f"family {self.name} has no child {name}")
+        raise WardgateError(ErrorCode.FILE_INVALID, f"family {self.name} has no child {name}")
 
 
 def load_families(today: dt.date, path: Path = SHIPPED_FAMILIES) -> tuple[Family, ...]:
     """Read a file of families, its dates counted from a day.
 
     Raises:
-        WardgateError: `REGION_INVALID`, naming file, table and key of the first mistake.
+        WardgateError: `FILE_INVALID`, naming file, table and key of the first mistake.
     """
     found = validate(_FileText, read_toml(path), name=path.name, context={"today": today})
     families: list[Family] = []
@@ -169,13 +169,13 @@ def find_child(families: Sequence[Family], reference: str) -> ScriptedChild:
     """A child by `family/child`.
 
     Raises:
-        WardgateError: `REGION_INVALID`.
+        WardgateError: `FILE_INVALID`.
     """
     name, _, child = reference.partition("/")
     for family in families:
         if family.name == name:
             return family.child(child)
-    raise WardgateError(ErrorCode.REGION_INVALID, f"no scripted family {name}")
+    raise WardgateError(ErrorCode.FILE_INVALID, f"no scripted family {name}")
 
 
 def add_to_holding(holding: Holding, families: Sequence[Family], kind: str) -> None:

@@ -77,12 +77,12 @@ class SandboxFolder:
         """What `up` wrote.
 
         Raises:
-            WardgateError: `REGION_INVALID`: there is no sandbox in this folder.
+            WardgateError: `FILE_INVALID`: there is no sandbox in this folder.
         """
         try:
             found: dict[str, Any] = json.loads(self.state_file.read_text())
         except (OSError, ValueError) as error:
-            raise WardgateError(ErrorCode.REGION_INVALID, "no sandbox in this folder") from error
+            raise WardgateError(ErrorCode.FILE_INVALID, "no sandbox in this folder") from error
         return found
 
     def write_state(self, state: dict[str, Any]) -> None:

@@ -218,7 +218,7 @@ def question_of(region: Region, families: Sequence[Family], scene: Scene) -> Que
     """The scene's question as its person would put it.
 
     Raises:
-        WardgateError: `REGION_INVALID`: there is no such child.
+        WardgateError: `FILE_INVALID`: there is no such child.
     """
     child = scene.child
     if "/" in child:

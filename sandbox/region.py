@@ -105,7 +105,7 @@ class Faults(Strict):
 
     Attributes:
         offline: The agency is enrolled and its node does not run.
-        slow_ms: Delay before every answer, milliseconds.
+        slow_ms: How much later everything that its node sends to the gateway arrives, milliseconds.
         source_failing: Its first source cannot be read.
     """
 
@@ -259,12 +259,12 @@ class Region(Strict):
         """One agency.
 
         Raises:
-            WardgateError: `REGION_INVALID`.
+            WardgateError: `FILE_INVALID`.
         """
         for plan in self.agencies:
             if plan.id == agency_id:
                 return plan
-        raise WardgateError(ErrorCode.REGION_INVALID, f"no agency {agency_id}")
+        raise WardgateError(ErrorCode.FILE_INVALID, f"no agency {agency_id}")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -296,7 +296,7 @@ def load_region(path: Path, *, today: dt.date | None = None) -> Region:
         today: The day that relative dates count from, where the file pins none; by default today in England.
 
     Raises:
-        WardgateError: `REGION_INVALID`, naming table and key of the first mistake.
+        WardgateError: `FILE_INVALID`, naming table and key of the first mistake.
     """
     return parse_region(read_file(path), name=path.name, folder=path.resolve().parent, today=today)
 
@@ -306,7 +306,7 @@ def parse_region(content: bytes, *, name: str, folder: Path, today: dt.date | No
     raw = parse_toml(content, name=name)
     day = _pinned(raw, name) or today or dt.datetime.now(ENGLAND).date()
     if "folder" in raw:
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: folder: Extra inputs are not permitted")
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{name}: folder: Extra inputs are not permitted")
     raw = _with_scene_files(raw, folder)
     return validate(Region, {**raw, "today": day, "folder": folder}, name=name, context={"today": day})
 
@@ -324,7 +324,7 @@ def _scenes_of(path: Path) -> list[Any]:
     found = read_toml(path)
     scenes = found.pop("scenes", [])
     if found or not isinstance(scenes, list):
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{path.name}: holds [[scenes]] and nothing else")
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{path.name}: holds [[scenes]] and nothing else")
     return scenes
 
 
@@ -337,5 +337,5 @@ def _pinned(raw: Mapping[str, Any], name: str) -> dt.date | None:
     except ValueError:
         day = None
     if day is None:
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: today: a calendar date, YYYY-MM-DD")
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{name}: today: a calendar date, YYYY-MM-DD")
     return day

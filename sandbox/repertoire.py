@@ -31,7 +31,7 @@ def whole_repertoire(path: Path | None) -> list[Programme]:
     """Every scene of a region file, or of all the regions that come with Wardgate.
 
     Raises:
-        WardgateError: `REGION_INVALID`.
+        WardgateError: `FILE_INVALID`.
     """
     programmes = []
     for found in SHIPPED_REGIONS if path is None else (path,):
@@ -56,7 +56,7 @@ def programme_of(path: Path | None, names: Sequence[str]) -> list[Programme]:
         names: Names of scenes, or `all`; none for the story.
 
     Raises:
-        WardgateError: `REGION_INVALID`; `SCENE_UNKNOWN`, naming every scene there is.
+        WardgateError: `FILE_INVALID`; `NAME_UNKNOWN`, naming every scene there is.
     """
     if not names:
         return story_of(path)
@@ -65,7 +65,7 @@ def programme_of(path: Path | None, names: Sequence[str]) -> list[Programme]:
         return [programme for programme in repertoire if programme.scenes]
     known = [scene.name for programme in repertoire for scene in programme.scenes]
     if set(names) - set(known):
-        raise WardgateError(ErrorCode.SCENE_UNKNOWN, f"there are {', '.join([EVERY_SCENE, *known])}")
+        raise WardgateError(ErrorCode.NAME_UNKNOWN, f"there are {', '.join([EVERY_SCENE, *known])}")
     chosen = [
         Programme(programme.key, programme.region, [scene for scene in programme.scenes if scene.name in names])
         for programme in repertoire

@@ -13,12 +13,14 @@ from gateway.settings import GatewaySettings
 from sandbox.bringup import (
     OPERATOR,
     READY_WAIT_S,
+    SLOW_LINE,
     choose_ports,
     enrol_all,
     introduce,
     prepare_node,
     start_opa,
     start_service,
+    start_slow_line,
 )
 from sandbox.folder import SandboxFolder
 from sandbox.local_calls import NodeCaller
@@ -47,11 +49,11 @@ async def bring_up(region: Region, folder: SandboxFolder, tell: Tell) -> None:
     """Start a whole region and wait until every service says that it is usable.
 
     Raises:
-        WardgateError: `REGION_INVALID` when something runs in the folder already, or whatever a step met; what was
+        WardgateError: `FILE_INVALID` when something runs in the folder already, or whatever a step met; what was
             started is stopped again.
     """
     if is_up(folder):
-        raise WardgateError(ErrorCode.REGION_INVALID, "a sandbox is up in this folder; take it down first")
+        raise WardgateError(ErrorCode.FILE_INVALID, "a sandbox is up in this folder; take it down first")
     _clear(folder.root)
     running: list[Started] = []
     try:
@@ -100,6 +102,9 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
     online = [plan.id for plan in region.agencies if not plan.faults.offline]
     stewards = {plan.id: _steward(plan) for plan in region.agencies}
     failing = {plan.id for plan in region.agencies if plan.faults.source_failing}
+    for plan in region.agencies:
+        if plan.faults.slow_ms and not plan.faults.offline:
+            note(start_slow_line(plan, folder, ports))
     started = {agency: note(start_service(folder, agency)) for agency in online}
     await asyncio.gather(
         *(
@@ -161,7 +166,7 @@ async def status_of(folder: SandboxFolder) -> JsonObject:
     """What runs and how it is, each service by its own word.
 
     Raises:
-        WardgateError: `REGION_INVALID`: there is no sandbox in this folder.
+        WardgateError: `FILE_INVALID`: there is no sandbox in this folder.
     """
     state = folder.read_state()
     services: dict[str, Any] = {}
@@ -176,7 +181,7 @@ async def status_of(folder: SandboxFolder) -> JsonObject:
 
 
 async def _health(folder: SandboxFolder, process: Started) -> dict[str, Any]:
-    if not process.is_running() or process.service in {"trustee", "opa"}:
+    if not process.is_running() or process.service in {"trustee", "opa"} or process.service.startswith(SLOW_LINE):
         return {}
     try:
         if process.service == "gateway":

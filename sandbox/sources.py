@@ -24,7 +24,7 @@ def families_of(region: Region) -> tuple[Family, ...]:
     """The scripted families of a region.
 
     Raises:
-        WardgateError: `REGION_INVALID`.
+        WardgateError: `FILE_INVALID`.
     """
     match region.population.families:
         case "none":
@@ -47,7 +47,7 @@ def prepare_sources(region: Region, plan: AgencyPlan, folder: Path) -> list[dict
         The `sources` of the node's settings.
 
     Raises:
-        WardgateError: `REGION_INVALID`.
+        WardgateError: `FILE_INVALID`.
     """
     return [_prepared(region, plan, source, folder / source.name).settings for source in plan.sources]
 
@@ -76,7 +76,7 @@ def break_source(location: str) -> None:
     Done after a first reading, it shows that the last caseload stays in force.
 
     Raises:
-        WardgateError: `REGION_INVALID`: a system that the sandbox did not write is left alone.
+        WardgateError: `FILE_INVALID`: a system that the sandbox did not write is left alone.
     """
     path = _written_path(location)
     path.rename(_away(path))
@@ -95,7 +95,7 @@ def _away(path: Path) -> Path:
 def _written_path(location: str) -> Path:
     path = location.removeprefix("sqlite:///")
     if "://" in path:
-        raise WardgateError(ErrorCode.REGION_INVALID, "a database that the sandbox did not write is not taken away")
+        raise WardgateError(ErrorCode.FILE_INVALID, "a database that the sandbox did not write is not taken away")
     return Path(path)
 
 

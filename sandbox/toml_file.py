@@ -18,7 +18,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a file.
 
     Raises:
-        WardgateError: `REGION_INVALID`.
+        WardgateError: `FILE_INVALID`.
     """
     return parse_toml(read_file(path), name=path.name)
 
@@ -27,42 +27,42 @@ def read_file(path: Path) -> bytes:
     """A file's content.
 
     Raises:
-        WardgateError: `REGION_INVALID`: it is not there, or the path is none that could be (a NUL in it).
+        WardgateError: `FILE_INVALID`: it is not there, or the path is none that could be (a NUL in it).
     """
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{path.name}: cannot be read") from error
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{path.name}: cannot be read") from error
 
 
 def parse_toml(content: bytes, *, name: str) -> dict[str, Any]:
     """The tables of a file's content.
 
     Raises:
-        WardgateError: `REGION_INVALID`.
+        WardgateError: `FILE_INVALID`.
     """
     if len(content) > MAX_BYTES:
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: larger than {MAX_BYTES} bytes")
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{name}: larger than {MAX_BYTES} bytes")
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         place = re.search(r"at (line \d+, column \d+|end of document)", str(error))
         what = place[0] if place else type(error).__name__
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: not TOML: {what}") from error
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{name}: not TOML: {what}") from error
 
 
 def validate(model: type[_Model], raw: Mapping[str, Any], *, name: str, context: Mapping[str, Any]) -> _Model:
     """Check the tables of a file.
 
     Raises:
-        WardgateError: `REGION_INVALID`, naming table and key of the first mistake, never a value.
+        WardgateError: `FILE_INVALID`, naming table and key of the first mistake, never a value.
     """
     try:
         return model.model_validate(raw, context=dict(context))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = _place(raw, first["loc"])
-        raise WardgateError(ErrorCode.REGION_INVALID, f"{name}: {place}{first['msg']}") from None
+        raise WardgateError(ErrorCode.FILE_INVALID, f"{name}: {place}{first['msg']}") from None
 
 
 def _place(raw: object, loc: tuple[int | str, ...]) -> str:

@@ -205,15 +205,30 @@ class Federation:
         self.service("trustee", "check-config")
         self.service("gateway", "check-config")
 
-    def enrol(self, name: str) -> None:
-        """Invited, applied, approved by fingerprint, certified: docs/operations.md, "A node beside your systems"."""
-        self.service(name, "keys-init", "--yes")
-        self.service(name, "check-config")
+    def applied(self, name: str) -> tuple[dict[str, Any], Path, dict[str, Any]]:
+        """Invited, and keys presented: the invitation, the token's file and what the node was told."""
         agency = str(COMPOSE / f"agency-{name.removeprefix('node-')}.json")
         invited = json.loads(self.service("gateway", "invite", "--operator", "alice", "--agency", agency, "--json"))
         token = self.root / f"{name}.token"
         token.write_text(invited["token"])
-        applied = json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))
+        return invited, token, json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))
+
+    def reject(self, name: str) -> None:
+        """An operator refuses an application, and the agency may be invited anew."""
+        invited, _, _ = self.applied(name)
+        why = ("--agency", invited["agency"], "--reason", "Nobody there answers the phone.", "--json")
+        rejected = json.loads(self.service("gateway", "reject", "--operator", "bashir", *why))
+        assert rejected == {"agency": invited["agency"], "progress": "rejected"}
+        listed = json.loads(self.service("gateway", "enrolments", "--operator", "alice", "--json"))["enrolments"]
+        assert [row["progress"] for row in listed if row["agency"] == invited["agency"]] == ["rejected"]
+
+    def enrol(self, name: str, *, reject_first: bool = False) -> None:
+        """Invited, applied, approved by fingerprint, certified: docs/operations.md, "A node beside your systems"."""
+        self.service(name, "keys-init", "--yes")
+        self.service(name, "check-config")
+        if reject_first:
+            self.reject(name)
+        invited, token, applied = self.applied(name)
         assert applied["enrolled"] is False
         listed = json.loads(self.service("gateway", "enrolments", "--operator", "alice", "--json"))["enrolments"]
         mine = next(row for row in listed if row["agency"] == invited["agency"])
@@ -235,7 +250,7 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
         for name in ("gateway", "trustee"):
             federation.until_healthy(name)
         for name in ("node-csc", "node-school"):
-            federation.enrol(name)
+            federation.enrol(name, reject_first=name == "node-school")
             stack.enter_context(federation.running(name))
         for name in ("node-csc", "node-school"):
             federation.until_healthy(name)
@@ -245,7 +260,22 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
         picture = json.loads(federation.service("node-csc", "ask", *question, *attested))
         links = json.loads(federation.service("gateway", "links", "--operator", "alice", "--json"))["links"]
         status = json.loads(federation.service("node-school", "status", "--json"))
+        reason = ("--child", CHILD, "--reason", "subject_access", "--json")
+        accounts = {
+            name: json.loads(
+                federation.service(name, "account", "--user", "g.example", "--approval", "c.example:audit", *reason)
+            )
+            for name in ("node-csc", "node-school")
+        }
+        alone = json.loads(federation.service("node-csc", "account", "--user", "g.example", *reason))
 
+    (question_put,) = accounts["node-csc"]["we_asked"]
+    (question_met,) = accounts["node-school"]["asked_us"]
+    assert question_put["query_id"] == question_met["query_id"] == picture["query_id"]
+    assert (question_put["user"], question_put["opened"]) == ("m.example", ["testshire-academy"])
+    assert (question_met["requester"], question_met["outcome"]) == ("testshire-csc", "records")
+    assert [told["category"] for decision in question_met["decisions"] for told in decision["told"]] != []
+    assert (alone["effect"], set(alone)) == ("deny", {"effect", "reasons"})
     assert {target["agency"]: target["outcome"] for target in picture["targets"]} == {"testshire-academy": "records"}
     assert picture["completeness"] == "complete"
     assert {row["misuse_week"] for row in links} == {0}
@@ -344,8 +374,12 @@ def test_the_image_is_locked_unprivileged_and_healthy_by_its_own_word() -> None:
     lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
     text = "\n".join(lines)
 
-    assert [line.split()[1] for line in lines if line.startswith("FROM")] == ["python:3.11-slim-bookworm"] * 2
-    assert "--require-hashes -r requirements/run.txt" in text
+    assert [line.split()[1] for line in lines if line.startswith("FROM")] == ["${PYTHON_IMAGE}"] * 2
+    assert "--require-hashes --only-binary :all: -r requirements/run.txt" in text
+    assert [line for line in lines if line.startswith("COPY --from")] == [
+        "COPY --from=build /opt/wardgate /opt/wardgate"
+    ]
+    assert "/opt/wardgate/bin/pip" not in text, "what installs is not in what runs"
     assert "libsodium23" in text
     assert "USER 10001:10001" in text
     assert "HEALTHCHECK" in text

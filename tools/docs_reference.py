@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from agency_node.settings import NodeSettings
+from agency_node.store.deletions import DELETIONS as OF_NODE
 from federation import limits
 from federation.errors import CATALOGUE, ErrorCode, Family, WardgateError
 from federation.events import EVENTS
 from federation.exit_codes import MEANINGS, ExitCode, exit_code_of
 from federation.ledger.entry import EntryKind
+from federation.retention import Deletion
 from federation.settings import Section, ServiceSettings, describe
 from federation.transport.methods import CALLERS
 from gateway.settings import GatewaySettings
+from gateway.store.deletions import DELETIONS as OF_GATEWAY
 from trustee.settings import TrusteeSettings
+from trustee.store.deletions import DELETIONS as OF_TRUSTEE
 
 PACKAGES: Final = ("keys", "federation", "trustee", "gateway", "agency_node", "sandbox", "bench", "wardgate")
 """From the lowest layer to the highest."""
@@ -51,7 +55,6 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.TARGET_EXPIRED: "Targets did not answer before the query expired.",
     EntryKind.ANSWERED: "A responder answered; of every outcome the same kind.",
     EntryKind.ANSWER_RECEIVED: "A sealed answer was verified and stored; it is relayed only now.",
-    EntryKind.ANSWER_DELIVERED: "A sealed answer was handed to the requester.",
     EntryKind.ANSWER_OPENED: "The requester verified, opened and kept an answer.",
     EntryKind.PICTURE_CLOSED: "The picture is final; the reply key's private half is erased.",
     EntryKind.REFERRAL_OPENED: "Policy referred records to a human.",
@@ -65,17 +68,16 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.TEAM_ORDERED: "A lead of this agency ordered a change of a team or a case grant; it leaves only now.",
     EntryKind.TEAM_CHANGED: "A team or a case grant was opened, changed or closed; the hash of the signed order.",
     EntryKind.TEAM_ORDER_REFUSED: "Policy refused a lead's order, at the lead's node or at the gateway.",
-    EntryKind.USERS_CHANGED: "The people of a node, or their roles, changed.",
+    EntryKind.VIEWED: "A person looks at what tells of a child: before it is shown, once in a quarter of an hour.",
+    EntryKind.USERS_CHANGED: "The users file of a node is another; a keyed digest of it.",
     EntryKind.BATCH_EVALUATED: "A signed batch of blinded identifiers was evaluated.",
-    EntryKind.BATCH_REFUSED: "A batch was refused.",
+    EntryKind.BATCH_REFUSED: "A batch was refused; once for each agency that it claimed to be from, cause and hour.",
     EntryKind.TICKET_TRANSLATED: "Points of a signed ticket were translated.",
-    EntryKind.TICKET_REFUSED: "A ticket was refused.",
+    EntryKind.TICKET_REFUSED: "A ticket was refused; likewise.",
     EntryKind.TRANSLATION_PROVED: "By older versions: a translation was proved after the fact.",
     EntryKind.QUOTA_CHANGED: "An agency's accepted caseload changed.",
     EntryKind.COUNTERS_RECONCILED: "Gateway and trustee compared what they had counted.",
-    EntryKind.KEY_STATED: "An agency stated new keys.",
     EntryKind.EPOCH_ROTATED: "An epoch of a scope was opened or retired.",
-    EntryKind.POINTS_PUBLISHED: "A holder published its public points of a scope.",
     EntryKind.MEMBER_APPROVED: "One of the trustee's people approved a member as it stands.",
     EntryKind.MEMBERS_CHANGED: "An agency of this agency's areas is new, or is described otherwise than before.",
     EntryKind.REGISTER_PUBLISHED: "The trustee signed a version of the register of members.",
@@ -84,10 +86,10 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.SOURCE_FAILED: "A dataset of a source is not believed any more.",
     EntryKind.SOURCE_ACCEPTED: "A person accepted what a dataset looks like: later readings are held against it.",
     EntryKind.REJECT_DISMISSED: "A person dismissed a row that could not be read, or confirmed that a flag may go.",
-    EntryKind.MAPPING_CHANGED: "A source's mapping changed.",
+    EntryKind.MAPPING_CHANGED: "A start brought another mapping of a source into force, or none; its digest.",
     EntryKind.BUNDLE_ACTIVATED: "A policy bundle came into force.",
-    EntryKind.BUNDLE_REJECTED: "A policy bundle was refused.",
-    EntryKind.OVERLAY_CHANGED: "An agency's local overlay changed.",
+    EntryKind.BUNDLE_REJECTED: "A policy bundle was refused at a start; once an hour.",
+    EntryKind.OVERLAY_CHANGED: "A start brought another local overlay into force, or none; its digest.",
     EntryKind.AGENCY_INVITED: "An operator invited an agency.",
     EntryKind.ENROLMENT_REQUESTED: "An agency presented its token and its keys.",
     EntryKind.AGENCY_ENROLLED: "An operator approved the key that an agency presented.",
@@ -98,16 +100,25 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.DIRECTORY_ACCEPTED: "A party verified a version of the directory, or of the deny list, and uses it.",
     EntryKind.DENY_LIST_PUBLISHED: "A version of the deny list was published.",
     EntryKind.AUDIT_LOOKED: "An auditor looked.",
-    EntryKind.AUDIT_REFUSED: "An auditor was refused a look.",
-    EntryKind.DISCLOSURES_ACCOUNTED: "The disclosures about one child were accounted for.",
+    EntryKind.AUDIT_REFUSED: "Policy refused a person a look into a ledger, or an account of a child.",
+    EntryKind.DISCLOSURES_ACCOUNTED: "A person has what was asked, told and seen of one child accounted for.",
     EntryKind.RETENTION_APPLIED: "What had served its time beside the ledger was deleted.",
     EntryKind.LEDGER_RECONCILED: "Two ledgers were compared.",
     EntryKind.ALARM_RAISED: "Something did not verify, or a limit was passed.",
-    EntryKind.SETTINGS_CHANGED: "A service started with other settings.",
-    EntryKind.SERVICE_STARTED: "A service started.",
-    EntryKind.SERVICE_STOPPED: "A service stopped.",
+    EntryKind.SETTINGS_CHANGED: "A service started with other settings than the last time; their digest.",
+    EntryKind.SERVICE_STARTED: "A service started: its version, the digest of its settings, the bundle in force.",
+    EntryKind.SERVICE_STOPPED: "A service stopped in order; one that was killed says nothing.",
 }
 
+
+COMING: Final[Mapping[EntryKind, str]] = {
+    EntryKind.APPROVAL_GIVEN: "approvals as acts of whoever approves, with a sign-in of their own",
+    EntryKind.REVIEW_RECORDED: "reviews of break-glass",
+    EntryKind.COUNTERS_RECONCILED: "reconciliation",
+    EntryKind.AUDIT_LOOKED: "auditors' looks at the gateway",
+    EntryKind.LEDGER_RECONCILED: "reconciliation",
+}
+"""Kinds that no code writes yet, and what will. A kind that is in neither set is removed."""
 
 ERRORS_PREFACE: Final = (
     "Every error that any part of Wardgate can end with. A peer and a user see the code, its public text and a "
@@ -118,6 +129,17 @@ SETTINGS_PREFACE: Final = (
     "Each service reads one TOML file, named with `--config`, and the environment, which wins. Unknown keys are errors "
     "in both. A secret is never a value here: it is the path of a file, or a key in the keyring. The `check-config` "
     "command of each service says whether a file can be used, and starts nothing."
+)
+RETENTION_PREFACE: Final = (
+    "Nothing is ever taken out of a ledger. What stands beside it goes when its time is up: once an hour each service "
+    "looks, deletes in portions, and writes one `retention_applied` for each portion, which names how many of each and "
+    "before which moment. A ledger holds no name and no number; where it commits to a reason, deleting the salt makes "
+    "the commitment say nothing. Database files do not shrink by themselves: `VACUUM` is the operator's."
+)
+RETENTIONS: Final[tuple[tuple[str, type[ServiceSettings], Sequence[Deletion]], ...]] = (
+    ("Gateway", GatewaySettings, OF_GATEWAY),
+    ("Trustee", TrusteeSettings, OF_TRUSTEE),
+    ("Node", NodeSettings, OF_NODE),
 )
 LIMITS_PREFACE: Final = (
     "Fixed, not settings: both sides must agree on them. What is over one is refused before any work is done."
@@ -149,6 +171,7 @@ def reference_pages(root: Path) -> dict[str, str]:
         "events.md": _events(),
         "configuration.md": _configuration(root),
         "ledger-entries.md": _ledger_entries(root),
+        "retention.md": _retention(),
         "methods.md": _methods(),
         "modules.md": _modules(root),
     }
@@ -266,17 +289,34 @@ def _limits(root: Path) -> Iterator[tuple[str, str, str]]:
                 continue
 
 
+def _retention() -> str:
+    parts = [RETENTION_PREFACE]
+    for service, settings, deletions in RETENTIONS:
+        section = settings.model_fields["retention"].annotation
+        rows = []
+        for item in deletions:
+            kept = f"`retention.{item.setting}` ({_default_days(section, item.setting)} days)" if item.setting else ""
+            extra = f"{item.after_s:,} seconds" if item.after_s else ""
+            rows.append((f"`{item.what}`", item.text, " and ".join(filter(None, (kept, extra))) or "no longer"))
+        parts += [f"## {service}", table(("What", "What goes", "Kept for"), rows)]
+    return page("What is deleted when", "each service's `store/deletions.py`", *parts)
+
+
+def _default_days(section: Any, setting: str) -> str:  # noqa: ANN401 - a class of settings, as pydantic gives it
+    return f"{section.model_fields[setting].default:,}"
+
+
 def _ledger_entries(root: Path) -> str:
     writers = written_kinds(root)
     rows = []
     for kind in EntryKind:
         found = [WRITERS[package] for package in PACKAGES if kind in writers.get(package, set()) and package in WRITERS]
-        rows.append((f"`{kind}`", ", ".join(found) or "nothing yet", ENTRIES[kind]))
+        rows.append((f"`{kind}`", ", ".join(found) or f"nothing yet: {COMING[kind]}", ENTRIES[kind]))
     return page(
         "Ledger entries",
         "`federation.ledger.entry.EntryKind`",
         "The closed set of what a ledger can say. An entry holds pseudonymous values only and is written in the same "
-        "transaction as what it records; `nothing yet` marks kinds that are reserved and that no code writes today.",
+        "transaction as what it records; `nothing yet` marks the few that no code writes today, with what will.",
         table(("Kind", "Written by", "What it says"), rows),
     )
 

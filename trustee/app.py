@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from federation.canonical import MAX_INTEGER
 from federation.directory import Anchors
-from federation.errors import ErrorCode, WardgateError
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
 from federation.keyfiles import write_public
-from federation.ledger.entry import EntryKind
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
@@ -23,7 +20,9 @@ from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.published import check_all_published
 from federation.renewal import Renewal, is_in_date
-from federation.store import migrate, open_engine, reading, store_errors
+from federation.retention import Retention
+from federation.service_record import ServiceRecord
+from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
 from federation.transport.certificates import KeyringCertificates
 from federation.transport.channel import RotatingChannel
@@ -33,7 +32,7 @@ from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import directory_pb2_grpc, ledger_pb2_grpc, pseudonym_pb2_grpc
 from trustee.approving import read_anchors, read_approvers
-from trustee.books import Act, Books, no_mark
+from trustee.books import Books, no_mark
 from trustee.epochs import Epochs
 from trustee.evaluation import Evaluation
 from trustee.following import FollowedDenials, TrusteeView
@@ -41,13 +40,12 @@ from trustee.gateway_source import GrpcGateway
 from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.points import state_points
-from trustee.quotas import HOUR_S
+from trustee.refusals import Refusals
 from trustee.register import Grounds, RegisterKeeper
-from trustee.retention import Forgetting
 from trustee.rotation import Following, load_ranges
 from trustee.servicer import LedgerServicer, RegisterServicer, TrusteeServicer
 from trustee.settings import TrusteeSettings
-from trustee.store.usage import Count, counts_of_hour
+from trustee.store.deletions import DELETIONS
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
 
@@ -93,7 +91,8 @@ async def build(settings: TrusteeSettings, *, clock: Callable[[], float] = time.
     """
     async with AsyncExitStack() as stack:
         house = await _open(settings, stack, clock)
-        await _record_start(house)
+        body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
+        await stack.enter_async_context(ServiceRecord(house.journal, clock).running(settings, body))
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, house.certificates)
         stack.push_async_callback(channel.close)
         yield await _compose(house, channel, stack)
@@ -122,13 +121,6 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
     )
     write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
     return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
-
-
-async def _record_start(house: _House) -> None:
-    """Put the limits now in force into the ledger."""
-    settings = house.settings
-    body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
-    await house.books.record(Act(EntryKind.SERVICE_STARTED, str(settings.party), body), no_mark)
 
 
 async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack) -> Trustee:
@@ -173,7 +165,7 @@ async def _follow(
     )
     denials = FollowedDenials(source, deny_list=deny_list, engine=engine, books=house.books, gateway=str(gateway))
     followed = FollowedGateway(
-        Follower(actor=str(settings.party), view=view, watched=watched, engine=engine, journal=house.journal),
+        Follower(view=view, watched=watched, engine=engine, journal=house.journal),
         source,
         clock=house.clock,
         least_gap_s=LEAST_GAP_S,
@@ -195,13 +187,7 @@ async def _follow(
 
 
 def _servicer(house: _House, members: TrusteeView, epochs: Epochs, live: Executor, bulk: Executor) -> TrusteeServicer:
-    keys, quotas, reader = house.material.holder, house.settings.quotas, reading(house.engine)
-
-    async def count(hour_start: int) -> list[Count]:
-        if hour_start % HOUR_S or hour_start > MAX_INTEGER:
-            raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "that is not the start of an hour")
-        async with store_errors("counters"), reader.connect() as connection:
-            return await counts_of_hour(connection, hour_start)
+    keys, quotas = house.material.holder, house.settings.quotas
 
     def state(scope: str) -> tuple[bytes, bytes]:
         # A seed that is wrong for others is wrong for a new agency too, and its point would be wrong for ever.
@@ -236,8 +222,8 @@ def _servicer(house: _House, members: TrusteeView, epochs: Epochs, live: Executo
             executor=live,
             clock=house.clock,
         ),
+        refusals=Refusals(house.books, lambda: members.directory),
         state_points=state,
-        counts_of_hour=count,
     )
 
 
@@ -265,11 +251,11 @@ def _start_tasks(
 ) -> None:
     settings, keyring = house.settings, open_existing_keyring(house.settings.keyring)
     interval_s = settings.directory_interval_s
-    forgetting = Forgetting(
+    retention = Retention(
         engine=house.engine,
-        books=house.books,
-        retention=settings.retention,
-        actor=str(settings.party),
+        journal=house.journal,
+        deletions=DELETIONS,
+        periods=settings.retention,
         clock=house.clock,
     )
     renewal = Renewal(
@@ -285,4 +271,4 @@ def _start_tasks(
     tasks.start("directory", lambda: members.followed.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("epochs", lambda: following.run(interval_s), on_crash=OnCrash.RESTART)
     tasks.start("certificate", renewal.run, on_crash=OnCrash.RESTART)
-    tasks.start("retention", forgetting.run, on_crash=OnCrash.RESTART)
+    tasks.start("retention", retention.run, on_crash=OnCrash.RESTART)

@@ -7,22 +7,32 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from federation.actor import Actor
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 from trustee.quotas import Charge, Totals, exceeded, hour_of
 from trustee.store.alarms import AlreadyAlarmedError, mark_alarm
 from trustee.store.usage import add_charges
 
 _log = EventLog(__name__)
+
+_ASKED_FOR: Final = frozenset(
+    {
+        EntryKind.BATCH_EVALUATED,
+        EntryKind.TICKET_TRANSLATED,
+        EntryKind.TRANSLATION_PROVED,
+    }
+)
+"""What an agency has the trustee do: the agency is the actor. Everything else the trustee does by itself."""
 
 Mark = Callable[[AsyncConnection], Awaitable[None]]
 """Sets the replay mark of an act inside its transaction; raises to stop it."""
@@ -43,7 +53,14 @@ async def no_mark(_: AsyncConnection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What one agency has the trustee do: the entry's kind and body, and what it costs. Hashes and counts only."""
+    """What the trustee does, for an agency or by itself: the entry's kind and body, and what it costs.
+
+    Attributes:
+        kind: Of the entry.
+        agency: For whom; where the trustee acts by itself, whom it is about.
+        body: Hashes and counts only.
+        charges: What it costs the agency.
+    """
 
     kind: EntryKind
     agency: str
@@ -110,11 +127,33 @@ class Books:
         async def apply(connection: AsyncConnection) -> None:
             await mark_alarm(connection, subject, reason, hour)
 
-        entry = self._entry(EntryKind.ALARM_RAISED, subject, body | {"reason": reason})
+        entry = self._entry(EntryKind.ALARM_RAISED, subject, body | {"reason": reason, "subject": subject})
         with suppress(AlreadyAlarmedError):  # another replica, or this one before a restart, raised it in this hour
             await self._journal.record([entry], apply)
         self._raised = {raised for raised in self._raised if raised[2] == hour} | {(subject, reason, hour)}
         _log.event(Event.ALARM_RAISED, agency=subject, reason_code=reason)
+
+    async def refused(self, kind: EntryKind, agency: str, code: str, body: JsonObject) -> None:
+        """Record that something presented for an agency was refused, once for each agency, code and hour.
+
+        The agency is whom it claimed to be from: the trustee is the actor, since nobody else is known to have acted.
+
+        Args:
+            kind: `batch_refused` or `ticket_refused`.
+            agency: As it claimed, where the directory lists it.
+            code: Why.
+            body: Hashes.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`.
+        """
+        hour = hour_of(self._clock())
+
+        async def apply(connection: AsyncConnection) -> None:
+            await mark_alarm(connection, agency, f"{kind.removesuffix('_refused')}/{code}", hour)
+
+        with suppress(AlreadyAlarmedError):
+            await self._journal.record([self._entry(kind, agency, body | {"agency": agency, "code": code})], apply)
 
     async def _refuse(self, agency: str, charge: Charge, used: int) -> NoReturn:
         await self.alarm(
@@ -129,8 +168,8 @@ class Books:
         return Entry(
             kind=kind,
             at=int(self._clock()),
-            actor=agency,
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.agency(agency) if kind in _ASKED_FOR else Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )

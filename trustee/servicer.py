@@ -10,7 +10,7 @@ from federation.transport.identity import current_peer
 from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
 from trustee.evaluation import Evaluation
-from trustee.store.usage import Count
+from trustee.refusals import Refusals
 from trustee.translation import Translator
 from trustee.witnesses import Witnesses
 
@@ -18,8 +18,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 StatePoints = Callable[[str], tuple[bytes, bytes]]
 """A scope's signed statement of public points and its signature."""
-CountsOfHour = Callable[[int], Awaitable[list[Count]]]
-"""Every agency's counters of the hour that begins then."""
 
 
 class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
@@ -30,24 +28,26 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         *,
         evaluation: Evaluation,
         translator: Translator,
+        refusals: Refusals,
         state_points: StatePoints,
-        counts_of_hour: CountsOfHour,
     ) -> None:
         self._evaluation = evaluation
         self._translator = translator
+        self._refusals = refusals
         self._state_points = state_points
-        self._counts_of_hour = counts_of_hour
 
     async def EvaluateBatch(self, request: wire.EvaluateBatchRequest, context: Context) -> wire.EvaluateBatchResponse:
         """Evaluate a batch that a node signed."""
         batch = request.batch
-        found = await self._evaluation.evaluate(batch.header, batch.signature, batch.elements)
+        async with self._refusals.of_batch(batch.header, batch.elements):
+            found = await self._evaluation.evaluate(batch.header, batch.signature, batch.elements)
         return wire.EvaluateBatchResponse(batch=wire.EvaluatedBatch(elements=found.elements, proof=found.proof))
 
     async def Translate(self, request: wire.TranslateRequest, context: Context) -> wire.TranslateResponse:
         """Translate the permitted points of a ticket that a requester signed, from the gateway's proved half."""
         halves = [HalfTranslation(half.responder, Step(half.element, half.proof)) for half in request.halves]
-        found = await self._translator.translate(request.ticket, request.signature, halves)
+        async with self._refusals.of_ticket(request.ticket):
+            found = await self._translator.translate(request.ticket, request.signature, halves)
         return wire.TranslateResponse(
             translations=[
                 wire.Translation(element=item.step.element, proof=item.step.proof, signature=item.signature)
@@ -59,13 +59,6 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
         """State the trustee's public points of a scope."""
         statement, signature = self._state_points(request.scope)
         return wire.GetPointsResponse(statement=statement, signature=signature)
-
-    async def GetCounters(self, request: wire.GetCountersRequest, context: Context) -> wire.GetCountersResponse:
-        """Tell what was counted in one hour, for the daily reconciliation."""
-        counts = await self._counts_of_hour(request.hour_start)
-        return wire.GetCountersResponse(
-            counters=[wire.Counter(agency=item.agency, kind=item.kind, count=item.total) for item in counts]
-        )
 
 
 class RegisterServicer(directory_pb2_grpc.RegisterServiceServicer):

@@ -83,12 +83,12 @@ class _Job:
         """The task with its end."""
         return store.task_settled(settled) if self.arrival is None else store.task_inserted(self.arrival, settled)
 
-    def referred(self) -> list[Write]:
+    def referred(self, child_key: str) -> list[Write]:
         """The task, waiting for a human."""
         task_id = self.stored.task_id
         if self.arrival is None:
-            return store.task_referred(task_id)
-        return store.task_inserted(self.arrival, store.Settled(task_id, TaskState.REFERRED))
+            return store.task_referred(task_id, child_key)
+        return store.task_inserted(self.arrival, store.Settled(task_id, TaskState.REFERRED, child_key=child_key))
 
 
 class _Overtaken(Exception):  # noqa: N818 - it says what happened; it never leaves this module
@@ -264,7 +264,7 @@ class Answering:
             referral_id=opened.referral_id,
             alerts=[item.obligation for item in due],
         )
-        writes = [*job.referred(), *referral_store.referral_opened(opened), *self._kept(weighed, due)]
+        writes = [*job.referred(weighed.child_key), *referral_store.referral_opened(opened), *self._kept(weighed, due)]
         await self._commit(job, [entry], writes)
         self._count(job, weighed)
         return Reply(task_id, TaskState.REFERRED)
@@ -288,7 +288,8 @@ class Answering:
                 alerts=[item.obligation for item in due],
             )
         ]
-        writes = job.ended(store.Settled(task_id, TaskState.ANSWERED, content, weighed.considered.decision_id))
+        decision_id = weighed.considered.decision_id
+        writes = job.ended(store.Settled(task_id, TaskState.ANSWERED, content, decision_id, weighed.child_key))
         if stored.is_undecided:
             entries.insert(0, self._referral_expired(stored, weighed))
             # A person who decides in this very moment is heard: their decision is not answered over.

@@ -7,7 +7,9 @@ from agency_node.answering.consideration import Considered
 from agency_node.answering.task import VerifiedTask
 from agency_node.store.tasks import KeptDecision
 from agency_node.vault import Kind, Vault
+from federation.actor import Actor
 from federation.canonical import JsonObject
+from federation.correlation_id import CorrelationId
 from federation.ledger.entry import Entry, EntryKind
 from federation.policy.decision import NodeDecision
 from federation.policy.evaluator import Evaluated
@@ -58,8 +60,8 @@ def alarm_entry(*, at: int, responder: str, task_id: str, error: str, content_sh
     return Entry(
         kind=EntryKind.ALARM_RAISED,
         at=at,
-        actor=responder,
-        correlation_id=task_id,
+        actor=Actor.agency(responder),
+        correlation_id=CorrelationId.adopted(task_id),
         body={
             "alarm": "TASK_NOT_VERIFIED",
             "task_id": task_id,
@@ -74,8 +76,8 @@ def expired_entry(*, at: int, responder: str, task_id: str, query_id: str) -> En
     return Entry(
         kind=EntryKind.TARGET_EXPIRED,
         at=at,
-        actor=responder,
-        correlation_id=task_id,
+        actor=Actor.agency(responder),
+        correlation_id=CorrelationId.adopted(task_id),
         query_id=query_id,
         body={"task_id": task_id},
     )
@@ -124,8 +126,8 @@ def _entry(kind: EntryKind, task: VerifiedTask, body: JsonObject, *, at: int, ac
     return Entry(
         kind=kind,
         at=at,
-        actor=actor,
-        correlation_id=task.task_id,
+        actor=Actor.agency(actor),
+        correlation_id=CorrelationId(task.task_id),
         query_id=task.header.query_id,
         body=body,
     )

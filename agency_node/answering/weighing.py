@@ -20,6 +20,7 @@ class Weighed:
     """A task opened and decided.
 
     Attributes:
+        child_key: Under which the node remembers whom it was asked about, whether it knows the child or not.
         grounds: On what a claim of absence would rest.
         now: Seconds since the epoch at which it was decided.
     """
@@ -27,6 +28,7 @@ class Weighed:
     task: VerifiedTask
     question: Question
     found: Found
+    child_key: str
     grounds: Grounds
     considered: Considered
     now: int
@@ -62,9 +64,9 @@ class Weighing:
         parts, now = self._responder, self._responder.clock()
         question = open_question(task, keys=parts.sealing_keys(), responder=parts.agency_id)
         asked = [item.name for item in task.permitted.categories]
-        found, grounds = await parts.lookup.look(
-            pseudonym_of(task, question), asked, now, in_use=task.epoch in parts.epochs
-        )
+        pseudonym = pseudonym_of(task, question)
+        found, grounds = await parts.lookup.look(pseudonym, asked, now, in_use=task.epoch in parts.epochs)
+        stranger_key = parts.vault.stranger_key(pseudonym)
         circumstances = Circumstances(
             responder=parts.descriptor,
             overlay=parts.overlay(),
@@ -74,7 +76,8 @@ class Weighing:
             child_flags=found.flags,
         )
         considered = await consider(parts.policy, task, found.records, circumstances, patience)
-        return Weighed(task, question, found, grounds, considered, int(now))
+        child_key = stranger_key if found.number is None else parts.vault.child_key(found.number)
+        return Weighed(task, question, found, child_key, grounds, considered, int(now))
 
     def _counters(self, header: QueryHeader, *, is_second: bool) -> CounterView:
         view, own = self._responder.counters.view(header.requester, header.user_ref), int(is_second)

@@ -11,6 +11,7 @@ from agency_node.answering.departure import Departure
 from agency_node.answering.desk import Answering, Reply
 from agency_node.answering.intake import Arrival, Intake, is_passing
 from agency_node.store.tables import ReferralState, TaskState
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.telemetry import EventLog
@@ -188,7 +189,7 @@ class Worker:
 
     async def _take(self, task: wire.Task, arrived_s: float) -> None:
         async with self._places:
-            with correlated(task.task_id or None):
+            with correlated(CorrelationId.adopted(task.task_id)):
                 try:
                     reply = await self._begin_in_time(task)
                 except WardgateError as error:

@@ -7,15 +7,18 @@ Where policy has a misuse reported, a notice without a word of the question leav
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import uuid4
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agency_node.accounting.viewed import Sight, Viewed, What
 from agency_node.answering.duties import alerts
 from agency_node.asking.composing import Asker, Composed, compose
 from agency_node.asking.deciding import decide_in_time
-from agency_node.asking.own_policy import CaseGrants, requester_input
+from agency_node.asking.own_policy import CaseGrants, query_recorded, requester_input
+from agency_node.asking.own_pseudonyms import PseudonymSource
 from agency_node.asking.pursuit import Pursuit, Pursuits
 from agency_node.asking.question import CheckedQuestion, QuestionDocument, Times, check_question
 from agency_node.asking.reports import is_reported, notices_due
@@ -26,9 +29,11 @@ from agency_node.store.alerts import alerts_opened
 from agency_node.store.asked import AskedState
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
+from federation.actor import Actor
 from federation.admission import obligations_given, reasons_given
 from federation.canonical import JsonObject, to_canonical
 from federation.clock_difference import ClockDifference
+from federation.correlation_id import CorrelationId
 from federation.counters import Counters
 from federation.directory import Agency, TrustedDirectory
 from federation.england import date_in_england
@@ -44,7 +49,6 @@ from federation.query import Approval, QueryHeader
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
 from keys.digest import sha256
-from keys.nhs_number import NhsNumber
 from keys.pseudonym import Pseudonym
 from keys.signing import SigningKey
 
@@ -61,14 +65,6 @@ NOT_READABLE: Final = (
 )
 FOUND_OUT_EVERY_S: Final = 0.5
 """Pause between two questions to the database whether a query was stored."""
-
-
-class PseudonymSource(Protocol):
-    """Where this node's own pseudonym of a child comes from: its caseload, or a live evaluation."""
-
-    async def pseudonym_of(self, number: NhsNumber) -> Pseudonym:
-        """The child's pseudonym in this agency's scope and newest epoch."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +131,7 @@ class Asking:
             pursuits=pursuits,
             clock_difference=clock_difference,
         )
+        self._viewed = Viewed(journal, vault, clock)
 
     async def put(self, document: QuestionDocument) -> JsonObject:
         """Put a question and return its picture when it is whole, or at the deadline.
@@ -335,6 +332,8 @@ class Asking:
             "user_ref": header.user_ref,
             "role": header.role,
             "purpose": header.purpose,
+            "query": query_recorded(evaluated.input_json),
+            "case_grant": question.case_grant,
             "targets": sorted(header.targets),
             "decision": evaluated.record.body(),
         }
@@ -345,8 +344,15 @@ class Asking:
         self, question: CheckedQuestion, user: User, *, query_id: str, evaluated: Evaluated[RequesterDecision]
     ) -> None:
         row = self._row(question, query_id, evaluated, AskedState.REFUSED)
-        body = {"purpose": question.purpose, "decision": evaluated.record.body()}
         act = self._act(question, user, query_id, evaluated)
+        body = {
+            "user_ref": act.user_ref,
+            "role": act.role,
+            "purpose": question.purpose,
+            "query": query_recorded(evaluated.input_json),
+            "case_grant": question.case_grant,
+            "decision": evaluated.record.body(),
+        }
         refused = _Asked(EntryKind.QUERY_REFUSED, body, row, [], evaluated, act)
         if not is_reported(evaluated):
             await self._record(refused)
@@ -383,8 +389,8 @@ class Asking:
         entry = Entry(
             kind=asked.kind,
             at=now,
-            actor=self._agency,
-            correlation_id=query_id,
+            actor=Actor.agency(self._agency),
+            correlation_id=CorrelationId(query_id),
             query_id=query_id,
             body=asked.body,
         )
@@ -406,8 +412,8 @@ class Asking:
             Entry(
                 kind=EntryKind.OBLIGATION_OPENED,
                 at=now,
-                actor=self._agency,
-                correlation_id=query_id,
+                actor=Actor.agency(self._agency),
+                correlation_id=CorrelationId(query_id),
                 query_id=query_id,
                 body={"obligation": item.id, "type": item.type, "decision_id": evaluated.record.id},
             )
@@ -448,6 +454,7 @@ class Asking:
             "admission": None,
             "receipt": None,
             "error": "",
+            "child_key": self._vault.child_key(question.child),
         }
 
     async def _await_picture(self, pursuit: Pursuit, deadline_at: int) -> None:
@@ -463,17 +470,24 @@ class Asking:
             raise failed
 
     async def picture(self, query_id: str, user_id: str) -> JsonObject:
-        """The picture of a query as it stands now, late answers included.
+        """The picture of a query as it stands now, late answers included. That it was looked at is written down first.
 
         Raises:
-            WardgateError: `USER_UNKNOWN`, or `QUERY_UNKNOWN`: also for a colleague's query.
+            WardgateError: `USER_UNKNOWN`, or `QUERY_UNKNOWN`: also for a colleague's query; `LEDGER_UNAVAILABLE`.
         """
-        self._users.current().employed(user_id, date_in_england(self._clock()))
-        return await self._picture(query_id, user_id)
+        user = self._users.current().employed(user_id, date_in_england(self._clock()))
+        row, targets = await self._own(query_id, user_id)
+        await self._viewed.record(user, [Sight(What.PICTURE, why=row.purpose, query_id=query_id)])
+        return self._viewing.picture(row, targets)
 
     async def _picture(self, query_id: str, user_id: str) -> JsonObject:
+        return self._viewing.picture(*await self._own(query_id, user_id))
+
+    async def _own(self, query_id: str, user_id: str) -> tuple[Row[Any], list[Row[Any]]]:
+        """A user's own query with its targets."""
         found = await store.load_asked(self._engine, query_id)
         if found is None or found[0].user_id != user_id:
             raise WardgateError(ErrorCode.QUERY_UNKNOWN, "not a query of this user")  # what was typed is not repeated
-        row, targets = found
-        return self._viewing.picture(row, targets)
+        if not found[0].question:
+            raise WardgateError(ErrorCode.QUERY_UNKNOWN, "erased after its time")
+        return found

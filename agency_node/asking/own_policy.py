@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from agency_node.asking.question import CheckedQuestion
 from agency_node.users import User
 from federation import policy_input
-from federation.canonical import JsonObject
+from federation.canonical import JsonObject, from_json
 from federation.counters import CounterView
 from federation.directory import AgencyDescriptor
+from federation.limits import MAX_MESSAGE_BYTES
 from federation.policy_input import ON_REQUEST, date_parts, policy_time
 from federation.team import CaseGrantGiven, case_grant_input
 from federation.vocabulary import UserRef
@@ -65,3 +66,10 @@ def requester_input(
         "counters": counters.as_input(),
         "case_grant": case_grant_input(case_grant),
     }
+
+
+def query_recorded(input_json: bytes) -> JsonObject:
+    """What was asked, as an entry carries it, from the input that policy saw; nothing where it saw nothing."""
+    if not input_json:
+        return {}
+    return policy_input.asked(from_json(input_json, max_bytes=MAX_MESSAGE_BYTES, what="input")["query"])

@@ -4,6 +4,8 @@ Where the directory shows other points than the caseload was indexed under, no p
 asked would know the child by it, and everybody would say that nothing is held.
 """
 
+from typing import Protocol
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.caseload.pseudonyms import Pseudonyms
@@ -15,8 +17,16 @@ from keys.nhs_number import NhsNumber
 from keys.pseudonym import Pseudonym
 
 
+class PseudonymSource(Protocol):
+    """Where this node's own pseudonym of a child comes from: its caseload, or a live evaluation."""
+
+    async def pseudonym_of(self, number: NhsNumber) -> Pseudonym:
+        """The child's pseudonym in this agency's scope and newest epoch."""
+        ...
+
+
 class OwnPseudonyms:
-    """`agency_node.asking.desk.PseudonymSource` over caseload and holders."""
+    """`PseudonymSource` over caseload and holders."""
 
     def __init__(self, *, engine: AsyncEngine, vault: Vault, pseudonyms: Pseudonyms, points: PinnedPoints) -> None:
         self._engine = reading(engine)

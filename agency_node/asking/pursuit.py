@@ -18,9 +18,11 @@ from agency_node.asking.answers import read_answer, sealed_parts
 from agency_node.store import asked as store
 from agency_node.store.asked import AskedState
 from agency_node.vault import Kind, Vault
+from federation.actor import Actor
 from federation.admission import TargetDecision, verify_admission, verify_decision
 from federation.answer import answer_digest
 from federation.canonical import JsonObject, to_canonical
+from federation.correlation_id import CorrelationId
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, Family, WardgateError
 from federation.events import Event
@@ -448,8 +450,8 @@ class Pursuits:
         return Entry(
             kind=kind,
             at=int(self._clock()),
-            actor=self._agency,
-            correlation_id=pursuit.query_id,
+            actor=Actor.agency(self._agency),
+            correlation_id=CorrelationId(pursuit.query_id),
             query_id=pursuit.query_id,
             body={"query_sha256": sha256(pursuit.header_bytes).hex(), **body},
         )

@@ -112,12 +112,7 @@ def check_question(
     Raises:
         WardgateError: `NHS_NUMBER_INVALID`, `PURPOSE_UNKNOWN`, `CATEGORY_UNKNOWN`, `TIER_UNKNOWN`, `PERIOD_INVALID`.
     """
-    try:
-        child = NhsNumber.parse(document.child)
-    except NhsNumberRejected as error:
-        raise WardgateError(ErrorCode.NHS_NUMBER_INVALID) from error
-    if not may_be_issued(child, test_numbers=test_numbers):
-        raise WardgateError(ErrorCode.NHS_NUMBER_INVALID, "never issued to anybody")
+    child = number_of(document.child, test_numbers=test_numbers)
     purpose = catalogue.purposes.get(document.purpose)
     if purpose is None and document.purpose not in catalogue.never_permitted:
         raise WardgateError(ErrorCode.PURPOSE_UNKNOWN)
@@ -138,6 +133,21 @@ def check_question(
         area=document.area or home_area,
         case_grant=document.case_grant,
     )
+
+
+def number_of(typed: str, *, test_numbers: bool) -> NhsNumber:
+    """The NHS number that a person typed.
+
+    Raises:
+        WardgateError: `NHS_NUMBER_INVALID`.
+    """
+    try:
+        child = NhsNumber.parse(typed)
+    except NhsNumberRejected as error:
+        raise WardgateError(ErrorCode.NHS_NUMBER_INVALID) from error
+    if not may_be_issued(child, test_numbers=test_numbers):
+        raise WardgateError(ErrorCode.NHS_NUMBER_INVALID, "never issued to anybody")
+    return child
 
 
 def _categories(asked: list[str], purpose: Mapping[str, Any] | None, catalogue: Catalogue) -> tuple[CategoryAsked, ...]:

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.inbox.alerts import Act
 from agency_node.store import reports as store
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.counters import HOUR_S
 from federation.directory import TrustedDirectory
 from federation.errors import Family, WardgateError
@@ -235,8 +237,8 @@ class Reports:
             Entry(
                 kind=EntryKind.OBLIGATION_MET,
                 at=now,
-                actor=self._agency,
-                correlation_id=by.notice_id,
+                actor=Actor.agency(self._agency),
+                correlation_id=CorrelationId(by.notice_id),
                 query_id=report.query_id,
                 body={
                     "obligation": report.obligation,

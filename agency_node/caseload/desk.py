@@ -11,21 +11,27 @@ from typing import Any, Final
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from agency_node.accounting.viewed import Sight, Viewed, What
 from agency_node.caseload.assessing import counts_of, counts_text
 from agency_node.caseload.reading_states import dataset_json
 from agency_node.caseload.rejects import RejectContent
 from agency_node.store import readings
 from agency_node.store.reading_rows import DatasetRow
-from agency_node.users import Users
+from agency_node.users import User, Users
 from agency_node.vault import Kind, Vault
+from federation.actor import Actor
 from federation.canonical import JsonObject, to_canonical
+from federation.correlation_id import CorrelationId
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.store import reading, store_errors
+from federation.transport.correlation import correlation
 
 MAX_REASON_CHARS: Final = 1_000
+SOURCES: Final = "sources"
+"""Why people look at rows here: to look after the sources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class SourceDesk:
         users: This agency's people.
         engine: The node's store, for reading.
         journal: The only way to write.
+        viewed: Writes down who looked at rows.
         clock: Seconds since the epoch.
     """
 
@@ -43,6 +50,7 @@ class SourceDesk:
     vault: Vault
     engine: AsyncEngine
     journal: Journal
+    viewed: Viewed
     clock: Callable[[], float]
 
     async def states(self) -> list[JsonObject]:
@@ -58,12 +66,14 @@ class SourceDesk:
 
         Args:
             user_id: Who looks.
-            with_rows: Show what stands in them: personal data.
+            with_rows: Show what stands in them: personal data, so that it is written down first who looks.
 
         Raises:
-            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `STORE_UNAVAILABLE`.
+            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
-        self._actor(user_id)
+        user = self.fit(user_id)
+        if with_rows:
+            await self.viewed.record(user, [Sight(What.REJECTED_ROWS, why=SOURCES)])
         async with store_errors("rejected rows"), reading(self.engine).connect() as connection:
             rows = await readings.rejects(connection)
         return [self._reject(row, with_row=with_rows) for row in rows if not row.dismissed_at]
@@ -110,7 +120,9 @@ class SourceDesk:
             if not await readings.dismiss_reject(connection, reject_id, dismissal=sealed, at=now):
                 raise WardgateError(ErrorCode.REJECT_UNKNOWN, reject_id)
 
-        entry = Entry(kind=EntryKind.REJECT_DISMISSED, at=now, actor=actor, correlation_id=reject_id, body=body)
+        entry = Entry(
+            kind=EntryKind.REJECT_DISMISSED, at=now, actor=actor, correlation_id=CorrelationId(reject_id), body=body
+        )
         await self.journal.record([entry], apply)
 
     async def accept(self, source_id: str, dataset: str, *, user: str, reason: str) -> JsonObject:
@@ -154,9 +166,7 @@ class SourceDesk:
             for reject_id, dismissal in dismissals.items():
                 await readings.dismiss_reject(connection, reject_id, dismissal=dismissal, at=now)
 
-        entry = Entry(
-            kind=EntryKind.SOURCE_ACCEPTED, at=now, actor=actor, correlation_id=f"{source_id}/{dataset}", body=body
-        )
+        entry = Entry(kind=EntryKind.SOURCE_ACCEPTED, at=now, actor=actor, correlation_id=correlation(), body=body)
         await self.journal.record([entry], apply)
         return {"source": source_id, **dataset_json(row)}
 
@@ -170,19 +180,28 @@ class SourceDesk:
                 return row
         raise WardgateError(ErrorCode.DATASET_UNKNOWN, f"{source_id}/{dataset}")
 
-    def check_user(self, user_id: str) -> None:
-        """See that this person may look.
+    async def look_at_comparison(self, user_id: str) -> None:
+        """Write down that a person is about to compare sources and caseload, child by child.
+
+        Raises:
+            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `LEDGER_UNAVAILABLE`.
+        """
+        await self.viewed.record(self.fit(user_id), [Sight(What.COMPARISON, why=SOURCES)])
+
+    def fit(self, user_id: str) -> User:
+        """Somebody who works here and has no interest of their own.
 
         Raises:
             WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`.
         """
-        self._actor(user_id)
-
-    def _actor(self, user_id: str) -> str:
         user = self.users().employed(user_id, date_in_england(self.clock()))
         if user.conflicted:
             raise WardgateError(ErrorCode.NOT_AUTHORISED, "this person has an interest")
-        return self.vault.user_ref(user.id)
+        return user
+
+    def _actor(self, user_id: str) -> Actor:
+        user = self.fit(user_id)
+        return Actor.user(self.vault.user_ref(user.id))
 
     def _said(self, user_id: str, reason: str) -> bytes:
         return to_canonical({"v": 1, "user": user_id, "reason": reason, "at": int(self.clock())})

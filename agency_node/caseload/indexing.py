@@ -17,6 +17,8 @@ from agency_node.caseload.spool import Listed, Spool
 from agency_node.points import pin_used
 from agency_node.store import children as store
 from agency_node.vault import Kind
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.ledger.entry import Entry, EntryKind
 from federation.seen import PointKey
 from federation.store import store_errors
@@ -25,8 +27,6 @@ from keys.nhs_number import NhsNumber
 T = TypeVar("T")
 Rows = list[dict[str, Any]]
 """Rows of a table: column name to value."""
-
-ACTOR = "caseload"
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Written:
 class Indexer:
     """Writes batches of one run."""
 
-    def __init__(self, parts: CaseloadParts, *, correlation_id: str) -> None:
+    def __init__(self, parts: CaseloadParts, *, correlation_id: CorrelationId) -> None:
         self._parts = parts
         self._correlation_id = correlation_id
 
@@ -50,7 +50,7 @@ class Indexer:
         return Entry(
             kind=kind,
             at=int(self._parts.clock()),
-            actor=ACTOR,
+            actor=Actor.keeper(self._parts.journal.key.name),
             correlation_id=self._correlation_id,
             body=body,
         )

@@ -72,7 +72,7 @@ class SourceOrders:
             case SourceAction.ACCEPT:
                 return await self._accept(order)
             case SourceAction.COMPARE:
-                self.desk.check_user(order.user)
+                await self.desk.look_at_comparison(order.user)
                 return {"sources": await self.caseload.compare()}
 
     async def _rejects(self, order: SourceOrder) -> JsonObject:
@@ -91,7 +91,7 @@ class SourceOrders:
 
     async def _accept(self, order: SourceOrder) -> JsonObject:
         """Accept, and read again: what was accepted comes into force at once."""
-        self.desk.check_user(order.user)
+        self.desk.fit(order.user)
         async with self.caseload.at_rest():
             states = await self.desk.states()
             accepted = [

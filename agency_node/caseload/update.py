@@ -33,7 +33,7 @@ from federation.events import Event
 from federation.ledger.entry import EntryKind
 from federation.store import store_errors
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 from federation.vocabulary import ReadingState
 
 _log = EventLog(__name__)
@@ -145,7 +145,7 @@ class _Run:
         self._sources = sources
         self._parts = parts
         self._on_progress = on_progress
-        self._indexer = Indexer(parts, correlation_id=current_correlation_id() or mint())
+        self._indexer = Indexer(parts, correlation_id=correlation())
         self._report = CaseloadReport()
 
     async def run(self) -> CaseloadReport:

@@ -16,7 +16,9 @@ from agency_node.answering.duties import AlertDue
 from agency_node.answering.responder import Responder
 from agency_node.store import alerts as store
 from agency_node.users import User, Users
+from federation.actor import Actor
 from federation.canonical import JsonObject
+from federation.correlation_id import CorrelationId
 from federation.england import date_in_england, iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
@@ -86,8 +88,8 @@ class Alerts:
         entry = Entry(
             kind=EntryKind.OBLIGATION_MET,
             at=now,
-            actor=seen_by,
-            correlation_id=alert_id,
+            actor=Actor.user(seen_by),
+            correlation_id=CorrelationId(alert_id),
             query_id=row.query_id,
             body={
                 "alert_id": alert_id,

@@ -9,10 +9,10 @@ there is an answer.
 """
 
 from collections.abc import Awaitable, Callable
-from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from agency_node.accounting.viewed import Sight, Viewed, What
 from agency_node.answering.consideration import QUESTION
 from agency_node.answering.responder import Responder
 from agency_node.inbox.agreement import Release
@@ -26,9 +26,11 @@ from agency_node.store.referrals import HumanVerdict, NewReview, StoredReferral
 from agency_node.store.tables import ReferralState
 from agency_node.users import User, Users
 from agency_node.vault import Kind
+from federation.correlation_id import CorrelationId
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.store import reading, store_errors
+from federation.transport.correlation import correlation
 from keys.digest import salted_commitment
 
 
@@ -52,27 +54,37 @@ class Decisions:
         self._reading = reading(responder.engine)
         self._users = users
         self._on_decided = on_decided
+        self._viewed = Viewed(responder.journal, responder.vault, responder.clock)
 
     async def waiting(self, user_id: str) -> list[ReferralView]:
         """Everything that waits for a decision of this person or another like them, oldest first.
 
+        That they are looked at is written down first.
+
         Raises:
-            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `STORE_UNAVAILABLE`.
+            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `LEDGER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
         user, catalogue = self._fit(user_id), self._responder.policy.catalogue
         async with store_errors("referrals"), self._reading.connect() as connection:
             found = [item for item in await store.open_referrals(connection) if is_for(user, item.roles, catalogue)]
         if not found:
             self._check_decides(user)
-        return [self._view(referral) for referral in found]
+        return await self._seen(user, [self._view(referral) for referral in found])
 
     async def show(self, user_id: str, referral_id: str) -> ReferralView:
-        """One referral.
+        """One referral. That it is looked at is written down first.
 
         Raises:
-            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `REFERRAL_UNKNOWN`, `STORE_UNAVAILABLE`.
+            WardgateError: `USER_UNKNOWN`, `NOT_AUTHORISED`, `REFERRAL_UNKNOWN`, `LEDGER_UNAVAILABLE`,
+                `STORE_UNAVAILABLE`.
         """
-        return await self._find(self._fit(user_id), referral_id)
+        user = self._fit(user_id)
+        return (await self._seen(user, [await self._find(user, referral_id)]))[0]
+
+    async def _seen(self, user: User, views: list[ReferralView]) -> list[ReferralView]:
+        """Write down that a person looks at these."""
+        await self._viewed.record(user, [_sight(view) for view in views])
+        return views
 
     async def decide(
         self,
@@ -109,7 +121,7 @@ class Decisions:
                 ground=ground_for(ground, verdict, purpose_of(view.content), self._responder.policy.catalogue),
                 reason=reason,
                 at=int(self._responder.clock()),
-                correlation_id=correlation_id or str(uuid4()),
+                correlation_id=CorrelationId(correlation_id) if correlation_id else correlation(),
             )
             check_open(view, opinion)
             try:
@@ -222,3 +234,12 @@ class Decisions:
         if user is None or not may_decide(user, referral.roles, self._responder.policy.catalogue, today):
             return None
         return given
+
+
+def _sight(view: ReferralView) -> Sight:
+    return Sight(
+        What.REFERRAL,
+        why=purpose_of(view.content),
+        id=view.referral.referral_id,
+        query_id=str(view.content.query["query_id"]),
+    )

@@ -9,6 +9,8 @@ from agency_node.inbox.referral import ReferralContent
 from agency_node.inbox.shown import ReferralView
 from agency_node.store.tables import ReferralState
 from agency_node.users import User
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
@@ -38,7 +40,7 @@ class Opinion:
     ground: str
     reason: str = field(repr=False)
     at: int
-    correlation_id: str
+    correlation_id: CorrelationId
 
     def agrees(self, view: ReferralView) -> int:
         """How many people release it, this one included."""
@@ -60,7 +62,7 @@ def entry_of(view: ReferralView, opinion: Opinion, commitment: str) -> Entry:
     return Entry(
         kind=EntryKind.REFERRAL_DECIDED,
         at=opinion.at,
-        actor=opinion.reviewer,
+        actor=Actor.user(opinion.reviewer),
         correlation_id=opinion.correlation_id,
         query_id=str(content.query["query_id"]),
         body={

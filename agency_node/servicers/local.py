@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import grpc
 
+from agency_node.accounting.desk import Accounting
+from agency_node.accounting.order import AccountOrder
 from agency_node.asking.desk import Asking
 from agency_node.asking.question import QuestionDocument
 from agency_node.caseload.orders import SourceOrder, SourceOrders
@@ -40,6 +42,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         leading: Leading,
         inbox: Inbox,
         alerts: Alerts,
+        accounting: Accounting,
         index: Callable[[], AsyncIterator[JsonObject]],
         sources: SourceOrders,
         status: Callable[[], Awaitable[JsonObject]],
@@ -48,6 +51,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self._leading = leading
         self._inbox = inbox
         self._alerts = alerts
+        self._accounting = accounting
         self._index = index
         self._sources = sources
         self._status = status
@@ -85,6 +89,13 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         """A person has seen it."""
         await to_the_end(self._alerts.see(request.user, request.alert_id))
         return wire.SeeAlertResponse()
+
+    async def AccountForChild(
+        self, request: wire.AccountForChildRequest, context: Context
+    ) -> wire.AccountForChildResponse:
+        """What this node was asked about a child, told and saw."""
+        account = await to_the_end(self._accounting.account(AccountOrder.parse(request.order)))
+        return wire.AccountForChildResponse(account=to_canonical(account))
 
     async def Index(self, request: wire.IndexRequest, context: Context) -> AsyncIterator[wire.IndexResponse]:
         """Read the sources and bring the caseload up to date."""

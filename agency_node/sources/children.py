@@ -146,10 +146,6 @@ class ChildIndex:
         numbers = self._by_key.get(key, ())
         return self._key_flags.get(key, _NO_FLAGS).union(*(self._flags[number] for number in numbers))
 
-    def knows(self, number: NhsNumber) -> bool:
-        """Whether a row of the children put this child on the caseload."""
-        return number in self._flags
-
     def knows_untraced(self, key: str) -> bool:
         """Whether a row of the children has this key and no number: somebody who is known and cannot be identified."""
         return key in self._unread_keys

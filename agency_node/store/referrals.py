@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
@@ -57,26 +57,6 @@ _EXPIRE_SILENT = (
     .where(REFERRAL.c.state == ReferralState.OPEN.value, REFERRAL.c.silent, REFERRAL.c.expires_at <= bindparam("b_now"))
     .values(state=ReferralState.EXPIRED.value, decided_at=bindparam("b_now"))
 )
-
-
-_FORGET_REASONS = (
-    update(REFERRAL)
-    .where(
-        REFERRAL.c.decided_at < bindparam("b_before"),
-        or_(REFERRAL.c.reason.is_not(None), REFERRAL.c.given.is_not(None)),
-    )
-    .values(reason=None, reason_salt=None, given=None)
-)
-_FORGET_CONTENT = (
-    update(REFERRAL)
-    .where(
-        REFERRAL.c.expires_at < bindparam("b_before"),
-        REFERRAL.c.state != ReferralState.OPEN.value,
-        func.length(REFERRAL.c.content) > 0,
-    )
-    .values(content=b"")
-)
-_FORGET_REVIEWS = delete(REVIEW).where(REVIEW.c.expires_at <= bindparam("b_now"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,18 +230,3 @@ async def reviews_for(
     values = {"requester": requester, "purpose": purpose, "query_ids": [query_id, ""], "now": now}
     rows = (await connection.execute(_REVIEWS, values)).all()
     return [HeldReview(row.ref, row.digest, row.decision, row.ground, row.reviewer, row.expires_at) for row in rows]
-
-
-async def forget_reasons(connection: AsyncConnection, before: int) -> int:
-    """Erase reasons, and the salts that tie them to the ledger, of decisions older than that; how many."""
-    return (await connection.execute(_FORGET_REASONS, {"b_before": before})).rowcount
-
-
-async def forget_content(connection: AsyncConnection, before: int) -> int:
-    """Erase the content of ended referrals that expired before then; how many."""
-    return (await connection.execute(_FORGET_CONTENT, {"b_before": before})).rowcount
-
-
-async def forget_reviews(connection: AsyncConnection, now: int) -> int:
-    """Erase human decisions that hold no longer; how many. The ledger keeps that they were made."""
-    return (await connection.execute(_FORGET_REVIEWS, {"b_now": now})).rowcount

@@ -231,10 +231,14 @@ class Task(NodeTable, table=True):
         task: The wire message as it came.
         answer: The sealed answer as it leaves, from `answered` on.
         decision_id: Of the decision behind the answer.
+        child_key: Whom it is about: the child's, or, of a child that was not on the caseload, a keyed hash of the
+            pseudonym (`agency_node.vault.Vault.stranger_key`). None until it was opened, and of earlier versions' rows.
     """
 
     __table_args__ = (
         Index(None, "state"),
+        Index(None, "child_key"),
+        Index(None, "expires_at"),
         Index(None, "requester", "query_id", unique=True),
         Index(None, "requester", "arrived_at"),
     )
@@ -251,6 +255,7 @@ class Task(NodeTable, table=True):
     task: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     answer: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     decision_id: str | None = Field(default=None, sa_column=Column(String(36), nullable=True))
+    child_key: str | None = Field(default=None, sa_column=Column(String(32), nullable=True))
 
 
 class Referral(NodeTable, table=True):
@@ -269,7 +274,7 @@ class Referral(NodeTable, table=True):
         reason_salt: Salt of the commitment to the reason in the ledger; erasing it erases the link.
     """
 
-    __table_args__ = (Index(None, "state", "opened_at"),)
+    __table_args__ = (Index(None, "state", "opened_at"), Index(None, "expires_at"))
 
     referral_id: str = Field(sa_column=Column(String(36), primary_key=True))
     task_id: str = Field(sa_column=Column(String(36), ForeignKey("task.task_id"), nullable=False, unique=True))
@@ -403,9 +408,15 @@ class AskedQuery(NodeTable, table=True):
         header: The query's header as it was signed; none for a query that was refused here.
         receipt: The gateway's receipt as verified, canonical JSON.
         error: Error code that ended the query; empty while there is none.
+        child_key: Whom it is about, of a refused one too. None of rows that earlier versions wrote.
     """
 
-    __table_args__ = (Index(None, "state"), Index(None, "user_id", "asked_at"))
+    __table_args__ = (
+        Index(None, "state"),
+        Index(None, "user_id", "asked_at"),
+        Index(None, "child_key"),
+        Index(None, "expires_at"),
+    )
 
     query_id: str = Field(sa_column=Column(String(36), primary_key=True))
     user_id: str = Field(sa_column=Column(String(200), nullable=False))
@@ -423,6 +434,7 @@ class AskedQuery(NodeTable, table=True):
     admission: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     receipt: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     error: str = Field(default="", sa_column=Column(String(64), nullable=False))
+    child_key: str | None = Field(default=None, sa_column=Column(String(32), nullable=True))
 
 
 class AskedTarget(NodeTable, table=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agency_node.store.children import core_table
@@ -37,7 +37,12 @@ _SETTLE = (
         TASK.c.task_id == bindparam("b_task_id"),
         _is_in(TaskState.ACCEPTED, TaskState.REFERRED),
     )
-    .values(state=bindparam("b_state"), answer=bindparam("b_answer"), decision_id=bindparam("b_decision_id"))
+    .values(
+        state=bindparam("b_state"),
+        answer=bindparam("b_answer"),
+        decision_id=bindparam("b_decision_id"),
+        child_key=func.coalesce(bindparam("b_child_key"), TASK.c.child_key),
+    )
 )
 _CANCEL = (
     update(TASK)
@@ -50,7 +55,7 @@ _CANCEL = (
 _REFER = (
     update(TASK)
     .where(TASK.c.task_id == bindparam("b_task_id"), TASK.c.state == TaskState.ACCEPTED.value)
-    .values(state=TaskState.REFERRED.value)
+    .values(state=TaskState.REFERRED.value, child_key=bindparam("b_child_key"))
 )
 _REJECTED = (
     update(TASK)
@@ -82,16 +87,6 @@ _RECENT = select(TASK.c.requester, TASK.c.user_ref, TASK.c.break_glass, TASK.c.a
     TASK.c.state != TaskState.ACCEPTED.value,
 )
 _INSERT_DECISION = insert(DECISION)
-_FORGET_INPUTS = delete(DECISION).where(DECISION.c.decided_at < bindparam("b_before"))
-_FORGET_TASKS = (
-    update(TASK)
-    .where(
-        TASK.c.expires_at < bindparam("b_before"),
-        TASK.c.state.not_in([TaskState.ACCEPTED.value, TaskState.REFERRED.value]),
-        or_(TASK.c.answer.is_not(None), func.length(TASK.c.task) > 0),
-    )
-    .values(task=b"", answer=None)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +146,13 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a task ended."""
+    """How a task ended; see `agency_node.store.tables.Task`."""
 
     task_id: str
     state: TaskState
     answer: bytes | None = field(default=None, repr=False)
     decision_id: str | None = None
+    child_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +239,9 @@ def task_settled(settled: Settled) -> list[Write]:
     return [Write.one(_SETTLE, _settled_row(settled), must_change=True)]
 
 
-def task_referred(task_id: str) -> list[Write]:
+def task_referred(task_id: str, child_key: str) -> list[Write]:
     """An accepted task that waits for a human; `NothingChanged` where it does not stand as accepted."""
-    return [Write.one(_REFER, {"b_task_id": task_id}, must_change=True)]
+    return [Write.one(_REFER, {"b_task_id": task_id, "b_child_key": child_key}, must_change=True)]
 
 
 def task_cancelled(task_id: str) -> list[Write]:
@@ -260,7 +256,13 @@ def task_stored(task_id: str) -> list[Write]:
 
 def _task_row(task: NewTask, settled: Settled | None) -> dict[str, Any]:
     ended = settled or Settled(task.task_id, task.state)
-    return {**asdict(task), "state": ended.state.value, "answer": ended.answer, "decision_id": ended.decision_id}
+    return {
+        **asdict(task),
+        "state": ended.state.value,
+        "answer": ended.answer,
+        "decision_id": ended.decision_id,
+        "child_key": ended.child_key,
+    }
 
 
 def _settled_row(settled: Settled) -> dict[str, Any]:
@@ -291,13 +293,3 @@ async def recent_tasks(connection: AsyncConnection, since: int) -> list[tuple[st
 def decisions_kept(decisions: Sequence[KeptDecision]) -> list[Write]:
     """Inputs and results, for replay."""
     return [Write(_INSERT_DECISION, [asdict(decision) for decision in decisions])] if decisions else []
-
-
-async def forget_inputs(connection: AsyncConnection, before: int) -> int:
-    """Erase inputs and results of decisions older than that; how many."""
-    return (await connection.execute(_FORGET_INPUTS, {"b_before": before})).rowcount
-
-
-async def forget_task_content(connection: AsyncConnection, before: int) -> int:
-    """Erase messages and sealed answers of tasks that ended and expired before then; ids and states stay."""
-    return (await connection.execute(_FORGET_TASKS, {"b_before": before})).rowcount

@@ -15,8 +15,10 @@ from agency_node.teams.gateway import OrderRefused, TeamShown, VerifiedTeams
 from agency_node.users import User, UsersFile
 from agency_node.vault import Kind, Vault
 from agency_node.wording import reasons_shown
+from federation.actor import Actor
 from federation.admission import ReasonGiven, reasons_given
 from federation.canonical import JsonObject
+from federation.correlation_id import CorrelationId
 from federation.directory import Agency, TrustedDirectory
 from federation.document import AgencyName, Code, Document, Instant, IsoDate, Uuid
 from federation.england import date_in_england
@@ -160,8 +162,8 @@ class Leading:
         entry = Entry(
             kind=kind,
             at=now,
-            actor=self._agency,
-            correlation_id=record.id,
+            actor=Actor.agency(self._agency),
+            correlation_id=CorrelationId(record.id),
             body={
                 "action": order.action.value,
                 "team_id": order.team_id,

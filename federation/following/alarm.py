@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
+from federation.actor import Actor
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 from federation.transport.failures import RemoteError
 
 ALARM_EVERY_S: Final = 3600
@@ -33,14 +34,12 @@ class Disbelief:
 
     Args:
         event: The alarm's name.
-        actor: Who follows, as its ledger names it.
-        journal: Its own.
+        journal: That of who follows.
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, event: Event, *, actor: str, journal: Journal, clock: Callable[[], float]) -> None:
+    def __init__(self, event: Event, *, journal: Journal, clock: Callable[[], float]) -> None:
         self._event = event
-        self._actor = actor
         self._journal = journal
         self._clock = clock
         self._alarmed: tuple[ErrorCode, str] | None = None
@@ -73,8 +72,8 @@ class Disbelief:
         entry = Entry(
             kind=EntryKind.ALARM_RAISED,
             at=int(now),
-            actor=self._actor,
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )

@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
 from federation.canonical import JsonObject
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
@@ -28,7 +29,7 @@ from federation.ledger.witnessing import OvertakenError, WatchedLedger
 from federation.seen import PointKey, PointsReplacedError
 from federation.store import store_errors
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 from federation.wire.v1 import directory_pb2, ledger_pb2
 from keys.digest import sha256
 
@@ -59,14 +60,12 @@ class Follower:
     """Who follows.
 
     Attributes:
-        actor: Its name in its own ledger.
         view: Its view before anything was seen.
         watched: The gateway's ledger as it has seen it.
         engine: Its store, for reading.
         journal: Its own, through which anything is kept.
     """
 
-    actor: str
     view: View
     watched: WatchedLedger
     engine: AsyncEngine
@@ -123,9 +122,7 @@ class FollowedGateway:
         self._fetching = asyncio.Lock()
         self._began_at = float("-inf")
         self._fresh_as_of = float("-inf")
-        self._disbelief = Disbelief(
-            Event.GATEWAY_NOT_BELIEVED, actor=follower.actor, journal=follower.journal, clock=clock
-        )
+        self._disbelief = Disbelief(Event.GATEWAY_NOT_BELIEVED, journal=follower.journal, clock=clock)
         self.verified_at = 0
         """When the directory was last shown to be the newest; seconds since the epoch, 0 for never."""
         self.failure: WardgateError | None = None
@@ -361,8 +358,8 @@ class FollowedGateway:
         return Entry(
             kind=kind,
             at=int(self._clock()),
-            actor=self._follower.actor,
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.keeper(self._follower.journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )

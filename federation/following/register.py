@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
 from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
@@ -24,7 +25,7 @@ from federation.ledger.witnessing import OvertakenError, WatchedLedger
 from federation.register import Register
 from federation.store import store_errors
 from federation.telemetry import EventLog
-from federation.transport.correlation import current_correlation_id, mint
+from federation.transport.correlation import correlation
 from federation.wire.v1 import directory_pb2 as wire
 from keys.digest import sha256
 
@@ -88,7 +89,6 @@ class FollowedRegister:
     Args:
         source: Where it is read.
         watched: The trustee's ledger as this party has seen it.
-        actor: This party, as its ledger names it.
         engine: Its store, for reading.
         journal: Its own.
         clock: Seconds since the epoch.
@@ -100,7 +100,6 @@ class FollowedRegister:
         source: RegisterSource,
         *,
         watched: WatchedLedger,
-        actor: str,
         engine: AsyncEngine,
         journal: Journal,
         clock: Callable[[], float],
@@ -108,7 +107,6 @@ class FollowedRegister:
     ) -> None:
         self._source = source
         self._watched = watched
-        self._actor = actor
         self._engine = engine
         self._journal = journal
         self._clock = clock
@@ -229,8 +227,8 @@ class FollowedRegister:
         return Entry(
             kind=kind,
             at=int(self._clock()),
-            actor=self._actor,
-            correlation_id=current_correlation_id() or mint(),
+            actor=Actor.keeper(self._journal.key.name),
+            correlation_id=correlation(),
             query_id=None,
             body=body,
         )

@@ -13,7 +13,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, Self
 
+from federation.actor import Actor
 from federation.canonical import MAX_INTEGER, from_json
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from keys.nhs_number import check_digit
 
@@ -46,7 +48,6 @@ class EntryKind(StrEnum):
     TARGET_EXPIRED = "target_expired"
     ANSWERED = "answered"
     ANSWER_RECEIVED = "answer_received"
-    ANSWER_DELIVERED = "answer_delivered"
     ANSWER_OPENED = "answer_opened"
     PICTURE_CLOSED = "picture_closed"
     # people
@@ -58,6 +59,7 @@ class EntryKind(StrEnum):
     OBLIGATION_OPENED = "obligation_opened"
     OBLIGATION_MET = "obligation_met"
     MISUSE_REPORTED = "misuse_reported"
+    VIEWED = "viewed"
     USERS_CHANGED = "users_changed"
     TEAM_ORDERED = "team_ordered"
     TEAM_CHANGED = "team_changed"
@@ -70,9 +72,7 @@ class EntryKind(StrEnum):
     TRANSLATION_PROVED = "translation_proved"  # written before translations proved themselves: ledgers keep it
     QUOTA_CHANGED = "quota_changed"
     COUNTERS_RECONCILED = "counters_reconciled"
-    KEY_STATED = "key_stated"
     EPOCH_ROTATED = "epoch_rotated"
-    POINTS_PUBLISHED = "points_published"
     # who is a member
     MEMBER_APPROVED = "member_approved"
     MEMBERS_CHANGED = "members_changed"
@@ -118,7 +118,7 @@ class Entry:
     Attributes:
         kind: What happened.
         at: When, whole seconds since the epoch.
-        actor: Who did it: a party's URI, an agency id, an opaque user reference or the name of a part of the service.
+        actor: Who did it.
         correlation_id: Ties together what one action caused on every side.
         query_id: The query it belongs to, or None.
         body: What there is to know; pseudonymous values only.
@@ -130,8 +130,8 @@ class Entry:
 
     kind: EntryKind
     at: int
-    actor: str
-    correlation_id: str
+    actor: Actor
+    correlation_id: CorrelationId
     query_id: str | None = None
     body: JsonBody = field(default_factory=dict)
     content: bytes = field(init=False, repr=False, compare=False)
@@ -164,10 +164,10 @@ class Entry:
             raise _refused("kind is not of the closed set")
         if type(self.at) is not int or not 0 <= self.at <= MAX_INTEGER:
             raise _refused(f"{self.kind}.at is not whole seconds since the epoch")
-        if not _NAME.fullmatch(self.actor):
-            raise _refused(f"{self.kind}.actor is not an identifier")
-        if not _NAME.fullmatch(self.correlation_id):
-            raise _refused(f"{self.kind}.correlation_id is not an identifier")
+        if not isinstance(self.actor, Actor):
+            raise _refused(f"{self.kind}.actor is not of the vocabulary")
+        if not isinstance(self.correlation_id, CorrelationId):
+            raise _refused(f"{self.kind}.correlation_id is not one")
         if self.query_id is not None and not _UUID.fullmatch(self.query_id):
             raise _refused(f"{self.kind}.query_id is not a UUID in lower case")
 
@@ -185,8 +185,8 @@ class Entry:
             entry = cls(
                 kind=EntryKind(found.pop("kind")),
                 at=found.pop("at"),
-                actor=found.pop("actor"),
-                correlation_id=found.pop("correlation_id"),
+                actor=Actor.recorded(found.pop("actor")),
+                correlation_id=CorrelationId.recorded(found.pop("correlation_id")),
                 query_id=found.pop("query_id") or None,
                 body=found.pop("body"),
             )
@@ -197,7 +197,6 @@ class Entry:
         return entry
 
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+*-]{0,127}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+*-]{0,127}")
 _PERSONAL_KEY: Final = re.compile(

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, Self, TypeVar, overload
 
-import structlog
-
 from federation.canonical import JsonObject, to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.limits import MAX_CLOCK_SKEW_S
@@ -29,6 +27,7 @@ from federation.policy.decision import (
     TeamDecision,
 )
 from federation.policy.engine import Activation, EntryPoint, Failure, Health, PolicyEngine, RawDecision
+from federation.policy.failing import FailedClosed, FailingClosed
 from federation.policy.record import DecisionRecord, Occasion
 from federation.policy.schema import InputSchemas
 from keys.digest import sha256
@@ -37,8 +36,6 @@ MAX_BUNDLE_AGE_S: Final = 400 * 24 * 3600
 """A year and a month since it was signed: statutory guidance is revised yearly, and so is the review of policy."""
 
 AnyDecision_co = TypeVar("AnyDecision_co", bound=Decision, covariant=True)
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,7 @@ class PolicyPoint:
         max_bundle_age_s: Seconds after its signature at which a bundle is stale; None for never.
         occasion: Why decisions are computed here.
         new_id: Makes decision ids.
+        failing: Remembers what fails closed; points of one service share one.
 
     Raises:
         WardgateError: `BUNDLE_REJECTED`: the bundle's catalogue or schemas cannot be used.
@@ -111,6 +109,7 @@ class PolicyPoint:
         max_bundle_age_s: int | None = MAX_BUNDLE_AGE_S,
         occasion: Occasion = Occasion.LIVE,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        failing: FailingClosed | None = None,
     ) -> None:
         self._engine = engine
         self._clock = clock
@@ -118,6 +117,7 @@ class PolicyPoint:
         self._max_bundle_age_s = max_bundle_age_s
         self._occasion = occasion
         self._new_id = new_id
+        self._failing = failing or FailingClosed(clock)
         self._active = _read(bundle)
 
     @property
@@ -240,15 +240,15 @@ class PolicyPoint:
             enquiry=decision.enquiry if isinstance(decision, QueryDecision) else None,
             evaluation_us=raw.evaluation_us,
         )
-        if decision.failure is not None:
-            _log.warning(
-                "policy_failed_closed",
-                decision_id=record.id,
-                entry_point=entry_point.value,
-                failure=decision.failure.value,
-                detail=raw.detail,
-            )
+        self._watch(record, now)
         return Evaluated(decision, record, input_json, result_json)
+
+    def _watch(self, record: DecisionRecord, now: float) -> None:
+        if record.failure is None:
+            self._failing.decided(record.entry_point)
+            return
+        found = FailedClosed(record.entry_point, record.failure, record.id, record.bundle.digest, record.detail, now)
+        self._failing.failed(found)
 
     def _refusal(self, active: _Active, asked: Asked, input_json: bytes, now: float) -> RawDecision | None:
         """What keeps the engine from being asked at all."""

@@ -8,18 +8,26 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from federation.actor import Actor
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.reader import Criteria
 from federation.policy.bundle import BundleId, VerifiedBundle, keep_bundle
 from federation.policy.engine import PolicyEngine
 from federation.policy.evaluator import PolicyPoint
+from federation.policy.failing import FailingClosed
 from federation.policy.server_engine import OpaServer, ServerEngine
 from federation.policy.wasm_engine import WasmEngine
+from federation.transport.correlation import correlation
 from keys.signing import VerifyKey
+
+MAX_DETAIL_CHARS: Final = 200
+REJECTED_EVERY_S: Final = 3600
+"""Least seconds between two entries about one refused bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +53,23 @@ class PolicyChoice:
 
 @dataclass(frozen=True, slots=True)
 class OpenPolicy:
-    """A bundle in force on an engine."""
+    """A bundle in force on an engine, and what fails closed at its decision points."""
 
     engine: PolicyEngine
     bundle: VerifiedBundle
     clock: Callable[[], float]
+    failing: FailingClosed
 
     def point(self, *, understood: frozenset[str] | None = None) -> PolicyPoint:
         """A decision point for a service that can carry out these types of obligation; None for every type."""
-        return PolicyPoint(self.engine, self.bundle, self.clock, understood=understood)
+        return PolicyPoint(self.engine, self.bundle, self.clock, understood=understood, failing=self.failing)
 
 
 async def open_policy(
     choice: PolicyChoice,
     *,
     journal: Journal,
-    actor: str,
+    actor: Actor,
     stack: AsyncExitStack,
     clock: Callable[[], float] = time.time,
 ) -> OpenPolicy:
@@ -70,14 +79,19 @@ async def open_policy(
         WardgateError: `BUNDLE_REJECTED`, `POLICY_UNAVAILABLE`, `SETTINGS_INVALID`, `LEDGER_UNAVAILABLE`.
     """
     activated = await last_activated(journal)
-    bundle = VerifiedBundle.load(choice.bundle_dir, choice.bundle_key, activated=activated)
-    keep_bundle(choice.bundle_dir, choice.archive, choice.bundle_key)
     engine = _engine(choice)
     stack.push_async_callback(engine.aclose)
-    await engine.activate(bundle)
+    try:
+        bundle = VerifiedBundle.load(choice.bundle_dir, choice.bundle_key, activated=activated)
+        keep_bundle(choice.bundle_dir, choice.archive, choice.bundle_key)
+        await engine.activate(bundle)
+    except WardgateError as error:
+        if error.code is ErrorCode.BUNDLE_REJECTED:
+            await _rejected(journal, error.detail, actor=actor, now=int(clock()))
+        raise
     if bundle.id != activated:
         await journal.record([_entry(bundle, actor=actor, now=clock())], None)
-    return OpenPolicy(engine, bundle, clock)
+    return OpenPolicy(engine, bundle, clock, FailingClosed(clock))
 
 
 async def last_activated(journal: Journal) -> BundleId | None:
@@ -89,12 +103,24 @@ async def last_activated(journal: Journal) -> BundleId | None:
     return BundleId(int(body["revision"]), str(body["digest"]))
 
 
-def _entry(bundle: VerifiedBundle, *, actor: str, now: float) -> Entry:
+async def _rejected(journal: Journal, detail: str, *, actor: Actor, now: int) -> None:
+    """Put a refused bundle into the ledger, once an hour where a service is started again and again with it."""
+    body = {"detail": "".join(char if char.isprintable() else "?" for char in detail[:MAX_DETAIL_CHARS])}
+    lately = await journal.search(Criteria(kind=EntryKind.BUNDLE_REJECTED, since=now - REJECTED_EVERY_S))
+    if any(stored.entry.body == body for stored in lately):
+        return
+    entry = Entry(
+        kind=EntryKind.BUNDLE_REJECTED, at=now, actor=actor, correlation_id=correlation(), query_id=None, body=body
+    )
+    await journal.record([entry])
+
+
+def _entry(bundle: VerifiedBundle, *, actor: Actor, now: float) -> Entry:
     return Entry(
         kind=EntryKind.BUNDLE_ACTIVATED,
         at=int(now),
         actor=actor,
-        correlation_id=f"bundle-{bundle.id.revision}",
+        correlation_id=correlation(),
         query_id=None,
         body={
             "revision": bundle.id.revision,

@@ -9,7 +9,6 @@ import grpc
 from federation.directory import AgencyDescriptor
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
-from federation.transport.correlation import current_correlation_id
 from federation.transport.identity import current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
 from gateway.dispatch import Links
@@ -156,7 +155,6 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             request.agency,
             reason_code=request.reason,
             operator=self._operator(),
-            correlation_id=current_correlation_id(),
         )
         version = await to_the_end(revoking)  # an operator who hangs up does not leave it half in force
         return admin_pb2.RevokeResponse(deny_list_version=version)

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 
 from federation.finishing import to_the_end
-from federation.transport.correlation import current_correlation_id
+from federation.transport.correlation import correlation
 from federation.transport.identity import current_peer
 from federation.wire.v1 import notice_pb2 as wire
 from federation.wire.v1 import notice_pb2_grpc
@@ -22,7 +22,5 @@ class NoticeServicer(notice_pb2_grpc.NoticeServiceServicer):
 
     async def ReportMisuse(self, request: wire.ReportMisuseRequest, context: Context) -> wire.ReportMisuseResponse:
         """Take a notice."""
-        await to_the_end(
-            self._desk.report(current_peer().id, request.notice, request.signature, current_correlation_id())
-        )
+        await to_the_end(self._desk.report(current_peer().id, request.notice, request.signature, correlation()))
         return wire.ReportMisuseResponse()

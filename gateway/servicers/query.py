@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from federation.finishing import to_the_end
-from federation.transport.correlation import current_correlation_id
+from federation.transport.correlation import correlation
 from federation.transport.identity import current_peer
 from federation.wire.v1 import query_pb2 as wire
 from federation.wire.v1 import query_pb2_grpc
@@ -23,7 +23,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
 
     async def Ask(self, request: wire.AskRequest, context: Context) -> AsyncIterator[wire.AskResponse]:
         """Put a query and stream what happens."""
-        async for event in self._exchange.ask(current_peer().id, request, current_correlation_id()):
+        async for event in self._exchange.ask(current_peer().id, request, correlation()):
             yield wire.AskResponse(event=event)
 
     async def Resume(self, request: wire.ResumeRequest, context: Context) -> AsyncIterator[wire.ResumeResponse]:

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 
 from federation.canonical import to_canonical
-from federation.transport.correlation import current_correlation_id
+from federation.transport.correlation import correlation
 from federation.transport.identity import current_peer
 from federation.wire.v1 import team_pb2 as wire
 from federation.wire.v1 import team_pb2_grpc
@@ -22,7 +22,7 @@ class TeamServicer(team_pb2_grpc.TeamServiceServicer):
 
     async def Order(self, request: wire.OrderRequest, context: Context) -> wire.OrderResponse:
         """Carry out an order."""
-        outcome = await self._desk.order(current_peer().id, request.order, request.signature, current_correlation_id())
+        outcome = await self._desk.order(current_peer().id, request.order, request.signature, correlation())
         if isinstance(outcome, Refusal):
             reasons = [reason.model_dump(mode="json") for reason in outcome.reasons]
             return wire.OrderResponse(refusal=to_canonical({"reasons": reasons}))

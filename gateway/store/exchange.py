@@ -97,7 +97,6 @@ def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
         "query_id": query.query_id,
         "requester": header.requester,
         "user_ref": header.user_ref,
-        "purpose": header.purpose,
         "header": query.header_bytes,
         "signature": query.signature,
         "digest": query.digest,
@@ -110,8 +109,6 @@ def _query_row(query: LiveQuery, submission: Submission) -> dict[str, Any]:
             ]
         ).SerializeToString(),
         "admitted_at": submission.admitted_at,
-        "deadline_at": header.deadline_at,
-        "expires_at": header.expires_at,
         "closed_at": 0 if query.tasks else submission.admitted_at,
     }
 
@@ -126,9 +123,6 @@ def _task_row(task: LiveTask) -> dict[str, Any]:
         "translated": task.translated.element,
         "epoch": task.translated.epoch,
         "trustee_signature": task.translated.signature,
-        "lease_id": "",
-        "lease_expires_at": 0,
-        "expires_at": task.query.header.expires_at,
         "answer_digest": b"",
     }
 

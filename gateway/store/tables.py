@@ -1,7 +1,8 @@
 """The gateway's tables: one model for SQLite and PostgreSQL.
 
-Nothing here identifies a child. Blinded points and sealed bytes are kept only while a task needs them: `janitor` and
-acknowledgement delete them. Rows are written through the journal alone, in one transaction with their ledger entry.
+Nothing here identifies a child. Blinded points and sealed bytes are kept only while a task needs them: they go when
+their query closes. Rows are written through the journal alone, in one transaction with their ledger entry, and go when
+their time is up (`gateway.store.deletions`).
 """
 
 import re
@@ -43,13 +44,6 @@ class Enrolment(GatewayTable, table=True):
     certificate: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
 
 
-class AgencyRow(GatewayTable, table=True):
-    """One agency as it stands in the newest directory: a canonical `AgencyEntry`."""
-
-    agency: str = Field(primary_key=True)
-    entry: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-
-
 class DirectoryVersion(GatewayTable, table=True):
     """Every directory ever published, as signed."""
 
@@ -67,12 +61,11 @@ class DenyListVersion(GatewayTable, table=True):
 
 
 class QueryRow(GatewayTable, table=True):
-    """One admitted or refused query; kept until it closes, its ledger entries for ever."""
+    """One admitted or refused query."""
 
     query_id: str = Field(sa_column=Column(String(36), primary_key=True))
     requester: str
     user_ref: str
-    purpose: str
     header: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
@@ -81,13 +74,11 @@ class QueryRow(GatewayTable, table=True):
     admission_signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     decisions: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     admitted_at: int = Field(sa_column=Column(BigInteger, nullable=False))
-    deadline_at: int = Field(sa_column=Column(BigInteger, nullable=False))
-    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     closed_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
 
     __table_args__ = (
         Index("ix_query_counters", "requester", "admitted_at"),
-        Index("ix_query_open", "closed_at", "expires_at"),
+        Index("ix_query_open", "closed_at"),
     )
 
 
@@ -102,9 +93,6 @@ class TaskRow(GatewayTable, table=True):
     translated: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
     epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
     trustee_signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
-    lease_id: str = ""
-    lease_expires_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     answer_digest: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
 
     __table_args__ = (
@@ -180,11 +168,13 @@ class EvaluationCount(GatewayTable, table=True):
 
 
 class DecisionInput(GatewayTable, table=True):
-    """The encrypted canonical input of a decision, for replay; its own retention."""
+    """The encrypted canonical input of a decision, for replay."""
 
     decision_id: str = Field(sa_column=Column(String(36), primary_key=True))
     ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     decided_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+    __table_args__ = (Index("ix_decision_input_age", "decided_at"),)
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from federation import limits
+from federation.actor import Actor
 from federation.admission import ReasonGiven, reasons_given
 from federation.canonical import JsonObject
+from federation.correlation_id import CorrelationId
 from federation.directory import Agency, TrustedDirectory
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
@@ -56,7 +58,7 @@ class _Verified:
     order: TeamOrder
     signed: SignedOrder
     lead: Agency
-    correlation_id: str
+    correlation_id: CorrelationId
 
 
 class TeamDesk:
@@ -84,7 +86,9 @@ class TeamDesk:
         self._clock = clock
         self._changing = asyncio.Lock()
 
-    async def order(self, agency: str, content: bytes, signature: bytes, correlation_id: str) -> TeamView | Refusal:
+    async def order(
+        self, agency: str, content: bytes, signature: bytes, correlation_id: CorrelationId
+    ) -> TeamView | Refusal:
         """Carry out a signed order, once however often it comes.
 
         Raises:
@@ -184,7 +188,7 @@ class TeamDesk:
         entry = Entry(
             kind=kind,
             at=now,
-            actor=order.agency,
+            actor=Actor.agency(order.agency),
             correlation_id=asked.correlation_id,
             body={
                 "action": order.action.value,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.counters import CounterView
 from federation.directory import AgencyDescriptor, TrustedDirectory
 from federation.ledger.entry import Entry, EntryKind
@@ -135,8 +137,8 @@ class Withdrawal:
         entry = Entry(
             kind=EntryKind.QUERY_CANCELLED,
             at=now,
-            actor="gateway",
-            correlation_id=query.query_id,
+            actor=Actor.keeper(self._journal.key.name),
+            correlation_id=CorrelationId(query.query_id),
             query_id=query.query_id,
             body={
                 "query_sha256": query.digest.hex(),

@@ -398,7 +398,7 @@ async def test_a_directory_is_kept_once_although_the_reply_was_lost(
         party = world.secrets.parties[CSC]
         view = View.first(world.secrets.anchors, ORIGIN, party.statement())
         watched = WatchedLedger(scene.node.journal, Witness(CSC, party.signing, scene.node.clock), view.key)
-        follower = Follower(CSC, view, watched, scene.node.engine, scene.node.journal)
+        follower = Follower(view, watched, scene.node.engine, scene.node.journal)
         followed = FollowedGateway(follower, Gateway(world), clock=scene.node.clock)
         scene.proxy.arm("directory_accepted", refuse_s=REFUSED_S)
         with pytest.raises(WardgateError) as caught:

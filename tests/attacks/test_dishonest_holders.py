@@ -14,6 +14,7 @@ import pytest
 
 from agency_node.answering.task import open_question, pseudonym_of, verify_task
 from federation.canonical import to_canonical
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.query import Ticket, blinded_commitment
@@ -230,7 +231,7 @@ async def test_a_gateway_that_multiplies_with_another_key_gets_nothing_from_the_
     translator._keys = Lying()
     sessions = [world.attach(SCHOOL)]
     with pytest.raises(WardgateError) as caught:
-        await anext(world.exchange.ask(CSC, world.composed().request, "test"))
+        await anext(world.exchange.ask(CSC, world.composed().request, CorrelationId.mint()))
     assert caught.value.code is ErrorCode.PROOF_REJECTED
     assert "the gateway's translation" in caught.value.detail
     await nothing_was_done(world, sessions)
@@ -403,7 +404,7 @@ async def test_a_query_of_the_older_wire_is_refused_in_words_and_nothing_is_kept
     domain, field = {"header": (domains.QUERY, "signature"), "ticket": (domains.TICKET, "ticket_signature")}[what]
     request = altered(composed, **{what: older, field: key.sign(domain, older)})
     with pytest.raises(WardgateError) as caught:
-        await anext(world.exchange.ask(CSC, request, "test"))
+        await anext(world.exchange.ask(CSC, request, CorrelationId.mint()))
     assert caught.value.code is ErrorCode.WIRE_VERSION_REFUSED
     assert "speaks wire version 1, this side speaks version 2" in caught.value.told
     await nothing_was_done(world, [])

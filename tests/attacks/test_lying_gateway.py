@@ -7,8 +7,10 @@ import pytest
 
 from agency_node.answering.task import open_question, verify_task
 from agency_node.asking.answers import read_answer
+from federation.actor import Actor
 from federation.admission import AdmissionRecord, TargetDecision
 from federation.answer import Answer
+from federation.correlation_id import CorrelationId
 from federation.directory import AgencyEntry, DirectoryDocument, SignedPoints, SignedStatement
 from federation.errors import ErrorCode, WardgateError
 from federation.following.follower import View
@@ -62,7 +64,11 @@ async def published(
         "change": "",
     }
     entry = Entry(
-        kind=EntryKind.DIRECTORY_PUBLISHED, at=int(world.clock()), actor="gateway", correlation_id="c", body=body
+        kind=EntryKind.DIRECTORY_PUBLISHED,
+        at=int(world.clock()),
+        actor=Actor.keeper("wardgate/gateway/main"),
+        correlation_id=CorrelationId.mint(),
+        body=body,
     )
     index = (await world.journal.record([entry])).indexes[0]
     proof = await inclusion_proof(world.journal, index, follower.known_size)
@@ -166,9 +172,12 @@ async def rewritten(world: World, tmp_path: Path) -> AsyncIterator[Journal]:
         await journal.open()
         for number in range((await world.journal.checkpoint()).size + 3):
             entry = Entry(
-                kind=EntryKind.SERVICE_STARTED, at=int(world.clock()), actor="gateway", correlation_id="c",
+                kind=EntryKind.SERVICE_STARTED,
+                at=int(world.clock()),
+                actor=Actor.keeper(ORIGIN),
+                correlation_id=CorrelationId.mint(),
                 body={"number": number},
-            )  # fmt: skip
+            )
             await journal.record([entry])
         yield journal
         await journal.aclose()

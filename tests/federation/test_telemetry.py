@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
@@ -15,18 +14,18 @@ from hypothesis import strategies as st
 
 from federation.errors import ErrorCode, WardgateError
 from federation.events import EVENTS, Event, Level
+from federation.masking import MASKED, mask
 from federation.telemetry import (
     FIELDS,
-    MASKED,
     MAX_SENTENCE_CHARS,
     MAX_VALUE_CHARS,
     REDACTED,
     EventLog,
     configure_logging,
     describe_exception,
-    mask,
 )
 from keys.nhs_number import NhsNumber, check_digit
+from tests.support.logs import log_lines, logging_to
 
 VALID = "9434765919"
 INVALID = "9434765918"
@@ -34,20 +33,8 @@ INVALID = "9434765918"
 
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[Path]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []
-    configure_logging(service="gateway", destination=tmp_path / "log.jsonl")
-    yield tmp_path / "log.jsonl"
-    for handler in root.handlers:
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-
-
-def lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    with logging_to(tmp_path / "log.jsonl") as file:
+        yield file
 
 
 def log() -> EventLog:
@@ -80,7 +67,7 @@ class TestLines:
     def test_a_line_is_one_json_object_with_event_text_and_fields(self, log_file: Path) -> None:
         log().event(Event.SERVER_LISTENING, role="gateway", port=8443)
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line.pop("at").endswith("+00:00")
         assert line == {
             "level": "info",
@@ -90,6 +77,12 @@ class TestLines:
             "role": "gateway",
             "port": 8443,
         }
+
+    @pytest.mark.parametrize("package", ["console.app", "auditor.pages", "gateway.app"])
+    def test_events_of_a_package_that_was_not_thought_of_are_written(self, log_file: Path, package: str) -> None:
+        EventLog(package).event(Event.SERVICE_STARTED)
+
+        assert [line["event"] for line in log_lines(log_file)] == ["SERVICE_STARTED"]
 
     def test_a_line_whose_folder_is_gone_goes_to_standard_error_and_the_next_to_the_folder_that_is_back(
         self, log_file: Path, capsys: pytest.CaptureFixture[str]
@@ -102,8 +95,8 @@ class TestLines:
         log().event(Event.SERVICE_STOPPED)
 
         assert [json.loads(line)["role"] for line in capsys.readouterr().err.splitlines()] == ["gateway", "trustee"]
-        assert [line["event"] for line in lines(gone / log_file.name)] == ["SERVICE_STARTED"]
-        assert [line["event"] for line in lines(log_file)] == ["SERVICE_STOPPED"]
+        assert [line["event"] for line in log_lines(gone / log_file.name)] == ["SERVICE_STARTED"]
+        assert [line["event"] for line in log_lines(log_file)] == ["SERVICE_STOPPED"]
 
     def test_a_line_that_a_full_disk_does_not_take_goes_to_standard_error_without_its_values(
         self, log_file: Path, capsys: pytest.CaptureFixture[str]
@@ -123,7 +116,7 @@ class TestLines:
         with structlog.contextvars.bound_contextvars(correlation_id="c" * 32):
             log().event(Event.SERVICE_STARTED)
 
-        assert lines(log_file)[0]["correlation_id"] == "c" * 32
+        assert log_lines(log_file)[0]["correlation_id"] == "c" * 32
 
     def test_an_error_gives_code_detail_types_and_places(self, log_file: Path) -> None:
         try:
@@ -131,7 +124,7 @@ class TestLines:
         except WardgateError as error:
             log().event(Event.CALL_UNSERVED, error=error)
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["code"] == "STORE_UNAVAILABLE"
         assert line["detail"] == "ledger_entry: 3 tries"
         assert line["exception"][0] == "STORE_UNAVAILABLE"
@@ -142,21 +135,21 @@ class TestLines:
     def test_a_detail_with_what_a_line_cannot_hold_is_cleaned_not_lost(self, log_file: Path) -> None:
         log().event(Event.CALL_UNSERVED, error=WardgateError(ErrorCode.MAPPING_INVALID, "caf\u00e9\n" + "x" * 1000))
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["detail"].startswith("caf??xxx")
         assert len(line["detail"]) == MAX_SENTENCE_CHARS
 
     def test_instants_are_written_as_times(self, log_file: Path) -> None:
         log().event(Event.SERVICE_STARTED, expires_at=1_800_000_000)
 
-        assert lines(log_file)[0]["expires_at"] == "2027-01-15T08:00:00+00:00"
+        assert log_lines(log_file)[0]["expires_at"] == "2027-01-15T08:00:00+00:00"
 
     def test_a_moved_log_file_is_opened_again(self, log_file: Path) -> None:
         log().event(Event.SERVICE_STARTED)
         log_file.rename(log_file.with_suffix(".1"))
         log().event(Event.SERVICE_STOPPED)
 
-        assert [line["event"] for line in lines(log_file)] == ["SERVICE_STOPPED"]
+        assert [line["event"] for line in log_lines(log_file)] == ["SERVICE_STOPPED"]
 
     def test_without_a_file_lines_go_to_standard_error(self, log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         written = io.StringIO()
@@ -174,7 +167,7 @@ class TestLines:
         log().event(Event.SERVICE_STARTED)
         log().event(Event.CALL_REFUSED)
 
-        assert [line["event"] for line in lines(log_file)] == ["CALL_REFUSED"]
+        assert [line["event"] for line in log_lines(log_file)] == ["CALL_REFUSED"]
 
 
 class TestRedaction:
@@ -198,7 +191,7 @@ class TestRedaction:
     def test_a_value_that_is_no_short_identifier_is_removed_and_alarms(self, log_file: Path, value: object) -> None:
         unchecked(Event.CALL_FAILED, party=value)
 
-        line, alarm = lines(log_file)
+        line, alarm = log_lines(log_file)
         assert line["party"] == REDACTED
         assert alarm["event"] == "FIELD_REDACTED"
         assert alarm["level"] == "alarm"
@@ -208,13 +201,13 @@ class TestRedaction:
     def test_a_value_of_the_longest_length_is_kept(self, log_file: Path) -> None:
         log().event(Event.CALL_FAILED, party="x" * MAX_VALUE_CHARS)
 
-        assert lines(log_file)[0]["party"] == "x" * MAX_VALUE_CHARS
+        assert log_lines(log_file)[0]["party"] == "x" * MAX_VALUE_CHARS
 
     @pytest.mark.parametrize("name", ["child_name", "name", "date_of_birth", "event_text"])
     def test_a_field_that_is_not_on_the_list_is_removed_and_alarms(self, log_file: Path, name: str) -> None:
         unchecked(Event.CALL_FAILED, **{name: "Jane"})
 
-        line, alarm = lines(log_file)
+        line, alarm = log_lines(log_file)
         assert name not in line
         assert alarm["field"] == name
         assert "Jane" not in log_file.read_text()
@@ -275,7 +268,7 @@ class TestLibraries:
     def test_a_librarys_message_keeps_its_template_and_loses_its_values(self, log_file: Path) -> None:
         logging.getLogger("sqlalchemy.engine").warning("row %s of %s", "Jane Doe", VALID)
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["event"] == "LIBRARY_MESSAGE"
         assert line["library"] == "sqlalchemy.engine"
         assert line["template"] == "row %s of %s"
@@ -285,7 +278,7 @@ class TestLibraries:
     def test_a_template_that_is_already_filled_in_is_masked_and_cut(self, log_file: Path) -> None:
         logging.getLogger("grpc").error(f"bad {VALID}\nsecond line of Jane Doe")  # noqa: G004 - what libraries do
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["template"] == f"bad {MASKED}"
 
     def test_a_librarys_traceback_keeps_types_and_places_only(self, log_file: Path) -> None:
@@ -294,7 +287,7 @@ class TestLibraries:
         except KeyError:
             logging.getLogger("asyncio").exception("task failed")
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["exception"][0] == "KeyError"
         assert "test_telemetry.py" in line["exception"][1]
         assert "Jane" not in log_file.read_text()
@@ -310,7 +303,7 @@ class TestLibraries:
             logging.captureWarnings(capture=True)
             warnings.warn("about Jane Doe", UserWarning, stacklevel=1)
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["library"] == "py.warnings"
         assert line["template"].endswith(": UserWarning")
         assert "Jane" not in log_file.read_text()
@@ -325,7 +318,7 @@ class TestLibraries:
             {"message": "Task exception was never retrieved", "task": task, "exception": task.exception()}
         )
 
-        (line,) = lines(log_file)
+        (line,) = log_lines(log_file)
         assert line["exception"][0] == "ValueError"
         assert "Jane" not in str(line)
 

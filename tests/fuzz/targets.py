@@ -13,11 +13,13 @@ from google.protobuf.message import Message
 
 from agency_node.answering.task import open_question, pseudonym_of, verify_task
 from agency_node.asking.answers import read_answer
+from federation.actor import Actor
 from federation.admission import AdmissionRecord, verify_admission, verify_decision
 from federation.answer import Answer, AnswerHeader, seal_answer
 from federation.audit_note import findings, open_note
 from federation.batch import BatchHeader, verify_batch
 from federation.certificate_claim import CertificateClaim, verify_claim
+from federation.correlation_id import CorrelationId
 from federation.directory import DirectoryDocument, TrustedDirectory, signed_statement, verify_statement
 from federation.errors import WardgateError
 from federation.ledger.checkpoint import Checkpoint, NoteKey, sign_checkpoint, verify_cosignatures
@@ -409,8 +411,8 @@ _DENIED = DenyListDocument(
 _WRITTEN = Entry(
     kind=EntryKind.ANSWERED,
     at=NOW,
-    actor=RESPONDER,
-    correlation_id=TASK.task_id,
+    actor=Actor.agency(RESPONDER),
+    correlation_id=CorrelationId(TASK.task_id),
     query_id=TASK.task_id,
     body={"outcome": "records", "alerts": ["a"], "decision": {"id": "x"}},
 )

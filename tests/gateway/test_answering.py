@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.actor import Actor
 from federation.errors import ErrorCode, WardgateError
 from federation.following.follower import View
 from federation.ledger.entry import EntryKind
@@ -48,7 +49,7 @@ async def test_an_answer_is_stored_recorded_and_relayed_as_it_came(stored_world:
     assert stream.answers() == [answer]
     assert await world.column("answer", "answer") == [answer.SerializeToString()]
     (entry,) = await world.entries(EntryKind.ANSWER_RECEIVED)
-    assert (entry.actor, entry.query_id) == (SCHOOL, composed.header.query_id)
+    assert (entry.actor, entry.query_id) == (Actor.agency(SCHOOL), composed.header.query_id)
 
 
 async def test_every_outcome_looks_alike_to_the_gateway(world: World) -> None:
@@ -200,7 +201,7 @@ async def test_a_revoked_agencys_answer_is_refused(world: World) -> None:
     composed = world.composed()
     await world.put(composed)
     answer = world.sealed(composed, (await world.task_of(composed)).task_id)
-    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga")
     assert await world.answer_refusal(SCHOOL, answer) is ErrorCode.CERTIFICATE_REVOKED
     await unanswered(world)
 

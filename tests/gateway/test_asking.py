@@ -9,6 +9,7 @@ from federation import limits
 from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
+from federation.policy_input import query_input
 from federation.query import Period, Ticket, verify_begun
 from federation.wire.v1 import query_pb2 as wire
 from keys import domains
@@ -268,7 +269,7 @@ async def test_a_deadline_outside_the_querys_life_is_refused(world: World) -> No
 
 async def test_an_unknown_target_is_named(world: World) -> None:
     composed = world.composed(targets=[SCHOOL])
-    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
     assert await world.refusal(composed.request) is ErrorCode.TARGET_UNKNOWN
     await nothing_stored(world)
 
@@ -409,3 +410,16 @@ async def test_the_ledger_entry_names_hashes_and_no_points(world: World) -> None
     text = entry.content.decode()
     for part in composed.request.parts:
         assert part.blinded.hex() not in text
+
+
+async def test_the_entry_has_all_that_policy_saw_of_the_query(world: World) -> None:
+    composed = world.composed()
+    await world.put(composed)
+
+    (entry,) = await world.entries(EntryKind.QUERY_ADMITTED)
+
+    header = composed.header
+    assert entry.body["query"] == {name: value for name, value in query_input(header).items() if name != "id"}
+    for name in ("break_glass", "urgency", "area", "categories", "period", "attestations", "approvals"):
+        assert name in entry.body["query"]
+    assert (entry.body["targets"], entry.body["case_grant"]) == (sorted(header.targets), header.case_grant)

@@ -28,7 +28,7 @@ async def test_a_follower_verifies_what_is_published(stored_world: World) -> Non
     assert set(follower.directory.agencies) == {CSC, SCHOOL, POLICE, FARAWAY}
     assert not await follow(world, follower)
 
-    await world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c")
+    await world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga")
     assert await follow(world, follower)
     assert set(follower.directory.agencies) == {CSC, SCHOOL, POLICE}
 
@@ -49,7 +49,7 @@ async def test_a_restart_goes_on_where_it_was(store_url: str, policy: PolicyPoin
         assert after.directory.current().version == kept.version
         assert after.directory.current().agencies == kept.agencies
         assert not await follow(after, follower)
-        await after.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c")
+        await after.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga")
         assert await follow(after, follower)
         assert follower.directory.version == kept.version + 1
 
@@ -66,10 +66,10 @@ async def test_without_the_ledger_no_version_comes_into_force(stored_world: Worl
     before = world.directory.current()
     await world.break_ledger()
     with pytest.raises(WardgateError) as caught:
-        await world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c")
+        await world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga")
     assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
     await world.mend_ledger()
     assert world.directory.current() == before
     assert not world.directory.is_denied(FARAWAY)
-    await world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c")
+    await world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga")
     assert world.directory.is_denied(FARAWAY)

@@ -184,7 +184,7 @@ async def test_a_revoked_agency_gets_nothing(world: World) -> None:
     composed = world.composed(targets=[SCHOOL])
     await world.put(composed)
     assert len(tasks_in(session)) == 1
-    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
     world.clock.now += LEASE_S
     world.links.redeliver_overdue()
     assert tasks_in(session) == []
@@ -200,7 +200,7 @@ async def test_an_agency_revoked_while_its_query_is_translated_gets_nothing(worl
 
     async def translate(ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
         found = await original(ticket, signature, halves)
-        await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
+        await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
         return found
 
     world.trustee.translate = translate  # type: ignore[method-assign]  # the moment between

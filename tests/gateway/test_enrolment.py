@@ -163,8 +163,8 @@ async def test_changes_of_the_directory_at_once_lose_none(world: World, party: P
     before = world.directory.current().version
     await asyncio.gather(
         world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"),
-        world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga", correlation_id="c"),
-        world.desk.revoke(POLICE, reason_code="LEFT", operator="olga", correlation_id="c"),
+        world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga"),
+        world.desk.revoke(POLICE, reason_code="LEFT", operator="olga"),
     )
     assert world.directory.current().version == before + 3
     assert world.desk.is_listed(NEW)
@@ -203,7 +203,7 @@ async def test_renewal_keeps_the_identity_and_is_for_the_listed_alone(world: Wor
     with pytest.raises(WardgateError) as caught:
         world.desk.renew(school, b"no request")
     assert caught.value.code is ErrorCode.ENROLMENT_REFUSED
-    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
     with pytest.raises(WardgateError) as caught:
         world.desk.renew(school, request)
     assert caught.value.code is ErrorCode.AGENCY_UNKNOWN
@@ -265,7 +265,7 @@ async def test_only_the_listed_key_claims_a_certificate_for_this_request_and_now
 
 async def test_a_revoked_agency_is_not_certified_anew(world: World) -> None:
     world.clock.now += 3 * 24 * 3600
-    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
+    await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga")
     await refused(world.desk.recertify(*claimed(world)))
 
 
@@ -320,11 +320,11 @@ async def test_the_trustee_s_claim_is_used_once(world: World) -> None:
 async def test_revocation_denies_and_delists_and_survives_a_restart(store_url: str, policy: PolicyPoint) -> None:
     secrets, clock = Secrets(), Clock()
     async with a_world(store_url, policy, secrets=secrets, clock=clock) as before:
-        version = await before.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="c")
+        version = await before.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga")
         assert before.directory.deny_list_response(version - 1).deny_list
         assert not before.directory.deny_list_response(version).deny_list
         await refused(
-            before.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga", correlation_id="c"),
+            before.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga"),
             ErrorCode.AGENCY_UNKNOWN,
         )
     async with a_world(store_url, policy, secrets=secrets, clock=clock, enrol=[]) as after:

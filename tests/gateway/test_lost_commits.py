@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from agency_node.asking.composing import Composed
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
@@ -298,7 +299,7 @@ class AgencyRevoked(Case):
     kind: EntryKind | None = EntryKind.DENY_LIST_PUBLISHED
 
     async def act(self, scene: Scene) -> None:
-        await scene.world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga", correlation_id="test-c")
+        await scene.world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga")
 
     async def again(self, scene: Scene) -> None:
         if scene.world.directory.is_denied(SCHOOL):
@@ -345,7 +346,7 @@ class MisuseReported(Case):
 
     async def act(self, scene: Scene) -> None:
         content, signature = scene.things["notice"]
-        await scene.world.misuse.report(CSC, content, signature, "test-c")
+        await scene.world.misuse.report(CSC, content, signature, CorrelationId.mint())
 
     async def check(self, scene: Scene) -> None:
         assert await scene.world.count("misuse") == 1

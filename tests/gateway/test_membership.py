@@ -15,8 +15,6 @@ from tests.support.trustee_house import Clock
 
 __all__ = ["clock", "open_desk", "trustee"]
 
-ACTOR = "gateway"
-
 
 class Asked:
     """The trustee, counting what it is asked."""
@@ -39,7 +37,7 @@ async def world(open_desk: OpenDesk, trustee: TrusteeSide, clock: Clock) -> tupl
             asked,
             desk.followed,
             listed=lambda: trustee.listed,
-            disbelief=Disbelief(Event.TRUSTEE_NOT_BELIEVED, actor=ACTOR, journal=journal, clock=clock),
+            disbelief=Disbelief(Event.TRUSTEE_NOT_BELIEVED, journal=journal, clock=clock),
             clock=clock,
         ),
         asked,

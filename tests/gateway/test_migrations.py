@@ -11,7 +11,7 @@ from federation.store import migrate, open_engine, writing
 from gateway.store.tables import metadata
 
 PACKAGE = "gateway.store"
-AGENCY = {"agency": "testshire-csc", "entry": b"e"}
+AGENCY = "INSERT INTO agency (agency, entry) VALUES ('testshire-csc', :entry)"
 TEAM = {"team_id": "t" * 36, "version": 1, "content": b"c", "signature": b"s" * 64}
 GRANT = {"grant_id": "g" * 36, "team_id": "t" * 36, "version": 1, "content": b"c", "signature": b"s" * 64}
 ORDER = {"order_sha256": b"o" * 32, "team_id": "t" * 36, "content": b"c", "signature": b"s" * 64, "carried_out_at": 1}
@@ -47,7 +47,7 @@ async def test_down_and_up_again_with_data_in_place(store_url: str) -> None:
     engine = open_engine(store_url)
     try:
         async with writing(engine).begin() as connection:
-            await connection.execute(insert(metadata.tables["agency"]), AGENCY)
+            await connection.execute(text(AGENCY), {"entry": b"e"})
         await migrate(store_url, PACKAGE)
         async with writing(engine).begin() as connection:
             for name, row in (("team", TEAM), ("case_grant", GRANT), ("team_order", ORDER), ("misuse", MISUSE)):
@@ -60,10 +60,44 @@ async def test_down_and_up_again_with_data_in_place(store_url: str) -> None:
         async with engine.connect() as connection:
             names = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
             assert not NEW & names
-            assert (await connection.execute(select(metadata.tables["agency"].c.entry))).scalar_one() == b"e"
+            assert (await connection.execute(text("SELECT count(*) FROM agency"))).scalar_one() == 0
         await engine.dispose()
         await migrate(store_url, PACKAGE)
         async with engine.connect() as connection:
             assert (await connection.execute(text("SELECT count(*) FROM team"))).scalar_one() == 0
+    finally:
+        await engine.dispose()
+
+
+OLD_QUERY = (
+    "INSERT INTO query (query_id, requester, user_ref, purpose, header, signature, digest, ticket, ticket_signature,"
+    " audit_envelope, admission, admission_signature, decisions, admitted_at, deadline_at, expires_at, closed_at)"
+    " VALUES (:id, 'testshire-csc', 'u', 'S47_ENQ', :b, :b, :b, :b, :b, :b, :b, :b, :b, 1, 2, 3, 0)"
+)
+OLD_TASK = (
+    "INSERT INTO task (task_id, query_id, responder, state, part, trustee_element, translated, lease_id,"
+    " lease_expires_at, expires_at, answer_digest) VALUES (:id, :id, 'testshire-school', 'waiting', :b, :b, :b, '', 0,"
+    " 3, :b)"
+)
+
+
+async def test_what_nothing_read_goes_and_an_open_query_stays_up_and_down(store_url: str) -> None:
+    await migrate(store_url, PACKAGE, "0003")
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            for statement in (OLD_QUERY, OLD_TASK):
+                await connection.execute(text(statement), {"id": "q" * 36, "b": b"b" * 32})
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0004")
+        async with engine.connect() as connection:
+            row = (await connection.execute(select(metadata.tables["query"]))).one()
+            assert (row.requester, row.header, row.closed_at) == ("testshire-csc", b"b" * 32, 0)
+            assert (await connection.execute(select(metadata.tables["task"].c.state))).scalar_one() == "waiting"
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0003")
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SELECT purpose, expires_at FROM query"))).one() == ("", 0)
+            assert (await connection.execute(text("SELECT lease_id, expires_at FROM task"))).one() == ("", 0)
     finally:
         await engine.dispose()

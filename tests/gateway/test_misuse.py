@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from federation import limits
+from federation.actor import Actor
 from federation.canonical import from_json, to_canonical
+from federation.correlation_id import CorrelationId
 from federation.counters import HOUR_S
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
@@ -29,7 +31,7 @@ def notice(world: World, agency: str = CSC, **changes: Any) -> tuple[bytes, byte
 
 async def refused(world: World, content: bytes, signature: bytes, *, agency: str = CSC) -> ErrorCode:
     with pytest.raises(WardgateError) as caught:
-        await world.misuse.report(agency, content, signature, "test-c")
+        await world.misuse.report(agency, content, signature, CorrelationId.mint())
     assert await world.entries(EntryKind.MISUSE_REPORTED) == []
     assert await world.count("misuse") == 0
     return caught.value.code
@@ -41,10 +43,10 @@ async def refused(world: World, content: bytes, signature: bytes, *, agency: str
 async def test_a_notice_becomes_an_entry_and_an_alarm(stored_world: World, caplog: pytest.LogCaptureFixture) -> None:
     content, signature = notice(stored_world)
 
-    await stored_world.misuse.report(CSC, content, signature, "test-c")
+    await stored_world.misuse.report(CSC, content, signature, CorrelationId.mint())
 
     (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
-    assert (entry.actor, entry.query_id) == (CSC, None)
+    assert (entry.actor, entry.query_id) == (Actor.agency(CSC), None)
     assert {name: entry.body[name] for name in ("refused_by", "refused_at", "user_ref", "role", "purpose")} == {
         "refused_by": "node",
         "refused_at": NOW,
@@ -61,7 +63,7 @@ async def test_a_notice_that_comes_again_is_taken_once(stored_world: World, capl
     content, signature = notice(stored_world)
 
     for _ in range(3):
-        await stored_world.misuse.report(CSC, content, signature, "test-c")
+        await stored_world.misuse.report(CSC, content, signature, CorrelationId.mint())
 
     assert len(await stored_world.entries(EntryKind.MISUSE_REPORTED)) == await stored_world.count("misuse") == 1
     assert caplog.text.count("MISUSE_REPORTED") == 1
@@ -69,10 +71,10 @@ async def test_a_notice_that_comes_again_is_taken_once(stored_world: World, capl
 
 async def test_another_notice_under_the_same_id_is_refused(world: World) -> None:
     first = a_notice()
-    await world.misuse.report(CSC, *notice(world, notice_id=first.notice_id), "test-c")
+    await world.misuse.report(CSC, *notice(world, notice_id=first.notice_id), CorrelationId.mint())
 
     with pytest.raises(WardgateError) as caught:
-        await world.misuse.report(CSC, *notice(world, notice_id=first.notice_id, role="dsl"), "test-c")
+        await world.misuse.report(CSC, *notice(world, notice_id=first.notice_id, role="dsl"), CorrelationId.mint())
 
     assert caught.value.code is ErrorCode.REPLAYED
     assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 1
@@ -108,7 +110,7 @@ async def test_a_word_that_the_bundle_does_not_know_is_neither_said_nor_kept(
     content, signature = notice(stored_world, **{name: typed})
 
     for _ in range(2):
-        await stored_world.misuse.report(CSC, content, signature, "test-c")
+        await stored_world.misuse.report(CSC, content, signature, CorrelationId.mint())
 
     (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
     assert entry.body[name] == "unknown"
@@ -118,13 +120,13 @@ async def test_a_word_that_the_bundle_does_not_know_is_neither_said_nor_kept(
     assert typed not in str(entry)
     other = notice(stored_world, notice_id=entry.body["notice_id"], **{name: "Another.word"})
     with pytest.raises(WardgateError, match="REPLAYED"):
-        await stored_world.misuse.report(CSC, *other, "test-c")
+        await stored_world.misuse.report(CSC, *other, CorrelationId.mint())
 
 
 async def test_a_notice_in_known_words_is_kept_as_it_was_signed(world: World) -> None:
     for purpose in [NEVER, "S47_ENQ"]:
         content, signature = notice(world, purpose=purpose)
-        await world.misuse.report(CSC, content, signature, "test-c")
+        await world.misuse.report(CSC, content, signature, CorrelationId.mint())
         assert await stored_content(world.engine, MisuseNotice.parse(content).notice_id) == content
 
 
@@ -132,7 +134,7 @@ async def test_a_notice_in_known_words_is_kept_as_it_was_signed(world: World) ->
 async def test_the_entry_says_how_many_attempts_there_were(
     world: World, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:
-    await world.misuse.report(CSC, *notice(world, count=count), "test-c")
+    await world.misuse.report(CSC, *notice(world, count=count), CorrelationId.mint())
 
     (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
     assert entry.body["count"] == count
@@ -151,14 +153,14 @@ async def test_a_notice_without_a_count_is_of_one_attempt(world: World) -> None:
     content = to_canonical(older)
     signature = world.secrets.parties[CSC].signing.sign(domains.MISUSE_NOTICE, content)
 
-    await world.misuse.report(CSC, content, signature, "test-c")
+    await world.misuse.report(CSC, content, signature, CorrelationId.mint())
 
     (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
     assert entry.body["count"] == 1
 
 
 async def test_an_area_that_nobody_works_in_does_not_reach_the_ledger(world: World) -> None:
-    await world.misuse.report(CSC, *notice(world, area="9990000018"), "test-c")
+    await world.misuse.report(CSC, *notice(world, area="9990000018"), CorrelationId.mint())
 
     (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
     assert entry.body["area"] == ""
@@ -170,18 +172,18 @@ async def test_a_node_cannot_flood_the_ledger_and_loses_nothing_by_waiting(
     monkeypatch.setattr(limits, "MAX_NOTICES_PER_HOUR", 3)
     first = notice(world)
     for content, signature in [first, notice(world), notice(world)]:
-        await world.misuse.report(CSC, content, signature, "test-c")
+        await world.misuse.report(CSC, content, signature, CorrelationId.mint())
     one_more = notice(world)
 
     with pytest.raises(WardgateError) as caught:
-        await world.misuse.report(CSC, *one_more, "test-c")
+        await world.misuse.report(CSC, *one_more, CorrelationId.mint())
 
     assert caught.value.code is ErrorCode.REPORTS_EXCEEDED
     assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 3
-    await world.misuse.report(CSC, *first, "test-c")  # what was taken is acknowledged all the same
-    await world.misuse.report(SCHOOL, *notice(world, SCHOOL), "test-c")  # and others are heard
+    await world.misuse.report(CSC, *first, CorrelationId.mint())  # what was taken is acknowledged all the same
+    await world.misuse.report(SCHOOL, *notice(world, SCHOOL), CorrelationId.mint())  # and others are heard
     world.clock.now += HOUR_S
-    await world.misuse.report(CSC, *one_more, "test-c")
+    await world.misuse.report(CSC, *one_more, CorrelationId.mint())
     assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 5
 
 
@@ -189,19 +191,19 @@ async def test_without_the_ledger_no_notice_is_taken(world: World) -> None:
     content, signature = notice(world)
     await world.break_ledger()
     with pytest.raises(WardgateError) as caught:
-        await world.misuse.report(CSC, content, signature, "test-c")
+        await world.misuse.report(CSC, content, signature, CorrelationId.mint())
     assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
     await world.mend_ledger()
     assert await world.count("misuse") == 0
 
-    await world.misuse.report(CSC, content, signature, "test-c")
+    await world.misuse.report(CSC, content, signature, CorrelationId.mint())
     assert await world.count("misuse") == 1
 
 
 async def test_the_operator_sees_a_week(world: World) -> None:
-    await world.misuse.report(CSC, *notice(world), "test-c")
+    await world.misuse.report(CSC, *notice(world), CorrelationId.mint())
     world.clock.now += WEEK_S - 1
-    await world.misuse.report(SCHOOL, *notice(world, SCHOOL, at=int(world.clock.now)), "test-c")
+    await world.misuse.report(SCHOOL, *notice(world, SCHOOL, at=int(world.clock.now)), CorrelationId.mint())
     assert await world.misuse.recent() == {CSC: 1, SCHOOL: 1}
 
     world.clock.now += 1
@@ -221,7 +223,7 @@ async def test_misuse_that_a_node_let_through_is_recorded_all_the_same(
 
     assert admission.effect == "deny"
     (entry,) = await stored_world.entries(EntryKind.MISUSE_REPORTED)
-    assert (entry.actor, entry.query_id) == (CSC, composed.header.query_id)
+    assert (entry.actor, entry.query_id) == (Actor.agency(CSC), composed.header.query_id)
     body = entry.body
     assert (body["refused_by"], body["purpose"], body["reason"]) == ("gateway", NEVER, "PURPOSE_NEVER_PERMITTED")
     assert (body["user_ref"], body["decision_id"]) == ("a" * 32, admission.decision_id)
@@ -261,6 +263,6 @@ async def test_what_the_gateway_refuses_does_not_use_up_what_a_node_may_report(
     monkeypatch.setattr(limits, "MAX_NOTICES_PER_HOUR", 1)
     await world.put(world.composed(purpose=NEVER))
 
-    await world.misuse.report(CSC, *notice(world), "test-c")
+    await world.misuse.report(CSC, *notice(world), CorrelationId.mint())
 
     assert len(await world.entries(EntryKind.MISUSE_REPORTED)) == 2

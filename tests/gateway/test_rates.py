@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation import limits
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.query import QueryHeader
@@ -125,7 +126,7 @@ async def test_of_a_refused_query_no_more_than_a_small_envelope_is_kept_and_alwa
     composed, envelope = world.composed(targets=[SCHOOL], purpose=purpose), bytes(size)
     request = resigned(composed, world.secrets.parties[CSC].signing, audit_sha256=sha256(envelope))
     request.audit_envelope = envelope
-    await anext(world.exchange.ask(CSC, request, "test-correlation"))
+    await anext(world.exchange.ask(CSC, request, CorrelationId.mint()))
     assert await world.column("query", "audit_envelope") == [envelope if kept else b""]
     (entry,) = await world.entries(EntryKind.QUERY_ADMITTED, EntryKind.QUERY_REFUSED)
     assert entry.body["audit_sha256"] == sha256(envelope).hex()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.ledger.entry import Entry, EntryKind
 from federation.policy.engine import EntryPoint
 from tests.policies import asking
@@ -406,5 +408,11 @@ def test_whatever_is_decided_can_stand_in_a_ledger(purpose: str, decide: Decide)
         held = {**document, "review": [{**hold, "expires_at": 1_795_345_209}]}
         for asked in (document, held):
             body = {"result": decide(EntryPoint.NODE, asked)}
-            entry = Entry(kind=EntryKind.ANSWERED, at=asking.NOW, actor="agency", correlation_id="c" * 32, body=body)
+            entry = Entry(
+                kind=EntryKind.ANSWERED,
+                at=asking.NOW,
+                actor=Actor.agency("camden-csc"),
+                correlation_id=CorrelationId("c" * 32),
+                body=body,
+            )
             assert entry.content

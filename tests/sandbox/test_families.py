@@ -150,7 +150,7 @@ def test_an_unknown_family_or_child_is_named() -> None:
     for reference in ("nobody/child", "referral/nobody", "referral", ""):
         with pytest.raises(WardgateError) as refused:
             find_child(FAMILIES, reference)
-        assert refused.value.code is ErrorCode.REGION_INVALID
+        assert refused.value.code is ErrorCode.FILE_INVALID
 
 
 GOOD = """
@@ -203,6 +203,6 @@ def test_a_mistake_is_named_by_table_and_key(tmp_path: Path, old: str, new: str,
     path.write_text(GOOD.replace(old, new), encoding="utf-8")
     with pytest.raises(WardgateError) as refused:
         load_families(TODAY, path)
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
     assert named in refused.value.detail
     assert re.search(r"999 ?000", refused.value.detail) is None

@@ -35,7 +35,7 @@ def parse(text: str, today: dt.date | None = TODAY, folder: Path = Path("/nowher
 def refusal(text: str) -> str:
     with pytest.raises(WardgateError) as refused:
         parse(text)
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
     return refused.value.detail
 
 
@@ -167,20 +167,20 @@ def test_a_failing_source_needs_a_source() -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WardgateError) as refused:
         load_region(tmp_path / "gone.toml")
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
 
 
 def test_an_unknown_agency_is_named() -> None:
     with pytest.raises(WardgateError) as refused:
         parse(EXAMPLE).agency("south")
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"", b"a = [", b"format = 1", b"[" * 3_000, b"#" * (9 * 1024 * 1024)])
 def test_what_is_no_region_is_refused(content: bytes) -> None:
     with pytest.raises(WardgateError) as refused:
         parse_region(content, name="x.toml", folder=Path("/nowhere"), today=TODAY)
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
 
 
 @given(st.binary(max_size=300))
@@ -283,7 +283,7 @@ def test_a_mistake_in_a_file_of_scenes_is_named(tmp_path: Path, content: str | N
         (tmp_path / "more.toml").write_text(content, encoding="utf-8")
     with pytest.raises(WardgateError) as refused:
         parse(region, folder=tmp_path)
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
     assert named in refused.value.detail
 
 
@@ -291,7 +291,7 @@ def test_a_file_of_scenes_with_a_name_that_no_file_has_is_a_mistake_like_any(tmp
     region = EXAMPLE.replace("seed = 7", 'seed = 7\nscene_files = ["more\\u0000.toml"]', 1)
     with pytest.raises(WardgateError) as refused:
         parse(region, folder=tmp_path)
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
 
 
 def test_every_agency_of_the_shipped_region_has_people_who_ask_and_people_who_decide(shipped: Region) -> None:
@@ -344,4 +344,4 @@ def test_families_come_from_a_file_of_the_regions_own_or_not_at_all(shipped: Reg
     )
     with pytest.raises(WardgateError) as refused:
         families_of(missing)
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID

@@ -166,13 +166,13 @@ def test_all_is_every_scene_of_every_shipped_region() -> None:
 def test_in_a_region_of_ones_own_the_shipped_scenes_are_unknown() -> None:
     with pytest.raises(WardgateError) as refused:
         programme_of(SHIPPED_REGIONS[1], ["front-door"])
-    assert refused.value.code is ErrorCode.SCENE_UNKNOWN
+    assert refused.value.code is ErrorCode.NAME_UNKNOWN
 
 
 def test_an_unknown_scene_is_refused_with_those_there_are() -> None:
     with pytest.raises(WardgateError) as refused:
         programme_of(None, ["front-door", "back-door"])
-    assert refused.value.code is ErrorCode.SCENE_UNKNOWN
+    assert refused.value.code is ErrorCode.NAME_UNKNOWN
     named = refused.value.detail.removeprefix("there are ").split(", ")
     assert set(named) == {"all", *(scene.name for _, scene in SCENES)}
 

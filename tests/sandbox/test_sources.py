@@ -79,7 +79,7 @@ def test_a_source_that_is_taken_away_is_unreadable_until_it_is_put_back(
 def test_a_system_that_the_sandbox_did_not_write_is_left_alone() -> None:
     with pytest.raises(WardgateError) as refused:
         break_source("postgresql+asyncpg://somewhere/else")
-    assert refused.value.code is ErrorCode.REGION_INVALID
+    assert refused.value.code is ErrorCode.FILE_INVALID
 
 
 def test_an_existing_system_is_pointed_at_from_the_regions_folder(tmp_path: Path) -> None:

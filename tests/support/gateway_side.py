@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.checkpoint import verify_cosignatures
 from federation.ledger.entry import Entry, EntryKind
@@ -37,7 +39,12 @@ class GatewaySide:
     async def write(self, kind: EntryKind, body: dict[str, object], *, query_id: str | None = None) -> int:
         """Write some entry."""
         entry = Entry(
-            kind=kind, at=NOW, actor="gateway", correlation_id="test-correlation", query_id=query_id, body=body
+            kind=kind,
+            at=NOW,
+            actor=Actor.keeper("wardgate/gateway/main"),
+            correlation_id=CorrelationId.mint(),
+            query_id=query_id,
+            body=body,
         )
         return (await self.journal.record([entry])).indexes[0]
 

@@ -23,6 +23,7 @@ from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
 from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
 from federation.batch import BatchHeader, verify_batch
+from federation.correlation_id import CorrelationId
 from federation.counters import DAY_S, Counters
 from federation.directory import (
     AgencyDescriptor,
@@ -338,7 +339,7 @@ class World:
 
     def stream(self, composed: Composed, *, requester: str = CSC) -> Stream:
         """Put a query; nothing happens until the stream is read."""
-        return Stream(self.exchange.ask(requester, composed.request, "test-correlation"))
+        return Stream(self.exchange.ask(requester, composed.request, CorrelationId.mint()))
 
     def resumed(self, composed: Composed, *, requester: str = CSC) -> Stream:
         return Stream(self.exchange.resume(requester, composed.header.query_id))
@@ -354,7 +355,7 @@ class World:
     async def refusal(self, request: wire.AskRequest, *, requester: str = CSC) -> ErrorCode:
         """The code a query is refused with."""
         try:
-            await anext(self.exchange.ask(requester, request, "test-correlation"))
+            await anext(self.exchange.ask(requester, request, CorrelationId.mint()))
         except WardgateError as error:
             return error.code
         raise AssertionError("the query was taken")

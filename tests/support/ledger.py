@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
@@ -53,8 +55,8 @@ def an_entry(number: int = 0, kind: EntryKind = EntryKind.ANSWERED, query_id: st
     return Entry(
         kind=kind,
         at=NOW + number,
-        actor="wardgate://node/camden-csc",
-        correlation_id="c0ffee00c0ffee00",
+        actor=Actor.agency("camden-csc"),
+        correlation_id=CorrelationId("c0ffee00" * 4),
         query_id=query_id,
         body={"number": number, "answer_sha256": "0b" * 32},
     )

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agency_node.accounting.viewed import Viewed
 from agency_node.answering.desk import Answering
 from agency_node.answering.duties import Contacts
 from agency_node.answering.intake import Arrival, Intake
@@ -195,6 +196,7 @@ class NodeHouse:
             vault=self.vault,
             engine=self.engine,
             journal=self.journal,
+            viewed=Viewed(self.journal, self.vault, self.clock),
             clock=self.clock,
         )
         self.lookup = Lookup(

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from agency_node.asking.composing import Composed
+from federation.correlation_id import CorrelationId
 from federation.query import Approval
 from federation.team import TeamAction, TeamMember, TeamOrder
 from gateway.teams.desk import Refusal, TeamView
@@ -51,7 +52,7 @@ class Team:
     async def send(self, order: TeamOrder, *, agency: str = "", key: SigningKey | None = None) -> TeamView | Refusal:
         content = order.canonical()
         signature = (key or self.world.secrets.parties[order.agency].signing).sign(domains.TEAM_ORDER, content)
-        outcome = await self.world.teams.order(agency or order.agency, content, signature, "test")
+        outcome = await self.world.teams.order(agency or order.agency, content, signature, CorrelationId.mint())
         if isinstance(outcome, TeamView):
             self.version = outcome.team.document.version
         return outcome

@@ -125,7 +125,11 @@ def test_a_purpose_that_is_never_permitted_is_reported_to_the_askers_own_officer
     (alert,) = [item for item in alerts(region, "small-csc", "dpo") if item["query_id"] == done.json["query_id"]]
     assert (alert["obligation"], alert["to"]) == ("alert_misuse", "dpo")
     entry = reported(region, done.json["query_id"])
-    assert (entry["actor"], entry["query_id"], entry["body"]["refused_by"]) == ("small-csc", "", "node")
+    assert (entry["actor"], entry["query_id"], entry["body"]["refused_by"]) == (
+        "wardgate://node/small-csc",
+        "",
+        "node",
+    )
     assert (entry["body"]["purpose"], entry["body"]["user_ref"]) == ("COMMERCIAL", alert["user_ref"])
     assert region.entries("gateway", query_id=done.json["query_id"]) == []
     links = region.wardgate(

@@ -143,7 +143,7 @@ def test_an_unknown_scene_is_a_coded_error_with_what_there_is() -> None:
 
     assert done.returncode == 10
     error = json.loads(done.stderr)["error"]
-    assert error["code"] == "SCENE_UNKNOWN"
+    assert error["code"] == "NAME_UNKNOWN"
     assert "front-door" in error["detail"]
     assert done.stdout == ""
 

@@ -81,7 +81,9 @@ WHOLE = {
 
 
 def assert_told_once(region: Box, query_id: str) -> None:
-    """Each disclosure, admission and answer stands in its ledger exactly once."""
+    """Each disclosure, admission and answer stands in its ledger exactly once, when the picture has closed."""
+    closed = EntryKind.PICTURE_CLOSED
+    until(lambda: query_id in [entry["query_id"] for entry in region.entries("small-csc", kind=closed)], wait_s=60)
     gateway = Counter(entry["kind"] for entry in region.entries("gateway", query_id=query_id))
     assert gateway["query_admitted"] == 1
     assert gateway["answer_received"] == len(WHOLE)
@@ -157,7 +159,7 @@ def test_an_agency_that_was_off_until_its_certificate_ran_out_comes_back_by_itse
     picture = region.ask(KNOWN)
     assert final_picture(region, picture["query_id"]) == WHOLE
     issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)
-    assert issued[-1]["actor"] == "node/small-yjs"
+    assert issued[-1]["actor"] == "wardgate://node/small-yjs"
 
 
 @pytest.mark.parametrize(("away", "everybody"), [(timedelta(hours=30), True), (timedelta(days=20), False)])

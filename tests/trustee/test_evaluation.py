@@ -41,7 +41,7 @@ async def test_the_entry_names_agency_use_count_and_hashes(house: House) -> None
     batch = camden(house).batch(some_elements(5), use="query")
     await evaluate(house, batch)
     (entry,) = await house.entries()
-    assert (entry.kind, entry.actor) == ("batch_evaluated", "camden-csc")
+    assert (entry.kind, entry.actor) == ("batch_evaluated", "wardgate://node/camden-csc")
     assert set(entry.body) == {"use", "count", "epoch", "batch_id", "header_sha256", "elements_sha256"}
     assert (entry.body["use"], entry.body["count"]) == ("query", 5)
 

@@ -99,7 +99,7 @@ async def open_desk(
             journal = await stack.enter_async_context(Journal(engine, OURS, region.trustee_key, clock))
             books, first = Books(journal=journal, clock=clock), View.first(region.anchors, THEIRS)
             watched = WatchedLedger(journal, Witness(OURS, region.trustee_key, clock), first.key)
-            followed = FollowedGateway(Follower(OURS, first, watched, engine, journal), gateway, clock=clock)
+            followed = FollowedGateway(Follower(first, watched, engine, journal), gateway, clock=clock)
             deny_list = DenyList(region.gateway_key.verify_key)
             named: Any = {"engine": engine, "books": books, "gateway": "gateway/main"}
             denials = FollowedDenials(gateway, deny_list=deny_list, **named)

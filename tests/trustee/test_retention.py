@@ -3,20 +3,21 @@
 import pytest
 
 from federation.errors import ErrorCode, WardgateError
+from federation.retention import Retention
 from tests.support.signers import NOW, some_elements
 from tests.support.trustee_house import House, OpenHouse
-from trustee.retention import Forgetting
-from trustee.settings import Retention
+from trustee.settings import Retention as Periods
+from trustee.store.deletions import DELETIONS
 
 DAY_S = 86_400
 
 
-def forgetting(house: House, **changes: int) -> Forgetting:
-    return Forgetting(
+def retention_of(house: House, **changes: int) -> Retention:
+    return Retention(
         engine=house.engine,
-        books=house.books,
-        retention=Retention(**changes),
-        actor="trustee/main",
+        journal=house.journal,
+        deletions=DELETIONS,
+        periods=Periods(**changes),
         clock=house.clock,
     )
 
@@ -32,19 +33,19 @@ async def use(house: House) -> None:
 
 async def test_with_nothing_overdue_nothing_is_deleted_and_nothing_recorded(house: House) -> None:
     await use(house)
-    assert await forgetting(house).once() == 0
+    assert await retention_of(house).apply() == {}
     assert await house.kinds() == ["batch_evaluated", "ticket_translated"]
 
 
 async def test_a_batch_and_a_ticket_are_forgotten_only_when_they_are_refused_as_expired(house: House) -> None:
     await use(house)
     house.clock.now = NOW + 600 + 30
-    assert await forgetting(house).once() == 0
+    assert await retention_of(house).apply() == {}
     house.clock.now += 1
-    assert await forgetting(house).once() == 2
+    assert await retention_of(house).apply() == {"batches": 1, "tickets": 1}
     entry = (await house.entries())[-1]
     assert entry.kind == "retention_applied"
-    assert entry.body["rows"] == {"batches": 1, "tickets": 1, "counters": 0, "alarms": 0}
+    assert entry.body["rows"] == {"batches": 1, "tickets": 1}
 
 
 async def test_counters_of_hours_go_and_those_of_an_epoch_stay(open_house: OpenHouse) -> None:
@@ -52,7 +53,7 @@ async def test_counters_of_hours_go_and_those_of_an_epoch_stay(open_house: OpenH
     house.members.caseloads = {"camden-csc": 1}
     await use(house)
     house.clock.now = NOW + 3 * DAY_S
-    await forgetting(house, counters_days=2).once()
+    await retention_of(house, counters_days=2).apply()
     assert await house.counters(NOW // 3_600 * 3_600) == {}
     later = int(house.clock.now)
     batch = house.region.signer("camden-csc").batch(some_elements(1), issued_at=later, expires_at=later + 60)
@@ -66,7 +67,7 @@ async def test_without_a_ledger_nothing_is_forgotten(house: House) -> None:
     house.clock.now = NOW + DAY_S
     await house.break_ledger()
     with pytest.raises(WardgateError) as caught:
-        await forgetting(house).once()
+        await retention_of(house).apply()
     assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
     await house.mend_ledger()
-    assert await forgetting(house).once() == 2
+    assert await retention_of(house).apply() == {"batches": 1, "tickets": 1}

@@ -93,7 +93,7 @@ async def test_a_seed_that_does_not_give_the_published_points_is_not_used(house:
 async def test_the_entry_names_requester_count_and_hashes_and_no_responder(house: House) -> None:
     await translate(house, camden(house).ticket(TARGETS), TARGETS[:2])
     (entry,) = await house.entries()
-    assert (entry.kind, entry.actor, entry.query_id) == ("ticket_translated", "camden-csc", None)
+    assert (entry.kind, entry.actor, entry.query_id) == ("ticket_translated", "wardgate://node/camden-csc", None)
     assert set(entry.body) == {"use", "count", "epoch", "query_sha256", "ticket_sha256"}
     assert entry.body["count"] == 2
     assert not any(name.encode() in entry.content for name in TARGETS)

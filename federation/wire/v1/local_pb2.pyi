@@ -426,6 +426,46 @@ class SeeAlertResponse(_message.Message):
 Global___SeeAlertResponse: _TypeAlias = SeeAlertResponse  # noqa: Y015
 
 @_typing.final
+class AccountForChildRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    order: _builtins.bytes
+    """Canonical JSON of the order as the user gave it."""
+    def __init__(
+        self,
+        *,
+        order: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountForChildRequest: _TypeAlias = AccountForChildRequest  # noqa: Y015
+
+@_typing.final
+class AccountForChildResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    account: _builtins.bytes
+    """Canonical JSON: the account as far as policy lets it be seen, or the reasons of a refusal."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountForChildResponse: _TypeAlias = AccountForChildResponse  # noqa: Y015
+
+@_typing.final
 class IndexRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

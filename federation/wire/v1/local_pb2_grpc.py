@@ -65,6 +65,11 @@ class LocalServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.FromString,
                 _registered_method=True)
+        self.AccountForChild = channel.unary_unary(
+                '/federation.wire.v1.LocalService/AccountForChild',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildResponse.FromString,
+                _registered_method=True)
         self.Index = channel.unary_stream(
                 '/federation.wire.v1.LocalService/Index',
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.IndexRequest.SerializeToString,
@@ -136,6 +141,14 @@ class LocalServiceServicer:
 
     def SeeAlert(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AccountForChild(self, request, context):
+        """Who asked this agency about a child, what it told, who of its people asked, decided and looked. Policy decides who
+        may have it; the look is an entry of the ledger.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -212,6 +225,11 @@ def add_LocalServiceServicer_to_server(servicer, server):
                     servicer.SeeAlert,
                     request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.SerializeToString,
+            ),
+            'AccountForChild': grpc.unary_unary_rpc_method_handler(
+                    servicer.AccountForChild,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildResponse.SerializeToString,
             ),
             'Index': grpc.unary_stream_rpc_method_handler(
                     servicer.Index,
@@ -407,6 +425,33 @@ class LocalService:
             '/federation.wire.v1.LocalService/SeeAlert',
             federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AccountForChild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/AccountForChild',
+            federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class LocalServiceStub:
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_local_pb2.ListAlertsRequest, _local_pb2.ListAlertsResponse]
     """What policy obliges this agency to report to one of its own people."""
     SeeAlert: _grpc.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]
+    AccountForChild: _grpc.UnaryUnaryMultiCallable[_local_pb2.AccountForChildRequest, _local_pb2.AccountForChildResponse]
+    """Who asked this agency about a child, what it told, who of its people asked, decided and looked. Policy decides who
+    may have it; the look is an entry of the ledger.
+    """
     Index: _grpc.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]
     """Reads the sources and brings the caseload up to date."""
     OrderSources: _grpc.UnaryUnaryMultiCallable[_local_pb2.OrderSourcesRequest, _local_pb2.OrderSourcesResponse]
@@ -67,6 +71,10 @@ class LocalServiceAsyncStub(LocalServiceStub):
     ListAlerts: _aio.UnaryUnaryMultiCallable[_local_pb2.ListAlertsRequest, _local_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """What policy obliges this agency to report to one of its own people."""
     SeeAlert: _aio.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]  # type: ignore[assignment]
+    AccountForChild: _aio.UnaryUnaryMultiCallable[_local_pb2.AccountForChildRequest, _local_pb2.AccountForChildResponse]  # type: ignore[assignment]
+    """Who asked this agency about a child, what it told, who of its people asked, decided and looked. Policy decides who
+    may have it; the look is an entry of the ledger.
+    """
     Index: _aio.UnaryStreamMultiCallable[_local_pb2.IndexRequest, _local_pb2.IndexResponse]  # type: ignore[assignment]
     """Reads the sources and brings the caseload up to date."""
     OrderSources: _aio.UnaryUnaryMultiCallable[_local_pb2.OrderSourcesRequest, _local_pb2.OrderSourcesResponse]  # type: ignore[assignment]
@@ -125,6 +133,16 @@ class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _local_pb2.SeeAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_local_pb2.SeeAlertResponse, _abc.Awaitable[_local_pb2.SeeAlertResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AccountForChild(
+        self,
+        request: _local_pb2.AccountForChildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.AccountForChildResponse, _abc.Awaitable[_local_pb2.AccountForChildResponse]]:
+        """Who asked this agency about a child, what it told, who of its people asked, decided and looked. Policy decides who
+        may have it; the look is an entry of the ledger.
+        """
 
     @_abc_1.abstractmethod
     def Index(

@@ -125,11 +125,6 @@ class TrusteeServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetPointsRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetPointsResponse.FromString,
                 _registered_method=True)
-        self.GetCounters = channel.unary_unary(
-                '/federation.wire.v1.TrusteeService/GetCounters',
-                request_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetCountersRequest.SerializeToString,
-                response_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetCountersResponse.FromString,
-                _registered_method=True)
 
 
 class TrusteeServiceServicer:
@@ -156,12 +151,6 @@ class TrusteeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetCounters(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_TrusteeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,11 +168,6 @@ def add_TrusteeServiceServicer_to_server(servicer, server):
                     servicer.GetPoints,
                     request_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetPointsRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetPointsResponse.SerializeToString,
-            ),
-            'GetCounters': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetCounters,
-                    request_deserializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetCountersRequest.FromString,
-                    response_serializer=federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetCountersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,33 +252,6 @@ class TrusteeService:
             '/federation.wire.v1.TrusteeService/GetPoints',
             federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetPointsRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetPointsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetCounters(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/federation.wire.v1.TrusteeService/GetCounters',
-            federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetCountersRequest.SerializeToString,
-            federation_dot_wire_dot_v1_dot_pseudonym__pb2.GetCountersResponse.FromString,
             options,
             channel_credentials,
             insecure,

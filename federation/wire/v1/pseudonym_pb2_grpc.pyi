@@ -66,7 +66,6 @@ class TrusteeServiceStub:
     """Points of a signed ticket, which the gateway has multiplied and proved, multiplied, proved and signed."""
     GetPoints: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.GetPointsRequest, _pseudonym_pb2.GetPointsResponse]
     """The trustee's signed statement of its public points for a scope."""
-    GetCounters: _grpc.UnaryUnaryMultiCallable[_pseudonym_pb2.GetCountersRequest, _pseudonym_pb2.GetCountersResponse]
 
 @_typing.type_check_only
 class TrusteeServiceAsyncStub(TrusteeServiceStub):
@@ -78,7 +77,6 @@ class TrusteeServiceAsyncStub(TrusteeServiceStub):
     """Points of a signed ticket, which the gateway has multiplied and proved, multiplied, proved and signed."""
     GetPoints: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.GetPointsRequest, _pseudonym_pb2.GetPointsResponse]  # type: ignore[assignment]
     """The trustee's signed statement of its public points for a scope."""
-    GetCounters: _aio.UnaryUnaryMultiCallable[_pseudonym_pb2.GetCountersRequest, _pseudonym_pb2.GetCountersResponse]  # type: ignore[assignment]
 
 class TrusteeServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by the trustee to the gateway."""
@@ -105,12 +103,5 @@ class TrusteeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pseudonym_pb2.GetPointsResponse, _abc.Awaitable[_pseudonym_pb2.GetPointsResponse]]:
         """The trustee's signed statement of its public points for a scope."""
-
-    @_abc_1.abstractmethod
-    def GetCounters(
-        self,
-        request: _pseudonym_pb2.GetCountersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_pseudonym_pb2.GetCountersResponse, _abc.Awaitable[_pseudonym_pb2.GetCountersResponse]]: ...
 
 def add_TrusteeServiceServicer_to_server(servicer: TrusteeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,11 +7,13 @@ import pytest
 
 from agency_node.answering.overlay import Overlay
 from agency_node.inbox.alerts import Alerts
-from agency_node.retention import DAY_S, Periods, Retention
+from agency_node.settings import Retention as Periods
+from agency_node.store.deletions import DELETIONS
 from agency_node.store.tables import TaskState
 from agency_node.users import Users
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
+from federation.retention import DAY_S, Retention
 from federation.vocabulary import Outcome
 from tests.support.node_house import NodeHouse, a_node, a_user, log_entry, number
 
@@ -48,8 +50,14 @@ async def test_a_referred_task_to_its_end(house: NodeHouse) -> None:
         assert len(await house.entries(kind)) == 1
 
     house.clock.now += 40 * DAY_S
-    erased = await Retention(house.journal, clock=house.clock, periods=Periods(decisions=30, tasks=30)).apply()
-    assert (erased.decisions, erased.reasons, erased.referrals, erased.tasks, erased.reviews) == (2, 1, 1, 1, 1)
+    retention = Retention(
+        engine=house.engine,
+        journal=house.journal,
+        deletions=DELETIONS,
+        periods=Periods(decisions_days=30, tasks_days=30),
+        clock=house.clock,
+    )
+    assert await retention.apply() == {"decisions": 2, "reasons": 1, "referrals": 1, "tasks": 1, "reviews": 1}
 
 
 async def test_many_at_once_with_an_alert_among_them(house: NodeHouse) -> None:

@@ -17,6 +17,8 @@ from agency_node.asking.desk import Asking
 from agency_node.asking.question import QuestionDocument
 from agency_node.asking.reports import Reports, in_turn
 from agency_node.store.reports import REPORT, Due, Group
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.counters import HOUR_S
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
@@ -382,7 +384,7 @@ async def test_the_real_gateway_takes_a_node_s_notice_once(tmp_path: Path, polic
 
             async def report(self, notice: bytes, signature: bytes) -> None:
                 self.calls += 1
-                await world.misuse.report(CSC, notice, signature, "test-c")
+                await world.misuse.report(CSC, notice, signature, CorrelationId.mint())
                 if self.calls == 1:
                     raise WardgateError(ErrorCode.DEADLINE_EXCEEDED, "test")
 
@@ -393,7 +395,7 @@ async def test_the_real_gateway_takes_a_node_s_notice_once(tmp_path: Path, polic
         assert await reports.deliver()
 
         (entry,) = await world.entries(EntryKind.MISUSE_REPORTED)
-        assert (entry.actor, entry.body["user_ref"]) == (CSC, node.vault.user_ref("manager"))
+        assert (entry.actor, entry.body["user_ref"]) == (Actor.agency(CSC), node.vault.user_ref("manager"))
         assert called.calls == 2
 
 

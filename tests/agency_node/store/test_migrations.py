@@ -287,3 +287,27 @@ ASKED = {
     "question": b"q",
     "error": "",
 }
+
+
+async def test_rows_from_before_child_keys_stay_and_name_nobody_up_and_down(store_url: str) -> None:
+    tables = {name: metadata.tables[name] for name in ("task", "asked_query")}
+    await migrate(store_url, PACKAGE, "0006")
+    engine = open_engine(store_url)
+    try:
+        async with writing(engine).begin() as connection:
+            await connection.execute(insert(tables["task"]), TASK)
+            await connection.execute(insert(tables["asked_query"]), ASKED)
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0007")
+        async with writing(engine).begin() as connection:
+            for table in tables.values():
+                assert (await connection.execute(select(table.c.child_key))).scalars().all() == [None]
+                await connection.execute(table.update().values(child_key="c" * 32))
+        await engine.dispose()
+        await migrate(store_url, PACKAGE, "0006")
+        await migrate(store_url, PACKAGE, "0007")
+        async with engine.connect() as connection:
+            for table in tables.values():
+                assert (await connection.execute(select(table.c.child_key))).scalars().all() == [None]
+    finally:
+        await engine.dispose()

@@ -12,6 +12,7 @@ from agency_node.teams.gateway import VerifiedTeams
 from agency_node.teams.leading import Leading, MemberNamed, TeamWish
 from agency_node.users import UsersFile
 from federation.canonical import to_canonical
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
@@ -60,8 +61,8 @@ class DeskGateway:
     async def order(self, order: bytes, signature: bytes) -> wire.OrderResponse:
         self.orders.append(order)
         if self.away:
-            raise WardgateError(ErrorCode.PEER_UNAVAILABLE, "test")
-        outcome = await self.world.teams.order(CSC, order, signature, "test")
+            raise WardgateError(ErrorCode.PEER_UNAVAILABLE, CorrelationId.mint())
+        outcome = await self.world.teams.order(CSC, order, signature, CorrelationId.mint())
         if isinstance(outcome, Refusal):
             reasons = [reason.model_dump(mode="json") for reason in outcome.reasons]
             return wire.OrderResponse(refusal=to_canonical({"reasons": reasons}))

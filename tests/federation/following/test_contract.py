@@ -166,7 +166,7 @@ async def open_desk(
             view, ticks = View.first(region.anchors, THEIRS, own), Ticks()
             watched = WatchedLedger(journal, Witness(party.name, key, clock), view.key)
             followed = FollowedGateway(
-                Follower(actor=party.name, view=view, watched=watched, engine=engine, journal=journal),
+                Follower(view=view, watched=watched, engine=engine, journal=journal),
                 gateway,
                 clock=clock,
                 least_gap_s=1.0,

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from federation.actor import Actor
+from federation.correlation_id import CorrelationId
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.following.register import UNENDORSED_EVERY_S, FollowedRegister
@@ -72,7 +74,12 @@ class TrusteeSide:
         content = document.canonical()
         body = {"version": document.version, "register_sha256": sha256(content).hex()}
         entry = Entry(
-            kind=EntryKind.REGISTER_PUBLISHED, at=NOW, actor="t", correlation_id="c", query_id=None, body=body
+            kind=EntryKind.REGISTER_PUBLISHED,
+            at=NOW,
+            actor=Actor.keeper(THEIRS),
+            correlation_id=CorrelationId.mint(),
+            query_id=None,
+            body=body,
         )
         index = (await self.journal.record([entry])).indexes[0]
         inside: Any = self.keeper
@@ -152,7 +159,6 @@ async def open_desk(
             followed = FollowedRegister(
                 trustee,
                 watched=watched,
-                actor="follower",
                 engine=engine,
                 journal=journal,
                 clock=clock,

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from federation.actor import Actor
 from federation.canonical import from_json, to_canonical
+from federation.correlation_id import CorrelationId
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
 from federation.limits import MAX_CLOCK_SKEW_S
@@ -105,7 +107,13 @@ async def test_every_decision_can_stand_in_a_ledger(point: PolicyPoint, entry_po
     done = await point.decide(entry_point, INPUTS[entry_point](trick), 5.0)
     assert done.decision.permitted == (trick == "")
     body = {"decision": done.record.body()}
-    entry = Entry(kind=EntryKind.QUERY_REFUSED, at=NOW, actor="agency", correlation_id=done.record.id, body=body)
+    entry = Entry(
+        kind=EntryKind.QUERY_REFUSED,
+        at=NOW,
+        actor=Actor.agency("camden-csc"),
+        correlation_id=CorrelationId(done.record.id),
+        body=body,
+    )
     assert done.record.id.encode() in entry.content
 
 

@@ -479,7 +479,7 @@ class TestCorrelation:
     async def test_the_callers_id_reaches_the_servicer_and_comes_back(self) -> None:
         world = World()
         async with world.serving(Unary(_tell_correlation)) as server, world.calling(server) as channel:
-            with correlated("0123456789abcdef") as sent:
+            with correlated("0123456789abcdef" * 2) as sent:
                 call = CertificateServiceStub(channel).Renew(REQUEST)
                 answer = await call
 
@@ -525,7 +525,7 @@ class TestCorrelation:
             with correlated(sent):
                 return (await renew(channel)).certificate_chain
 
-        ids = [f"correlation-{number:03}" for number in range(50)]
+        ids = [f"{number:032x}" for number in range(50)]
         world = World()
         async with world.serving(Unary(slowly)) as server, world.calling(server) as channel:
             got = await asyncio.gather(*(call(channel, sent) for sent in ids))
@@ -581,7 +581,7 @@ async def _empty(_: wire.RenewRequest) -> wire.RenewResponse:
 
 
 async def _tell_correlation(_: wire.RenewRequest) -> wire.RenewResponse:
-    return wire.RenewResponse(certificate_chain=current_correlation_id().encode())
+    return wire.RenewResponse(certificate_chain=(current_correlation_id() or "").encode())
 
 
 def _request_of(size: int) -> wire.RenewRequest:
