@@ -148,7 +148,7 @@ class Admitting:
         request: wire.AskRequest,
         requester: Agency,
         permitted: Sequence[Agency],
-        correlation_id: str,
+        correlation_id: CorrelationId,
     ) -> Mapping[str, Translated]:
         try:
             return await self._translator.translate(

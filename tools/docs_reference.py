@@ -75,7 +75,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.TICKET_TRANSLATED: "Points of a signed ticket were translated.",
     EntryKind.TICKET_REFUSED: "A ticket was refused; likewise.",
     EntryKind.TRANSLATION_PROVED: "By older versions: a translation was proved after the fact.",
-    EntryKind.QUOTA_CHANGED: "An agency's accepted caseload changed.",
+    EntryKind.QUOTA_CHANGED: "By older versions: an agency's accepted caseload changed.",
     EntryKind.COUNTERS_RECONCILED: "Gateway and trustee compared what they had counted.",
     EntryKind.EPOCH_ROTATED: "An epoch of a scope was opened or retired.",
     EntryKind.MEMBER_APPROVED: "One of the trustee's people approved a member as it stands.",
@@ -110,6 +110,9 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.SERVICE_STOPPED: "A service stopped in order; one that was killed says nothing.",
 }
 
+
+EARLIER: Final = frozenset({EntryKind.TRANSLATION_PROVED, EntryKind.QUOTA_CHANGED})
+"""Kinds that no version writes any more, and that ledgers keep."""
 
 COMING: Final[Mapping[EntryKind, str]] = {
     EntryKind.APPROVAL_GIVEN: "approvals as acts of whoever approves, with a sign-in of their own",
@@ -306,12 +309,17 @@ def _default_days(section: Any, setting: str) -> str:  # noqa: ANN401 - a class 
     return f"{section.model_fields[setting].default:,}"
 
 
+def _writes_none(kind: EntryKind) -> str:
+    """Why nobody writes a kind."""
+    return "older versions" if kind in EARLIER else f"nothing yet: {COMING[kind]}"
+
+
 def _ledger_entries(root: Path) -> str:
     writers = written_kinds(root)
     rows = []
     for kind in EntryKind:
         found = [WRITERS[package] for package in PACKAGES if kind in writers.get(package, set()) and package in WRITERS]
-        rows.append((f"`{kind}`", ", ".join(found) or f"nothing yet: {COMING[kind]}", ENTRIES[kind]))
+        rows.append((f"`{kind}`", ", ".join(found) or _writes_none(kind), ENTRIES[kind]))
     return page(
         "Ledger entries",
         "`federation.ledger.entry.EntryKind`",

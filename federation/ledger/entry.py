@@ -69,8 +69,8 @@ class EntryKind(StrEnum):
     BATCH_REFUSED = "batch_refused"
     TICKET_TRANSLATED = "ticket_translated"
     TICKET_REFUSED = "ticket_refused"
-    TRANSLATION_PROVED = "translation_proved"  # written before translations proved themselves: ledgers keep it
-    QUOTA_CHANGED = "quota_changed"
+    TRANSLATION_PROVED = "translation_proved"  # written by older versions: ledgers keep it
+    QUOTA_CHANGED = "quota_changed"  # likewise
     COUNTERS_RECONCILED = "counters_reconciled"
     EPOCH_ROTATED = "epoch_rotated"
     # who is a member

@@ -22,8 +22,8 @@ DELETIONS: Final[tuple[Deletion, ...]] = (
     ),
     Deletion(
         what="tickets",
-        text="That a ticket was presented, and what its translations can be proved from.",
-        setting="proofs_days",
+        text="That a ticket was presented, likewise.",
+        after_s=MAX_CLOCK_SKEW_S,
         table=_TICKET,
         due=lambda before: _TICKET.c.expires_at < before,
     ),
