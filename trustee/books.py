@@ -3,7 +3,7 @@
 If the journal cannot write, nothing is counted, nothing is marked and nothing is evaluated.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.telemetry import EventLog
 from federation.transport.correlation import correlation
-from trustee.quotas import Charge, Totals, exceeded, hour_of
+from trustee.quotas import Charge, CounterKind, Totals, Window, exceeded, hour_of
 from trustee.store.alarms import AlreadyAlarmedError, mark_alarm
 from trustee.store.usage import add_charges
 
@@ -75,6 +75,10 @@ class _QuotaPassedError(Exception):
         self.used = totals[charge.counter] - charge.count
 
 
+class _TriedError(Exception):
+    """The transaction is to be undone: it was only to be seen whether it would hold."""
+
+
 class Books:
     """Writes acts and alarms through the service's one journal."""
 
@@ -82,32 +86,61 @@ class Books:
         self._journal = journal
         self._clock = clock
         self._raised: set[tuple[str, AlarmReason, int]] = set()
+        self._used: dict[tuple[str, CounterKind, Window], tuple[int, int]] = {}
+
+    def is_spent(self, agency: str, charges: Sequence[Charge]) -> bool:
+        """Whether these charges are known here to pass a limit: what was seen counted in a window only grows. No I/O.
+
+        False does not say that there is room: another replica may have counted, or this one before a restart.
+        """
+        totals: dict[tuple[CounterKind, Window, int], int] = {}
+        for charge in charges:
+            start, used = self._used.get((agency, charge.kind, charge.window), (charge.start, 0))
+            totals[charge.counter] = charge.count + (used if start == charge.start else 0)
+        return exceeded(charges, totals) is not None
 
     async def settle(self) -> None:
         """See `federation.ledger.journal.Journal.settle`."""
         await self._journal.settle()
 
-    async def record(self, act: Act, mark: Mark) -> None:
+    async def record(self, act: Act, mark: Mark, *, only_try: bool = False) -> None:
         """Record one act durably, count it and mark it as seen; or do none of these.
+
+        Args:
+            act: What is done.
+            mark: Its replay mark.
+            only_try: Find out whether it would be refused, and leave everything as it is.
 
         Raises:
             WardgateError: `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
             Exception: Whatever `mark` raised.
         """
 
-        async def apply(connection: AsyncConnection) -> None:
+        async def apply(connection: AsyncConnection) -> Totals:
             await mark(connection)
             if not act.charges:
-                return
+                return {}
             totals = await add_charges(connection, act.agency, act.charges)
             over = exceeded(act.charges, totals)
             if over is not None:
                 raise _QuotaPassedError(over, totals)
+            if only_try:
+                raise _TriedError
+            return totals
 
         try:
-            await self._journal.record([self._entry(act.kind, act.agency, act.body)], apply)
+            totals = (await self._journal.record([self._entry(act.kind, act.agency, act.body)], apply)).result
+        except _TriedError:
+            return
         except _QuotaPassedError as error:
+            self._remember(act.agency, error.charge, error.used)
             await self._refuse(act.agency, error.charge, error.used)
+        for charge in act.charges:
+            self._remember(act.agency, charge, totals[charge.counter])
+
+    def _remember(self, agency: str, charge: Charge, used: int) -> None:
+        place = (agency, charge.kind, charge.window)
+        self._used[place] = max(self._used.get(place, (0, 0)), (charge.start, used))
 
     async def alarm(self, subject: str, reason: AlarmReason, body: JsonObject) -> None:
         """Record an alarm, once for each subject, reason and hour, so that an attack does not fill the ledger.

@@ -98,6 +98,8 @@ class Translator:
         chosen = choose_points(found, [half.responder for half in halves])
         routes = await self._check(found, chosen)
         shown = _Presentation(found, sha256(ticket), chosen)
+        if self._may_be_over(shown):
+            await self._record(shown, only_try=True)  # whoever is over a quota is not worth two hundred proofs
         await self._verify_halves(shown, routes, halves)
         await self._record(shown)
         return await for_targets(len(routes), self._executor, lambda: self._finish(found, routes, halves))
@@ -152,19 +154,25 @@ class Translator:
                 await self._books.alarm(self._gateway, AlarmReason.PROOF_REJECTED, body)
             raise
 
-    async def _record(self, shown: _Presentation) -> None:
+    def _may_be_over(self, shown: _Presentation) -> bool:
+        """Whether all of this presentation, if it is new, is known to pass a quota."""
+        count, now = len(shown.chosen.points), self._clock()
+        charges = translation_charges(points=count, first=True, now=now, quotas=self._quotas)
+        return self._books.is_spent(shown.ticket.requester, charges)
+
+    async def _record(self, shown: _Presentation, *, only_try: bool = False) -> None:
         """Record what is new in this presentation; nothing if all of it was recorded before."""
         before: Presented | None = None
         while (new := shown.chosen.mask & ~(before.translated if before else 0)) != 0:
             try:
-                await self._record_new(shown, before, new)
+                await self._record_new(shown, before, new, only_try=only_try)
             except AlreadyPresentedError as error:
                 before = error.before
                 await self._refuse_replay(shown, before)
             else:
                 return
 
-    async def _record_new(self, shown: _Presentation, before: Presented | None, new: int) -> None:
+    async def _record_new(self, shown: _Presentation, before: Presented | None, new: int, *, only_try: bool) -> None:
         count = new.bit_count()
         charges = translation_charges(points=count, first=before is None, now=self._clock(), quotas=self._quotas)
         body = {
@@ -181,7 +189,8 @@ class Translator:
             else:
                 await extend_ticket(connection, shown.ticket, before, before.translated | new)
 
-        await self._books.record(Act(EntryKind.TICKET_TRANSLATED, shown.ticket.requester, body, charges), mark)
+        act = Act(EntryKind.TICKET_TRANSLATED, shown.ticket.requester, body, charges)
+        await self._books.record(act, mark, only_try=only_try)
 
     async def _refuse_replay(self, shown: _Presentation, before: Presented) -> None:
         if before.digest != shown.digest:

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from keys.digest import derive_key, keyed_reference, opens_commitment, salted_commitment, sha256, sha512
+from keys.digest import (
+    SALT_BYTES,
+    commitment_of,
+    derive_key,
+    keyed_reference,
+    opens_commitment,
+    random_salt,
+    salted_commitment,
+    sha256,
+    sha512,
+)
 from keys.secret import Secret
 
 KEY = Secret(bytes(range(32)))
@@ -45,6 +55,17 @@ def test_commitment_opens_for_its_value_alone(value: bytes, other: bytes) -> Non
     assert opens_commitment(commitment, salt, value)
     assert not opens_commitment(commitment, salt, other)
     assert not opens_commitment(commitment, bytes(32), value)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(), st.binary(min_size=32, max_size=32), st.binary())
+def test_a_commitment_is_to_one_salt_and_one_value(salt: bytes, value: bytes, salt_b: bytes, value_b: bytes) -> None:
+    assert commitment_of(salt, value) == commitment_of(salt, value)
+    assert (commitment_of(salt, value) == commitment_of(salt_b, value_b)) is ((salt, value) == (salt_b, value_b))
+
+
+def test_salts_are_fresh() -> None:
+    assert len({random_salt() for _ in range(100)}) == 100
+    assert len(random_salt()) == SALT_BYTES == 32
 
 
 def test_two_commitments_to_one_value_look_unrelated() -> None:

@@ -5,9 +5,11 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+import trustee.translation
 from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.query import Ticket
@@ -433,6 +435,54 @@ async def test_an_unproved_half_raises_one_alarm_an_hour(house: House) -> None:
     with pytest.raises(WardgateError):
         await presented(house, shown, [HalfTranslation("uclh", Step(some_elements(1), bytes(64)))])
     assert await house.kinds() == ["alarm_raised"] * 2
+
+
+@pytest.mark.parametrize(
+    ("quotas", "spent"),
+    [
+        (Quotas(translations_per_hour=3), [["uclh"], ["uclh"]]),
+        (Quotas(tickets_per_hour=1), [["uclh"]]),
+        (Quotas(translations_per_hour=4), [TARGETS]),
+    ],
+    ids=["one point left", "no ticket left", "one point too few"],
+)
+async def test_whoever_is_over_a_quota_is_refused_before_a_single_proof_is_verified(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, quotas: Quotas, spent: list[list[str]]
+) -> None:
+    house, verified = await open_house(quotas=quotas), list[object]()
+    counted = [camden(house).ticket(targets) for targets in spent]
+    for shown, targets in zip(counted, spent, strict=True):
+        await translate(house, shown, targets)
+    before, kinds = await house.counters(), await house.kinds()
+
+    def verifying(*of: Any) -> None:
+        verified.append(of)
+        verify_step(*of)
+
+    monkeypatch.setattr(trustee.translation, "verify_step", verifying)
+
+    assert await refused(house, camden(house).ticket(TARGETS[:2]), TARGETS[:2]) is ErrorCode.QUOTA_EXCEEDED
+    assert verified == []
+    assert (await house.counters(), await house.kinds()) == (before, [*kinds, "alarm_raised"])
+    assert await translate(house, counted[0], spent[0]), "a retry of what was counted is verified and answered"
+    assert len(verified) == len(spent[0])
+    house.clock.now += HOUR_S
+    assert len(await translate(house, camden(house).ticket(TARGETS[:2]), TARGETS[:2])) == 2
+
+
+async def test_more_of_a_ticket_that_still_fits_is_verified_before_it_is_counted(open_house: OpenHouse) -> None:
+    """All of the ticket would pass the quota, what is new of it does not: a false proof of that is not counted."""
+    house = await open_house(quotas=Quotas(translations_per_hour=3))
+    shown = camden(house).ticket(TARGETS)
+    await translate(house, shown, TARGETS[:2])
+    before = await house.counters()
+    halves = house.region.halves(shown, TARGETS)
+    with pytest.raises(WardgateError) as caught:
+        await presented(house, shown, [*halves[:2], HalfTranslation("uclh", halves[0].step)])
+    assert caught.value.code is ErrorCode.PROOF_REJECTED
+    assert await house.counters() == before
+    assert len(await presented(house, shown, halves)) == 3
+    assert await house.counters() == {("camden-csc", "ticket"): 1, ("camden-csc", "translate"): 3}
 
 
 async def test_a_ticket_of_the_older_wire_is_refused_in_words(house: House) -> None:
