@@ -144,7 +144,19 @@ class TargetReferred(Case):
 
     async def check(self, scene: Scene) -> None:
         assert scene.in_flight() is TargetState.REFERRED
-        assert scene.things["school"].held == {}
+        assert scene.world.links.in_flight(SCHOOL) == 0
+
+
+class TargetRejected(Case):
+    marker = "target_rejected"
+    kind: EntryKind | None = EntryKind.TARGET_REJECTED
+
+    async def act(self, scene: Scene) -> None:
+        await scene.world.answers.rejected(SCHOOL, scene.task_id)
+
+    async def check(self, scene: Scene) -> None:
+        assert scene.in_flight() is TargetState.REJECTED
+        assert scene.world.links.in_flight(SCHOOL) == 0
 
 
 class AnswerReceived(Case):
@@ -364,6 +376,7 @@ CASES: dict[str, type[Case]] = {
         QueryRefused,
         Delivered,
         TargetReferred,
+        TargetRejected,
         AnswerReceived,
         QueryClosed,
         Acknowledged,

@@ -380,6 +380,20 @@ async def test_an_answer_is_opened_kept_sealed_recorded_acknowledged_and_closed(
     assert (body["responder"], body["late"]) == (RESPONDER, False)
 
 
+@pytest.mark.parametrize("state", [TargetState.REJECTED, TargetState.UNDECIDED])
+async def test_a_target_from_which_no_answer_comes_any_more_is_settled_and_the_query_closes(
+    node: NodeHouse, state: TargetState
+) -> None:
+    put = node.federation.ask(number(0))
+    query_id = await stored(node, put)
+    chase = Chase(node, Script([admission_of(put), update_of(state), SETTLED]))
+    await chase.run(query_id)
+
+    query, target = await chase.rows(query_id)
+    assert (query.state, target.state, target.settled, target.answer) == ("closed", state.value, True, None)
+    assert chase.script.acknowledged == [([], True)]
+
+
 async def test_the_reply_key_is_erased_when_the_picture_closes(node: NodeHouse) -> None:
     put = node.federation.ask(number(0))
     query_id = await stored(node, put)
@@ -463,6 +477,8 @@ async def test_an_answer_that_comes_twice_counts_once(node: NodeHouse) -> None:
     [
         ErrorCode.PEER_UNAVAILABLE,
         ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.QUERIES_EXCEEDED,
+        ErrorCode.CALLS_EXCEEDED,
         ErrorCode.TRUSTEE_UNAVAILABLE,
         ErrorCode.LEDGER_UNAVAILABLE,
         ErrorCode.INTERNAL,
