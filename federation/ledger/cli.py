@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from federation.england import iso_in_england
 from federation.errors import ErrorCode, WardgateError
 from federation.exit_codes import ExitCode, exit_code_of
 from federation.keyfiles import write_public
@@ -19,12 +18,10 @@ from federation.ledger.evidence import ExportEvidence
 from federation.ledger.export import WITNESSES_FILE, export_ledger
 from federation.ledger.place import LedgerPlace, LedgerServices, locate, read
 from federation.ledger.reader import Criteria, Reader
-from federation.ledger.verify import Cosigned, LedgerFault, Verified, verify_evidence, verify_witnesses
+from federation.ledger.report import BESIDE, GIVEN, fault_found, held, in_lines
+from federation.ledger.verify import verify_evidence, verify_witnesses
 
 ledger_app = typer.Typer(help="Verify, export and search a ledger, offline.", no_args_is_help=True)
-
-BESIDE = "verified against the key that lies beside it: whoever rewrites a ledger writes that too; give its key (--key)"
-GIVEN = "verified against the key that was given"
 
 PathArgument = Annotated[
     Path | None,
@@ -72,11 +69,11 @@ def verify(
         try:
             with place.evidence() as evidence:
                 verified = verify_evidence(evidence, public_key, notes)
-                report = _held(verified, verify_witnesses(evidence, public_key, keys))
+                report = held(verified, verify_witnesses(evidence, public_key, keys))
         except WardgateError as fault:
             if fault.code is not ErrorCode.LEDGER_INVALID:
                 raise
-            report = _fault(public_key.name, fault)
+            report = fault_found(public_key.name, fault)
     report |= {
         "ledger": place.name,
         "key": "given" if key else "beside",
@@ -84,7 +81,7 @@ def verify(
         "extends": [str(file) for file in files] if report["ok"] else [],
         "warnings": [*report.pop("warnings"), *place.warnings()],
     }
-    _show(report, as_json=as_json)
+    typer.echo(json.dumps(report) if as_json else "\n".join(in_lines(report)))
     raise typer.Exit(ExitCode.DONE if report["ok"] else ExitCode.CHECK_FAILED)
 
 
@@ -184,55 +181,6 @@ def _witnesses_of(place: LedgerPlace) -> list[WitnessKey]:
 
 def _witness_keys(content: bytes) -> list[WitnessKey]:
     return [WitnessKey.parse(line) for line in content.decode(errors="replace").splitlines() if line.strip()]
-
-
-def _held(verified: Verified, cosigned: list[Cosigned]) -> dict[str, Any]:
-    tail = verified.size - verified.signed_size
-    unsigned = f"{tail} entries at the end are not signed yet: nobody could tell if more were cut off, or these altered"
-    return {
-        "ok": True,
-        "origin": verified.origin,
-        "size": verified.size,
-        "signed_size": verified.signed_size,
-        "root": verified.root.hex(),
-        "checkpoints": verified.checkpoints,
-        "cosigned": [{"witness": item.witness, "size": item.size, "at": item.at} for item in cosigned],
-        "first_bad_index": None,
-        "reason": "",
-        "warnings": [unsigned] if tail else [],
-    }
-
-
-def _fault(origin: str, fault: WardgateError) -> dict[str, Any]:
-    return {
-        "ok": False,
-        "origin": origin,
-        "size": fault.size if isinstance(fault, LedgerFault) else 0,
-        "root": "",
-        "first_bad_index": fault.first_bad_index if isinstance(fault, LedgerFault) else None,
-        "reason": fault.reason if isinstance(fault, LedgerFault) else fault.detail,
-        "warnings": [],
-    }
-
-
-def _show(report: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(report))
-        return
-    if report["ok"]:
-        typer.echo(f"{report['origin']}: {report['size']} entries hold; {report['signed_size']} of them are signed.")
-        typer.echo(f"root {report['root']}, {report['checkpoints']} checkpoints compared")
-        for file in report["extends"]:
-            typer.echo(f"extends {file}")
-        for item in report["cosigned"]:
-            typer.echo(f"cosigned by {item['witness']}: {item['size']} entries, {iso_in_england(item['at'])}")
-    else:
-        index = report["first_bad_index"]
-        typer.echo(f"{report['origin']}: DOES NOT HOLD. {report['reason']}")
-        typer.echo("no single entry is at fault" if index is None else f"first bad index {index}")
-    typer.echo(report["verified_against"])
-    for warning in report["warnings"]:
-        typer.echo(f"warning: {warning}")
 
 
 async def _export(place: LedgerPlace, directory: Path, key: NoteKey, witnesses: list[WitnessKey]) -> tuple[int, int]:

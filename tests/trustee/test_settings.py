@@ -90,3 +90,16 @@ def test_every_setting_is_described() -> None:
         "retention.counters_days",
     }
     assert all(row.description for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("more", "address"),
+    [("", "gateway.example.org:8442"), ('enrolment_address = "gateway.example.org:9442"', "gateway.example.org:9442")],
+)
+def test_the_enrolment_port_is_where_a_gateway_has_it_unless_it_is_set(tmp_path: Path, more: str, address: str) -> None:
+    file = tmp_path / "trustee.toml"
+    file.write_text(
+        f'data_dir = "{tmp_path}"\n[gateway]\naddress = "gateway.example.org:8443"\n'
+        f'verify_key_file = "{tmp_path}/gateway.pub"\n{more}\n'
+    )
+    assert TrusteeSettings.load(file).gateway.enrolment_port_address == address

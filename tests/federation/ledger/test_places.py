@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from federation.errors import WardgateError
 from federation.exit_codes import ExitCode
 from federation.ledger.checkpoint import WitnessKey, cosign_checkpoint, verify_checkpoint, with_cosignatures
-from federation.ledger.cli import BESIDE, GIVEN, ledger_app
+from federation.ledger.cli import ledger_app
 from federation.ledger.entry import Entry
 from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.place import LedgerPlace, LedgerServices, service_ledger
+from federation.ledger.report import BESIDE, GIVEN
 from federation.ledger.tree import leaf_hash
 from federation.store import sqlite_url
 from keys.keyring import Keyring
