@@ -62,6 +62,7 @@ class Event(StrEnum):
     ANSWER_REFUSED = "ANSWER_REFUSED"
     ANSWER_CONFLICT = "ANSWER_CONFLICT"
     TARGET_REJECTED = "TARGET_REJECTED"
+    TARGET_NOT_TRANSLATED = "TARGET_NOT_TRANSLATED"
     ANSWER_REJECTED = "ANSWER_REJECTED"
     PURSUIT_BROKEN = "PURSUIT_BROKEN"
     RECIPIENT_MISSING = "RECIPIENT_MISSING"
@@ -157,6 +158,11 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.ANSWER_REFUSED: EventSpec(Level.WARNING, "A responder's message about a task was refused."),
     Event.ANSWER_CONFLICT: EventSpec(Level.ALARM, "A responder gave a second, different answer to one task."),
+    Event.TARGET_NOT_TRANSLATED: EventSpec(
+        Level.ERROR,
+        "A key holder cannot translate for one agency: its epoch is not in use, or this holder's key there is not the "
+        "published one. That agency is asked nothing and reads `rejected`; the others are asked.",
+    ),
     Event.TARGET_REJECTED: EventSpec(
         Level.WARNING,
         "A responder could not use what it was asked: it did not verify, or was sealed to a key that is not there. "

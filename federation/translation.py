@@ -8,6 +8,7 @@ anything is dispatched, and neither can change the result afterwards. Pure.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
@@ -115,6 +116,21 @@ class Translation:
 
     step: Step
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A holder cannot translate for one responder; the others of the query are none the worse for it.
+
+    Attributes:
+        code: `EPOCH_UNKNOWN`, `KEYRING_REJECTED` or `TARGET_UNKNOWN`.
+    """
+
+    code: ErrorCode
+
+
+OF_ONE_TARGET: Final = frozenset({ErrorCode.EPOCH_UNKNOWN, ErrorCode.KEYRING_REJECTED, ErrorCode.TARGET_UNKNOWN})
+"""What costs one target alone."""
 
 
 def take_step(keys: HolderKeys, route: Route, element: bytes) -> Step:

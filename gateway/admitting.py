@@ -4,7 +4,7 @@ Nothing is dispatched here. A query under a case grant is decided by the team as
 team still stands so: whoever changes a team need look for queries among those that are in flight alone.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import uuid4
 
@@ -33,7 +33,7 @@ from gateway.live import LiveQuery, LiveTask
 from gateway.misuse import refused_here
 from gateway.store import exchange as store
 from gateway.teams.register import TeamRegister
-from gateway.translation import Translated, Translator
+from gateway.translation import Outcome, Translated, Translator
 from keys.digest import sha256
 from keys.record_cipher import RecordCipher
 from keys.signing import SigningKey
@@ -97,7 +97,7 @@ class Admitting:
         seen = self._teams.seen(query.header)
         case_grant = None if seen is None else seen.given(now)
         evaluated, targets = await self._decide(query, agency, directory, case_grant)
-        _check_epochs(Ticket.parse(request.ticket), agency, targets)
+        _check_epoch(Ticket.parse(request.ticket), agency)
         admitted = admit(
             query,
             evaluated.decision,
@@ -109,8 +109,8 @@ class Admitting:
             catalogue=self._policy.catalogue,
         )
         permitted = [targets[responder] for responder in admitted.permitted]
-        points = await self._translate(query, request, agency, permitted, correlation_id)
-        live = _live_query(query, request.signature, admitted, points)
+        outcome = await self._translate(query, request, agency, permitted, correlation_id)
+        live = _live_query(query, request.signature, admitted, outcome)
         held = [] if seen is None else seen.unchanged()
 
         def count() -> None:
@@ -149,7 +149,7 @@ class Admitting:
         requester: Agency,
         permitted: Sequence[Agency],
         correlation_id: CorrelationId,
-    ) -> Mapping[str, Translated]:
+    ) -> Outcome:
         try:
             return await self._translator.translate(
                 query,
@@ -216,6 +216,7 @@ class Admitting:
                 "admission_sha256": sha256(live.admission).hex(),
                 "audit_sha256": live.header.audit_sha256.hex(),
                 "permitted": sorted(live.tasks),
+                "not_translated": sorted(live.rejected()),
                 "decision": evaluated.record.body(),
             },
         )
@@ -250,18 +251,14 @@ def _listed(targets: Collection[str]) -> JsonObject:
     return {"targets": sorted(targets)} if len(targets) <= MAX_LISTED_TARGETS else {}
 
 
-def _check_epochs(ticket: Ticket, requester: Agency, targets: Mapping[str, Agency]) -> None:
+def _check_epoch(ticket: Ticket, requester: Agency) -> None:
     """Both holders must multiply for the same epochs: if they did not, a child would silently not be found."""
     if ticket.epoch != requester.epoch:
         raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{ticket.requester} epoch {ticket.epoch}")
-    for point in ticket.points:
-        if point.epoch != targets[point.responder].epoch:
-            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{point.responder} epoch {point.epoch}")
 
 
-def _live_query(
-    query: VerifiedQuery, signature: bytes, admitted: Admitted, points: Mapping[str, Translated]
-) -> LiveQuery:
+def _live_query(query: VerifiedQuery, signature: bytes, admitted: Admitted, outcome: Outcome) -> LiveQuery:
+    """The query with a task for each permitted target; one that cannot be translated for is `rejected` at once."""
     live = LiveQuery(
         header=query.header,
         header_bytes=query.header_bytes,
@@ -272,13 +269,14 @@ def _live_query(
         decisions=admitted.decisions,
     )
     decisions = dict(admitted.decisions)
-    for responder, translated in points.items():
+    nothing = {responder: Translated(b"", 0, b"") for responder in outcome.refused}
+    for responder, translated in {**outcome.points, **nothing}.items():
         live.tasks[responder] = LiveTask(
             task_id=str(uuid4()),
             query=live,
             part=query.parts[responder].for_target,
             translated=translated,
             decision=decisions[responder],
-            state=TargetState.WAITING,
+            state=TargetState.REJECTED if responder in outcome.refused else TargetState.WAITING,
         )
     return live

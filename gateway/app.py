@@ -16,16 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from federation.actor import Actor
 from federation.counters import DAY_S, Counters
 from federation.directory import Anchors, TrustedDirectory
-from federation.events import Event
-from federation.following.alarm import Disbelief
-from federation.following.register import FollowedRegister
 from federation.keyfiles import read_auditors, read_verify_key, write_public
-from federation.ledger.checkpoint import NoteKey
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
-from federation.ledger.witness import Witness
-from federation.ledger.witnessing import WatchedLedger
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
@@ -55,6 +49,7 @@ from federation.wire.v1 import (
 from gateway.admitting import Admitting
 from gateway.alarms import Alarms
 from gateway.answers import Answers
+from gateway.beginning import begin_membership
 from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
@@ -177,13 +172,13 @@ async def lay_foundation(
         channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
         stack.push_async_callback(channel.close)
         trustee = GrpcTrustee(channel)
-        followed = _followed_register(settings, keychain, reading(engine), journal, trustee, clock=clock)
-        await followed.load()
-        membership = Membership(
-            trustee,
-            followed,
+        membership = await begin_membership(
+            settings,
+            keychain.signing_key,
+            engine=reading(engine),
+            journal=journal,
+            trustee=trustee,
             listed=directory.current,
-            disbelief=Disbelief(Event.TRUSTEE_NOT_BELIEVED, journal=journal, clock=clock),
             clock=clock,
         )
         await membership.refresh()  # who came while this gateway was off; the trustee may be off too
@@ -227,26 +222,6 @@ def _directory(
         trusted=TrustedDirectory.empty(anchors),
         deny_list=deny_list,
         clock=clock,
-    )
-
-
-def _followed_register(
-    settings: GatewaySettings,
-    keychain: GatewayKeychain,
-    engine: AsyncEngine,
-    journal: Journal,
-    trustee: GrpcTrustee,
-    *,
-    clock: Callable[[], float],
-) -> FollowedRegister:
-    key = NoteKey(settings.trustee.party.ledger, read_verify_key(settings.trustee.verify_key_file))
-    return FollowedRegister(
-        trustee,
-        watched=WatchedLedger(journal, Witness(str(settings.party), keychain.signing_key, clock), key),
-        engine=engine,
-        journal=journal,
-        clock=clock,
-        cosign=trustee.cosign,
     )
 
 

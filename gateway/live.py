@@ -92,6 +92,10 @@ class LiveQuery:
         """Tasks whose answer the requester has not acknowledged."""
         return [task for task in self.tasks.values() if task.state is TargetState.ANSWERED and not task.acknowledged]
 
+    def rejected(self) -> list[str]:
+        """Responders whose task cannot be used."""
+        return [task.responder for task in self.tasks.values() if task.state is TargetState.REJECTED]
+
     def publish(self, event: wire.QueryEvent) -> None:
         """Hand an event to every watcher."""
         for watcher in self.watchers:

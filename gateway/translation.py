@@ -12,19 +12,34 @@ from typing import Protocol
 
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
 from federation.published import check_published
-from federation.query import VerifiedQuery
+from federation.query import Ticket, VerifiedQuery
+from federation.telemetry import EventLog
 from federation.threads import for_targets
-from federation.translation import HalfTranslation, Route, Statement, Translation, take_step, verify_step
+from federation.translation import (
+    OF_ONE_TARGET,
+    HalfTranslation,
+    Refused,
+    Route,
+    Statement,
+    Translation,
+    take_step,
+    verify_step,
+)
 from keys.errors import KeysError
 from keys.holder import HolderKeys
 from keys.signing import VerifyKey
+
+_log = EventLog(__name__)
 
 
 class TrusteeClient(Protocol):
     """What the gateway asks of the trustee. Every method raises `WardgateError`, `TRUSTEE_UNAVAILABLE` included."""
 
-    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+    async def translate(
+        self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]
+    ) -> Sequence[Translation | Refused]:
         """Go on from the gateway's half of the ticket's points of these responders; results in the same order."""
 
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
@@ -49,6 +64,19 @@ class Translated:
     signature: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a query's points.
+
+    Attributes:
+        points: For each responder what was verified to be its point.
+        refused: Why there is none for the others: what is wrong with one target's epoch or key costs it alone.
+    """
+
+    points: Mapping[str, Translated]
+    refused: Mapping[str, ErrorCode]
+
+
 class Translator:
     """Turns `r_j * P(i)` into `r_j * P(j)` for every permitted target."""
 
@@ -66,7 +94,7 @@ class Translator:
         signature: bytes,
         requester: Agency,
         targets: Sequence[Agency],
-    ) -> Mapping[str, Translated]:
+    ) -> Outcome:
         """Translate the points of a query.
 
         Args:
@@ -76,26 +104,61 @@ class Translator:
             requester: In whose scope and newest epoch the points are.
             targets: Permitted responders; each gets its point in its own newest epoch.
 
-        Returns:
-            For each responder what was verified to be its point.
-
         Raises:
             WardgateError: `KEYRING_REJECTED`, whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or `PROOF_REJECTED`
-                when the trustee's proof or signature does not hold; `EPOCH_UNKNOWN`.
+                when the trustee's proof or signature does not hold; `EPOCH_UNKNOWN`. What is wrong with every target is
+                wrong with the query.
         """
         if not targets:
-            return {}
-        routes = [Route(requester, requester.epoch, target, target.epoch) for target in targets]
-        for agency in (requester, *targets):
-            check_published(agency, agency.epoch, self._keys)
+            return Outcome({}, {})
+        check_published(requester, requester.epoch, self._keys)
+        epochs = {point.responder: point.epoch for point in Ticket.parse(ticket).points}
+        refused = {target.descriptor.id: code for target in targets if (code := self._refusal(target, epochs))}
+        routes = [
+            Route(requester, requester.epoch, target, target.epoch)
+            for target in targets
+            if target.descriptor.id not in refused
+        ]
+        points = await self._translated(query, ticket, signature, routes, refused) if routes else {}
+        for responder, code in refused.items():
+            _log.event(Event.TARGET_NOT_TRANSLATED, responder=responder, code=code)
+        if not points:
+            raise WardgateError(next(iter(refused.values())), ", ".join(sorted(refused))[:200])
+        return Outcome(points, refused)
+
+    def _refusal(self, target: Agency, epochs: Mapping[str, int]) -> ErrorCode | None:
+        """Why this target cannot be translated for. Both holders must multiply for the same epoch."""
+        if epochs[target.descriptor.id] != target.epoch:
+            return ErrorCode.EPOCH_UNKNOWN
+        try:
+            check_published(target, target.epoch, self._keys)
+        except WardgateError as error:
+            if error.code not in OF_ONE_TARGET:
+                raise
+            return error.code
+        return None
+
+    async def _translated(
+        self,
+        query: VerifiedQuery,
+        ticket: bytes,
+        signature: bytes,
+        routes: Sequence[Route],
+        refused: dict[str, ErrorCode],
+    ) -> Mapping[str, Translated]:
+        """What the trustee made of the points; whom it refused is added to `refused`."""
         points = [query.parts[route.target.scope].blinded for route in routes]
         halves = await for_targets(len(routes), self._executor, lambda: self._halves(routes, points))
         found = await self._trustee.translate(ticket, signature, halves)
         if len(found) != len(halves):
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned another number of points")
-        return await for_targets(
-            len(routes), self._executor, lambda: self._verified(query.digest, routes, halves, found)
-        )
+        made: list[tuple[Route, HalfTranslation, Translation]] = []
+        for route, half, item in zip(routes, halves, found, strict=True):
+            if isinstance(item, Refused):
+                refused[route.target.scope] = item.code
+            else:
+                made.append((route, half, item))
+        return await for_targets(len(made), self._executor, lambda: self._verified(query.digest, made))
 
     def _halves(self, routes: Sequence[Route], points: Sequence[bytes]) -> list[HalfTranslation]:
         return [
@@ -104,14 +167,10 @@ class Translator:
         ]
 
     def _verified(
-        self,
-        query_sha256: bytes,
-        routes: Sequence[Route],
-        halves: Sequence[HalfTranslation],
-        found: Sequence[Translation],
+        self, query_sha256: bytes, made: Sequence[tuple[Route, HalfTranslation, Translation]]
     ) -> dict[str, Translated]:
         results: dict[str, Translated] = {}
-        for route, half, whole in zip(routes, halves, found, strict=True):
+        for route, half, whole in made:
             verify_step("trustee", route, half.step.element, whole.step)
             source, target, element = route.source, route.target, whole.step.element
             statement = Statement(query_sha256, source.scope, target.scope, target.epoch, element)

@@ -7,7 +7,7 @@ from typing import Final
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from federation.errors import ErrorCode, WardgateError
-from federation.translation import HalfTranslation, Step, Translation
+from federation.translation import OF_ONE_TARGET, HalfTranslation, Refused, Step, Translation
 from federation.transport.channel import RotatingChannel
 from federation.transport.correlation import correlated
 from federation.transport.failures import call_errors
@@ -56,7 +56,9 @@ class GrpcTrustee:
                 raise WardgateError(ErrorCode.TRUSTEE_UNAVAILABLE, error.code) from error
             raise
 
-    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+    async def translate(
+        self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]
+    ) -> list[Translation | Refused]:
         """See `TrusteeClient`."""
         request = wire.TranslateRequest(
             ticket=ticket,
@@ -68,7 +70,7 @@ class GrpcTrustee:
         )
         async with self._errors():
             response: wire.TranslateResponse = await self._stub.Translate(request, timeout=TIMEOUT_S)
-        return [Translation(Step(item.element, item.proof), item.signature) for item in response.translations]
+        return [_translation(item) for item in response.translations]
 
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
         """See `TrusteeClient`."""
@@ -98,3 +100,11 @@ class GrpcTrustee:
                 wire.GetPointsRequest(scope=scope), timeout=TIMEOUT_S
             )
         return response.statement, response.signature
+
+
+def _translation(item: wire.Translation) -> Translation | Refused:
+    if item.refused:
+        # Whatever the trustee says of one target, that target is asked nothing: a code of no meaning here is no reason.
+        known = item.refused in OF_ONE_TARGET
+        return Refused(ErrorCode(item.refused) if known else ErrorCode.TRUSTEE_UNAVAILABLE)
+    return Translation(Step(item.element, item.proof), item.signature)

@@ -29,7 +29,6 @@ _ASKED_FOR: Final = frozenset(
     {
         EntryKind.BATCH_EVALUATED,
         EntryKind.TICKET_TRANSLATED,
-        EntryKind.TRANSLATION_PROVED,
     }
 )
 """What an agency has the trustee do: the agency is the actor. Everything else the trustee does by itself."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc.aio
 
-from federation.translation import HalfTranslation, Step
+from federation.translation import HalfTranslation, Refused, Step
 from federation.transport.identity import current_peer
 from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
@@ -50,7 +50,9 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
             found = await self._translator.translate(request.ticket, request.signature, halves)
         return wire.TranslateResponse(
             translations=[
-                wire.Translation(element=item.step.element, proof=item.step.proof, signature=item.signature)
+                wire.Translation(refused=item.code)
+                if isinstance(item, Refused)
+                else wire.Translation(element=item.step.element, proof=item.step.proof, signature=item.signature)
                 for item in found
             ]
         )

@@ -13,12 +13,24 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
+from federation.events import Event
 from federation.ledger.entry import EntryKind
 from federation.published import check_published
-from federation.query import Ticket, verify_ticket
+from federation.query import Ticket, TicketPoint, verify_ticket
+from federation.telemetry import EventLog
 from federation.threads import for_targets
-from federation.translation import HalfTranslation, Route, Statement, Translation, take_step, verify_step
+from federation.translation import (
+    OF_ONE_TARGET,
+    HalfTranslation,
+    Refused,
+    Route,
+    Statement,
+    Translation,
+    take_step,
+    verify_step,
+)
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys
 from keys.signing import SigningKey
@@ -29,6 +41,8 @@ from trustee.points import check_points
 from trustee.quotas import Quotas, translation_charges
 from trustee.store.seen import AlreadyPresentedError, Presented, extend_ticket, mark_ticket
 from trustee.ticket import Chosen, choose_points
+
+_log = EventLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,9 @@ class Translator:
         self._executor = executor
         self._clock = clock
 
-    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+    async def translate(
+        self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]
+    ) -> list[Translation | Refused]:
         """Translate a ticket's points for some of its targets.
 
         Args:
@@ -87,7 +103,8 @@ class Translator:
             halves: The gateway's half for those it permits; it may come back with more of the same ticket later.
 
         Returns:
-            In the order of `halves`. The elements and signatures are the same whenever the ticket is presented.
+            In the order of `halves`. The elements and signatures are the same whenever the ticket is presented. A
+            target whose own epoch or key cannot be used costs that target alone.
 
         Raises:
             WardgateError: `WIRE_VERSION_REFUSED`, `MESSAGE_*`, `AGENCY_UNKNOWN`, `TARGET_UNKNOWN`,
@@ -95,9 +112,16 @@ class Translator:
                 `REPLAYED`, `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
         """
         found = await self._verify(ticket, signature)
-        chosen = choose_points(found, [half.responder for half in halves])
-        routes = await self._check(found, chosen)
-        shown = _Presentation(found, sha256(ticket), chosen)
+        ends = await self._check(found, choose_points(found, [half.responder for half in halves]))
+        usable = [(end, half) for end, half in zip(ends, halves, strict=True) if isinstance(end, Route)]
+        done = iter(await self._carry_out(found, sha256(ticket), usable) if usable else [])
+        return [end if isinstance(end, Refused) else next(done) for end in ends]
+
+    async def _carry_out(
+        self, found: Ticket, digest: bytes, usable: Sequence[tuple[Route, HalfTranslation]]
+    ) -> list[Translation]:
+        routes, halves = [route for route, _ in usable], [half for _, half in usable]
+        shown = _Presentation(found, digest, choose_points(found, [half.responder for half in halves]))
         if self._may_be_over(shown):
             await self._record(shown, only_try=True)  # whoever is over a quota is not worth two hundred proofs
         await self._verify_halves(shown, routes, halves)
@@ -118,22 +142,31 @@ class Translator:
             raise
         return found
 
-    async def _check(self, ticket: Ticket, chosen: Chosen) -> list[Route]:
+    async def _check(self, ticket: Ticket, chosen: Chosen) -> list[Route | Refused]:
         """Between which keys each point goes, once both ends are in use, published and this trustee's own."""
         if any(point.responder not in self._members.directory.agencies for point in chosen.points):
             await self._members.refresh()
-        agencies = self._members.directory.agencies
-        unknown = next((point.responder for point in chosen.points if point.responder not in agencies), None)
-        if unknown is not None:
-            raise WardgateError(ErrorCode.TARGET_UNKNOWN, unknown)
         requester = self._members.directory.agency(ticket.requester)
-        routes = [Route(requester, ticket.epoch, agencies[point.responder], point.epoch) for point in chosen.points]
-        ends = [(requester, ticket.epoch), *((route.responder, route.responder_epoch) for route in routes)]
-        for agency, epoch in ends:
-            self._epochs.check(agency.descriptor.id, epoch)
-            check_published(agency, epoch, self._keys)
+        self._check_end(requester, ticket.epoch)
         check_points(b"".join(point.element for point in chosen.points))
-        return routes
+        return [self._route(requester, ticket.epoch, point) for point in chosen.points]
+
+    def _route(self, requester: Agency, epoch: int, point: TicketPoint) -> Route | Refused:
+        responder = self._members.directory.agencies.get(point.responder)
+        if responder is None:
+            return Refused(ErrorCode.TARGET_UNKNOWN)
+        try:
+            self._check_end(responder, point.epoch)
+        except WardgateError as error:
+            if error.code not in OF_ONE_TARGET:
+                raise
+            _log.event(Event.TARGET_NOT_TRANSLATED, responder=point.responder, epoch=point.epoch, error=error)
+            return Refused(error.code)
+        return Route(requester, epoch, responder, point.epoch)
+
+    def _check_end(self, agency: Agency, epoch: int) -> None:
+        self._epochs.check(agency.descriptor.id, epoch)
+        check_published(agency, epoch, self._keys)
 
     async def _verify_halves(
         self, shown: _Presentation, routes: Sequence[Route], halves: Sequence[HalfTranslation]

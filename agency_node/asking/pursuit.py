@@ -65,15 +65,6 @@ _SETTLED: Final = frozenset(
         TargetState.UNDECIDED,
     }
 )
-_TRANSIENT: Final = frozenset(
-    {
-        ErrorCode.PEER_UNAVAILABLE,
-        ErrorCode.DEADLINE_EXCEEDED,
-        ErrorCode.QUERIES_EXCEEDED,
-        ErrorCode.CALLS_EXCEEDED,
-    }
-)
-
 _log = EventLog(__name__)
 
 

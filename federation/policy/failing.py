@@ -8,15 +8,17 @@ asker's: it is logged and recorded, but no member can have a service reported as
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from federation.actor import Actor
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
-from federation.ledger.journal import Journal
 from federation.policy.engine import EntryPoint, Failure
 from federation.telemetry import EventLog
 from federation.transport.correlation import correlation
+
+if TYPE_CHECKING:  # pure modules weigh decisions with this one, and load no store
+    from federation.ledger.journal import Journal
 
 RECORDED_EVERY_S: Final = 3600.0
 """Least seconds between two ledger entries of one entry point and failure: an attack must not fill the ledger."""
@@ -88,7 +90,7 @@ class FailingClosed:
         since = self._clock() - SHOWN_S
         return frozenset(entry for entry, last in self._failing.items() if last.at > since)
 
-    async def record_alarms(self, journal: Journal) -> None:
+    async def record_alarms(self, journal: "Journal") -> None:
         """Write one `alarm_raised` for whatever is put down. Runs until cancelled.
 
         Raises:

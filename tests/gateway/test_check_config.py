@@ -18,7 +18,8 @@ def settings(tmp_path: Path) -> tuple[str, ...]:
     """Every required setting, by the environment's names, whatever else there is."""
     file = tmp_path / "gateway.toml"
     file.write_text(
-        f'data_dir = "{tmp_path}"\naudit_key_file = "{tmp_path}/audit.pub"\n'
+        f'data_dir = "{tmp_path}"\naudit_statements_file = "{tmp_path}/audit-keys.json"\n'
+        f'audit_verify_key_file = "{tmp_path}/audit.pub"\n'
         f'[trustee]\naddress = "127.0.0.1:1"\nverify_key_file = "{tmp_path}/trustee.pub"\n'
         f'[policy]\nbundle_dir = "{tmp_path}/bundle"\nbundle_key_file = "{tmp_path}/authority.pub"\n'
     )

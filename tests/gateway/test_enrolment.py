@@ -288,7 +288,7 @@ async def test_the_trustee_is_certified_anew_by_its_pinned_key_however_long_it_w
     certificate = await world.desk.recertify(*claimed(world, TRUSTEE))
     assert identity_of(certificate) == TRUSTEE.uri
     entry = (await world.entries())[-1]
-    assert (entry.kind, entry.actor) == (EntryKind.CERTIFICATE_ISSUED, "trustee/main")
+    assert (entry.kind, entry.actor) == (EntryKind.CERTIFICATE_ISSUED, TRUSTEE.uri)
     agencies = await world.desk.enrolments()
     assert certificate not in {row.certificate for row in agencies}
 

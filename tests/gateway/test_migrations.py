@@ -70,32 +70,32 @@ async def test_down_and_up_again_with_data_in_place(store_url: str) -> None:
 
 
 OLD_QUERY = (
-    "INSERT INTO query (query_id, requester, user_ref, purpose, header, signature, digest, ticket, ticket_signature,"
+    "INSERT INTO query (query_id, requester, user_ref, purpose, header, signature, digest,"
     " audit_envelope, admission, admission_signature, decisions, admitted_at, deadline_at, expires_at, closed_at)"
-    " VALUES (:id, 'testshire-csc', 'u', 'S47_ENQ', :b, :b, :b, :b, :b, :b, :b, :b, :b, 1, 2, 3, 0)"
+    " VALUES (:id, 'testshire-csc', 'u', 'S47_ENQ', :b, :b, :b, :b, :b, :b, :b, 1, 2, 3, 0)"
 )
 OLD_TASK = (
-    "INSERT INTO task (task_id, query_id, responder, state, part, trustee_element, translated, lease_id,"
-    " lease_expires_at, expires_at, answer_digest) VALUES (:id, :id, 'testshire-school', 'waiting', :b, :b, :b, '', 0,"
-    " 3, :b)"
+    "INSERT INTO task (task_id, query_id, responder, state, part, translated, epoch, trustee_signature, lease_id,"
+    " lease_expires_at, expires_at, answer_digest)"
+    " VALUES (:id, :id, 'testshire-school', 'waiting', :b, :b, 1, :b, '', 0, 3, :b)"
 )
 
 
 async def test_what_nothing_read_goes_and_an_open_query_stays_up_and_down(store_url: str) -> None:
-    await migrate(store_url, PACKAGE, "0003")
+    await migrate(store_url, PACKAGE, "0004")
     engine = open_engine(store_url)
     try:
         async with writing(engine).begin() as connection:
             for statement in (OLD_QUERY, OLD_TASK):
                 await connection.execute(text(statement), {"id": "q" * 36, "b": b"b" * 32})
         await engine.dispose()
-        await migrate(store_url, PACKAGE, "0004")
+        await migrate(store_url, PACKAGE, "0005")
         async with engine.connect() as connection:
             row = (await connection.execute(select(metadata.tables["query"]))).one()
             assert (row.requester, row.header, row.closed_at) == ("testshire-csc", b"b" * 32, 0)
             assert (await connection.execute(select(metadata.tables["task"].c.state))).scalar_one() == "waiting"
         await engine.dispose()
-        await migrate(store_url, PACKAGE, "0003")
+        await migrate(store_url, PACKAGE, "0004")
         async with engine.connect() as connection:
             assert (await connection.execute(text("SELECT purpose, expires_at FROM query"))).one() == ("", 0)
             assert (await connection.execute(text("SELECT lease_id, expires_at FROM task"))).one() == ("", 0)

@@ -3,6 +3,7 @@
 import pytest
 
 from agency_node.asking.composing import Composed
+from federation.actor import Actor
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.vocabulary import TargetState, Urgency
@@ -104,7 +105,7 @@ async def test_a_rejected_task_frees_its_place_and_its_requester_hears_it(stored
     await stream.aclose()
     assert stream.states()[SCHOOL] == "REJECTED"
     (entry,) = await world.entries(EntryKind.TARGET_REJECTED)
-    assert (entry.actor, entry.query_id) == (SCHOOL, composed.header.query_id)
+    assert (entry.actor, entry.query_id) == (Actor.agency(SCHOOL), composed.header.query_id)
     assert tasks_in(world.attach(SCHOOL)) == []
     again = world.resumed(composed)
     await again.opening()

@@ -9,8 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.directory import TrustedDirectory
+from federation.errors import WardgateError
 from federation.ledger.entry import Entry
 from federation.ledger.journal import Journal
+from federation.translation import Refused, Translation
 from tests.support.region import Region
 from tests.support.signers import NOW, SignedTicket
 from trustee.books import Books
@@ -50,6 +52,14 @@ class HeldMembers:
     async def refresh(self) -> None:
         self.refreshed += 1
         self.directory = self.region.trusted()
+
+
+def made(found: Sequence[Translation | Refused]) -> list[Translation]:
+    """Translations of which none was refused; else the first refusal, as an error."""
+    for item in found:
+        if isinstance(item, Refused):
+            raise WardgateError(item.code, "one target")
+    return [item for item in found if isinstance(item, Translation)]
 
 
 @dataclass
@@ -114,7 +124,7 @@ class House:
         """What a ticket's points become, presented by an honest gateway."""
         halves = self.region.halves(shown, responders)
         found = await self.translator.translate(shown.ticket, shown.signature, halves)
-        return [item.step.element for item in found]
+        return [item.step.element for item in made(found)]
 
     async def counters(self, hour: int | None = None) -> dict[tuple[str, str], int]:
         start = int(self.clock()) // 3600 * 3600 if hour is None else hour

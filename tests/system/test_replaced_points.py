@@ -35,7 +35,7 @@ from trustee.settings import TrusteeSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(120)]
 
-HOLDERS: Sequence[Role] = ("gateway",)
+HOLDERS: Sequence[Role] = ("gateway", "trustee")
 TARGETS = 2
 TARGET, OTHER = responder(1), responder(2)
 

@@ -20,7 +20,7 @@ from keys.pseudonym import HolderKeys, ScopeEpoch
 from keys.secret import Secret
 from tests.support.rekeying import rekey
 from tests.support.signers import NOW, SignedTicket, Signer, some_elements
-from tests.support.trustee_house import GATEWAY, House, OpenHouse
+from tests.support.trustee_house import GATEWAY, House, OpenHouse, made
 from trustee.epochs import EpochRange
 from trustee.quotas import Quotas
 
@@ -290,7 +290,7 @@ async def test_the_largest_ticket_is_translated(house: House) -> None:
 
 
 async def presented(house: House, shown: SignedTicket, halves: Sequence[HalfTranslation]) -> list[Translation]:
-    return await house.translator.translate(shown.ticket, shown.signature, halves)
+    return made(await house.translator.translate(shown.ticket, shown.signature, halves))
 
 
 async def test_what_is_returned_is_proved_and_signed(house: House) -> None:
@@ -389,7 +389,7 @@ async def test_a_gateway_that_does_not_prove_its_half_of_the_tickets_own_point_i
         await presented(house, shown, false)
     assert caught.value.code is ErrorCode.PROOF_REJECTED
     (entry,) = await house.entries()
-    assert (entry.kind, entry.actor, entry.body["reason"]) == ("alarm_raised", GATEWAY, "proof_rejected")
+    assert (entry.kind, entry.body["subject"], entry.body["reason"]) == ("alarm_raised", GATEWAY, "proof_rejected")
     assert entry.body["ticket_sha256"] == sha256(shown.ticket).hex()
     assert not any(name.encode() in entry.content for name in (*TARGETS, "camden-csc"))
     assert await house.counters() == {}

@@ -245,22 +245,26 @@ class Translation(_message.Message):
     ELEMENT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     element: _builtins.bytes
     """r_j * P(j): the point after both holders."""
     proof: _builtins.bytes
     """Against the trustee's published points of requester and responder, 64 bytes."""
     signature: _builtins.bytes
     """Ed25519 by the trustee over query hash, requester, responder, its epoch and the element."""
+    refused: _builtins.str
+    """Why there is none for this responder alone (a code of the catalogue); the fields above are empty then."""
     def __init__(
         self,
         *,
         element: _builtins.bytes = ...,
         proof: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
+        refused: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "proof", b"proof", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "proof", b"proof", "refused", b"refused", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

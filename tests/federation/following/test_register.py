@@ -152,7 +152,7 @@ async def open_desk(
         async def make() -> Desk:
             engine = open_engine(url)
             stack.push_async_callback(engine.dispose)
-            journal = await stack.enter_async_context(Journal(engine, "wardgate/follower/x", key, clock))
+            journal = await stack.enter_async_context(Journal(engine, "wardgate/node/follower", key, clock))
             watched = WatchedLedger(
                 journal, Witness("follower/x", key, clock), NoteKey(THEIRS, trustee.region.trustee_key.verify_key)
             )

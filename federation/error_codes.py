@@ -1,0 +1,127 @@
+"""The codes of the closed catalogue of errors, and what is said of each. `federation.error_catalogue` says it. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The gRPC statuses that the catalogue uses, by their names.
+
+    Named here and not taken from `grpc`, so that a module that only raises errors loads no network library;
+    `federation.transport.failures` maps each to gRPC's own.
+    """
+
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    UNAVAILABLE = "UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    DATA_LOSS = "DATA_LOSS"
+    INTERNAL = "INTERNAL"
+
+
+class Family(StrEnum):
+    """Who must act."""
+
+    CALLER = "caller"
+    PEER = "peer"
+    OPERATOR = "operator"
+    POLICY = "policy"
+    INTERNAL = "internal"
+
+
+class ErrorCode(StrEnum):
+    """Stable names, part of the interface."""
+
+    # caller
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+    MESSAGE_MALFORMED = "MESSAGE_MALFORMED"
+    WIRE_VERSION_REFUSED = "WIRE_VERSION_REFUSED"
+    NHS_NUMBER_INVALID = "NHS_NUMBER_INVALID"
+    PURPOSE_UNKNOWN = "PURPOSE_UNKNOWN"
+    CATEGORY_UNKNOWN = "CATEGORY_UNKNOWN"
+    TIER_UNKNOWN = "TIER_UNKNOWN"
+    PERIOD_INVALID = "PERIOD_INVALID"
+    USER_UNKNOWN = "USER_UNKNOWN"
+    DATASET_UNKNOWN = "DATASET_UNKNOWN"
+    REJECT_UNKNOWN = "REJECT_UNKNOWN"
+    READING_NOT_COUNTED = "READING_NOT_COUNTED"
+    AGENCY_UNKNOWN = "AGENCY_UNKNOWN"
+    TARGET_UNKNOWN = "TARGET_UNKNOWN"
+    QUERY_UNKNOWN = "QUERY_UNKNOWN"
+    QUERY_CONFLICT = "QUERY_CONFLICT"
+    QUERY_EXPIRED = "QUERY_EXPIRED"
+    REFERRAL_UNKNOWN = "REFERRAL_UNKNOWN"
+    NAME_UNKNOWN = "NAME_UNKNOWN"
+    REFERRAL_DECIDED = "REFERRAL_DECIDED"
+    REFERRAL_ENDED = "REFERRAL_ENDED"
+    GROUND_UNKNOWN = "GROUND_UNKNOWN"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    REPORTS_EXCEEDED = "REPORTS_EXCEEDED"
+    QUERIES_EXCEEDED = "QUERIES_EXCEEDED"
+    CALLS_EXCEEDED = "CALLS_EXCEEDED"
+    REPLAYED = "REPLAYED"
+    ENROLMENT_REFUSED = "ENROLMENT_REFUSED"
+    TASK_UNKNOWN = "TASK_UNKNOWN"
+    TEAM_UNKNOWN = "TEAM_UNKNOWN"
+    TEAM_MEMBER_UNKNOWN = "TEAM_MEMBER_UNKNOWN"
+    TEAM_CONFLICT = "TEAM_CONFLICT"
+    TEAM_FULL = "TEAM_FULL"
+    CASE_GRANT_UNKNOWN = "CASE_GRANT_UNKNOWN"
+    APPROVAL_REFUSED = "APPROVAL_REFUSED"
+    # peer
+    NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+    NOT_AUTHORISED = "NOT_AUTHORISED"
+    CERTIFICATE_REVOKED = "CERTIFICATE_REVOKED"
+    SIGNATURE_REJECTED = "SIGNATURE_REJECTED"
+    ENVELOPE_REJECTED = "ENVELOPE_REJECTED"
+    PROOF_REJECTED = "PROOF_REJECTED"
+    DIRECTORY_REJECTED = "DIRECTORY_REJECTED"
+    REGISTER_REJECTED = "REGISTER_REJECTED"
+    LEDGER_FORKED = "LEDGER_FORKED"
+    EPOCH_UNKNOWN = "EPOCH_UNKNOWN"
+    EPOCH_IN_USE = "EPOCH_IN_USE"
+    POINTS_REPLACED = "POINTS_REPLACED"
+    CLOCK_DIFFERS = "CLOCK_DIFFERS"
+    PEER_UNAVAILABLE = "PEER_UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    # operator
+    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    TRUSTEE_UNAVAILABLE = "TRUSTEE_UNAVAILABLE"
+    REVOCATION_UNKNOWN = "REVOCATION_UNKNOWN"
+    POLICY_UNAVAILABLE = "POLICY_UNAVAILABLE"
+    BUNDLE_REJECTED = "BUNDLE_REJECTED"
+    KEYRING_REJECTED = "KEYRING_REJECTED"
+    SETTINGS_INVALID = "SETTINGS_INVALID"
+    MAPPING_INVALID = "MAPPING_INVALID"
+    SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
+    FILE_INVALID = "FILE_INVALID"
+    LEDGER_INVALID = "LEDGER_INVALID"
+    POLICY_SOURCE_INVALID = "POLICY_SOURCE_INVALID"
+    OPA_UNAVAILABLE = "OPA_UNAVAILABLE"
+    # internal
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """What the catalogue says of one code.
+
+    Attributes:
+        retryable: The same call may succeed later though nothing of it is changed: whoever made it retries it.
+        disbelief: What another party showed does not prove itself: whoever follows that party raises an alarm and goes
+            on with what was verified before.
+    """
+
+    family: Family
+    status: Status
+    public: str
+    remedy: str
+    retryable: bool = False
+    disbelief: bool = False

@@ -1,0 +1,58 @@
+"""Taking up what the gateway verified of the trustee's register before it was restarted."""
+
+from collections.abc import Callable
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from federation.directory import TrustedDirectory
+from federation.events import Event
+from federation.following.alarm import Disbelief
+from federation.following.register import FollowedRegister
+from federation.keyfiles import read_verify_key
+from federation.ledger.checkpoint import NoteKey
+from federation.ledger.journal import Journal
+from federation.ledger.witness import Witness
+from federation.ledger.witnessing import WatchedLedger
+from gateway.membership import Membership
+from gateway.settings import GatewaySettings
+from gateway.trustee_client import GrpcTrustee
+from keys.signing import SigningKey
+
+
+async def begin_membership(
+    settings: GatewaySettings,
+    key: SigningKey,
+    *,
+    engine: AsyncEngine,
+    journal: Journal,
+    trustee: GrpcTrustee,
+    listed: Callable[[], TrustedDirectory],
+    clock: Callable[[], float],
+) -> Membership:
+    """Who is a member, as it was verified and kept.
+
+    Args:
+        settings: The gateway's.
+        key: Its signing key: it is a witness of the trustee's ledger.
+        engine: Its store, for reading.
+        journal: Its own.
+        trustee: Where the register comes from.
+        listed: The directory in force.
+        clock: Seconds since the epoch.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID`, `STORE_UNAVAILABLE`; or, when the store was tampered with, what verifying it
+            raised.
+    """
+    theirs = NoteKey(settings.trustee.party.ledger, read_verify_key(settings.trustee.verify_key_file))
+    followed = FollowedRegister(
+        trustee,
+        watched=WatchedLedger(journal, Witness(str(settings.party), key, clock), theirs),
+        engine=engine,
+        journal=journal,
+        clock=clock,
+        cosign=trustee.cosign,
+    )
+    await followed.load()
+    disbelief = Disbelief(Event.TRUSTEE_NOT_BELIEVED, journal=journal, clock=clock)
+    return Membership(trustee, followed, listed=listed, disbelief=disbelief, clock=clock)
