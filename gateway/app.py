@@ -19,6 +19,7 @@ from federation.directory import Anchors, TrustedDirectory
 from federation.keyfiles import read_audit_key, read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
+from federation.policy.alarms import record_alarms
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
@@ -407,7 +408,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "following": gateway.following.run,
         "links": lambda: _tend(gateway.links),
         "retention": retention.run,
-        "policy-alarms": lambda: base.failing.record_alarms(base.journal),
+        "policy-alarms": lambda: record_alarms(base.failing, base.journal),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
 
