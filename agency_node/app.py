@@ -60,6 +60,7 @@ from federation.counters import DAY_S, Counters
 from federation.england import date_in_england
 from federation.errors import WardgateError
 from federation.events import Event
+from federation.policy.alarms import record_alarms
 from federation.policy.catalogue import Catalogue
 from federation.renewal import TLS, expiry_sentence, is_in_date
 from federation.retention import Retention
@@ -459,7 +460,7 @@ def _start_work(node: Node, configuration: Configuration, supervisor: Supervisor
         "link": lambda: hold_link(base, node.link),
         "due": node.worker.watch,
         "people": configuration.watch,
-        "policy-alarms": lambda: base.policy.failing.record_alarms(base.journal),
+        "policy-alarms": lambda: record_alarms(base.policy.failing, base.journal),
         "retention": retention.run,
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)

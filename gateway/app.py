@@ -20,6 +20,7 @@ from federation.keyfiles import read_auditors, read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
+from federation.policy.alarms import record_alarms
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
@@ -460,7 +461,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "ledger": base.journal.keep_signed,
         "links": lambda: _tend(gateway.links),
         "retention": retention.run,
-        "policy-alarms": lambda: base.failing.record_alarms(base.journal),
+        "policy-alarms": lambda: record_alarms(base.failing, base.journal),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
 

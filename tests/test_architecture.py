@@ -211,10 +211,10 @@ def test_locked_requirements_name_no_registry_and_every_hash() -> None:
 
     assert len(locks) == 4
     assert [path.name for path in locks if REGISTRY.search(path.read_text(encoding="utf-8"))] == []
-    for path in locks[1:3]:
+    for path in locks[:-1]:
         wanted = re.findall(r"^[a-z][\w.-]*(?:\[[\w,-]+\])?==\S+.*\\$", path.read_text(encoding="utf-8"), re.MULTILINE)
         hashed = re.findall(r"\\\n    --hash=sha256:[0-9a-f]{64}", path.read_text(encoding="utf-8"))
-        assert len(wanted) > 20
+        assert len(wanted) > 5
         assert len(hashed) >= len(wanted)
 
 

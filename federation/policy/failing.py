@@ -8,26 +8,17 @@ asker's: it is logged and recorded, but no member can have a service reported as
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from federation.actor import Actor
 from federation.events import Event
-from federation.ledger.entry import Entry, EntryKind
 from federation.policy.engine import EntryPoint, Failure
 from federation.telemetry import EventLog
-from federation.transport.correlation import correlation
-
-if TYPE_CHECKING:  # pure modules weigh decisions with this one, and load no store
-    from federation.ledger.journal import Journal
 
 RECORDED_EVERY_S: Final = 3600.0
 """Least seconds between two ledger entries of one entry point and failure: an attack must not fill the ledger."""
 
 SHOWN_S: Final = 300.0
 """Seconds for which an entry point counts as failing after its last failure, where nothing decides there since."""
-
-REASON: Final = "policy_failed_closed"
-"""What the ledger's alarm names."""
 
 _log = EventLog(__name__)
 
@@ -90,31 +81,13 @@ class FailingClosed:
         since = self._clock() - SHOWN_S
         return frozenset(entry for entry, last in self._failing.items() if last.at > since)
 
-    async def record_alarms(self, journal: "Journal") -> None:
-        """Write one `alarm_raised` for whatever is put down. Runs until cancelled.
-
-        Raises:
-            WardgateError: `LEDGER_UNAVAILABLE`; called again, it goes on with what is not written yet.
-        """
-        while True:
-            while self._unrecorded:
-                await journal.record([_entry(self._unrecorded[0], Actor.keeper(journal.key.name))])
-                del self._unrecorded[0]
+    async def unrecorded(self) -> FailedClosed:
+        """The first that is put down for the ledger and not written yet; waits until there is one."""
+        while not self._unrecorded:
             self._begun.clear()
             await self._begun.wait()
+        return self._unrecorded[0]
 
-
-def _entry(found: FailedClosed, actor: Actor) -> Entry:
-    return Entry(
-        kind=EntryKind.ALARM_RAISED,
-        at=int(found.at),
-        actor=actor,
-        correlation_id=correlation(),
-        body={
-            "reason": REASON,
-            "entry_point": found.entry_point,
-            "failure": found.failure,
-            "decision_id": found.decision_id,
-            "bundle": found.bundle,
-        },
-    )
+    def recorded(self) -> None:
+        """What `unrecorded` gave last stands in the ledger."""
+        del self._unrecorded[0]

@@ -39,11 +39,32 @@ async def test_no_query_is_translated_and_none_is_recorded_as_refused(world: Wor
     assert await world.entries(EntryKind.QUERY_ADMITTED, EntryKind.QUERY_REFUSED) == []
 
 
-@pytest.mark.parametrize(("wrong", "targets"), [(CSC, [SCHOOL]), (SCHOOL, [SCHOOL]), (SCHOOL, [POLICE, SCHOOL])])
+@pytest.mark.parametrize(("wrong", "targets"), [(CSC, [SCHOOL]), (SCHOOL, [SCHOOL])])
 async def test_one_wrong_key_at_either_end_is_enough(world: World, wrong: str, targets: list[str]) -> None:
     _with_seeds(world, _wrong_for(world, wrong))
     assert await world.refusal(world.composed(targets=targets).request) is ErrorCode.KEYRING_REJECTED
     assert world.trustee.asked == []
+
+
+@pytest.mark.parametrize("by", ["gateway", "trustee"])
+async def test_a_target_whose_key_is_wrong_costs_that_target_alone(
+    world: World, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are asked; that one is asked nothing, and the requester reads at once that it could not be used."""
+    if by == "gateway":
+        _with_seeds(world, _wrong_for(world, SCHOOL))
+    else:
+        monkeypatch.setattr(world.trustee, "refuses", {SCHOOL: ErrorCode.KEYRING_REJECTED})
+    school, police = world.attach(SCHOOL), world.attach(POLICE)
+    stream = world.stream(world.composed(targets=[POLICE, SCHOOL]))
+    await stream.opening()
+    await stream.take()
+    await stream.aclose()
+    assert len(tasks_in(police)) == 1
+    assert tasks_in(school) == []
+    assert stream.states()[SCHOOL] == "REJECTED"
+    (entry,) = await world.entries(EntryKind.QUERY_ADMITTED)
+    assert (entry.body["permitted"], entry.body["not_translated"]) == ([POLICE, SCHOOL], [SCHOOL])
 
 
 async def test_a_key_that_this_query_does_not_need_does_not_stand_in_its_way(world: World) -> None:

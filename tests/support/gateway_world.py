@@ -40,7 +40,7 @@ from federation.policy.evaluator import PolicyPoint
 from federation.policy.wasm_engine import WasmEngine
 from federation.query import Approval, CategoryAsked, Period, Ticket, verify_ticket
 from federation.store import migrate, open_engine, reading, sqlite_url
-from federation.translation import HalfTranslation, Route, Statement, Translation, take_step, verify_step
+from federation.translation import HalfTranslation, Refused, Route, Statement, Translation, take_step, verify_step
 from federation.transport import identity as transport
 from federation.transport.denylist import DenyList
 from federation.vocabulary import FamilyInformed, IdentifierState, Outcome, Tier, Urgency, UserRef
@@ -139,6 +139,7 @@ class Trustee:
     down: bool = False
     asked: list[list[str]] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
+    refuses: dict[str, ErrorCode] = field(default_factory=dict)
     given: list[list[HalfTranslation]] = field(default_factory=list)
     tamper: Callable[[Statement, Translation], Translation] | None = None
 
@@ -160,13 +161,18 @@ class Trustee:
     def _requester(self, ticket: bytes) -> VerifyKey:
         return self.parties[Ticket.parse(ticket).requester].signing.verify_key
 
-    async def translate(self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+    async def translate(
+        self, ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]
+    ) -> Sequence[Translation | Refused]:
         self._reach()
         self.asked.append([half.responder for half in halves])
         self.seen.append(ticket)
         self.given.append(list(halves))
         found = verify_ticket(ticket, signature, key=self._requester(ticket), now=self.clock())
-        return [self._translated(found, half) for half in halves]
+        return [
+            Refused(self.refuses[half.responder]) if half.responder in self.refuses else self._translated(found, half)
+            for half in halves
+        ]
 
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
         self._reach()

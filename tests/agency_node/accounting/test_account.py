@@ -118,6 +118,7 @@ async def test_what_we_asked_and_what_we_were_refused(house: NodeHouse, desk: De
     asking = asking_of(house, pursuits_of(house, AskedGateway(house.federation)))
     child = CHILD.canonical()
     granted = await asking.put(QUESTION.model_copy(update={"child": child}))
+    house.clock.now += 1
     refused = await asking.put(CURIOUS.model_copy(update={"child": child}))
     await asking.put(CURIOUS.model_copy(update={"child": TWIN.canonical()}))
 

@@ -134,7 +134,7 @@ async def test_when_nobody_answers_they_are_one_to_the_end(node: NodeHouse, ques
 
     assert len({alike(answer) for answer in answers}) == 1
     assert (answers[0].outcome, answers[0].undecided, answers[0].records) == (Outcome.UNDECIDED, True, [])
-    expected = [EntryKind.REFERRAL_OPENED, EntryKind.REFERRAL_EXPIRED, EntryKind.ANSWERED]
+    expected = [EntryKind.REFERRAL_OPENED, EntryKind.VIEWED, EntryKind.REFERRAL_EXPIRED, EntryKind.ANSWERED]
     assert [await kinds(node, put) for put in puts] == [expected] * 4
 
 
@@ -389,7 +389,8 @@ async def test_a_process_that_dies_at_any_write_of_it_is_taken_up_by_the_next(
         assert answer.outcome is (Outcome.RECORDS if child == HELD else Outcome.NOTHING_HELD)
         assert await live(second) == answer
         expected: Sequence[str] = [EntryKind.REFERRAL_OPENED, EntryKind.REFERRAL_DECIDED, EntryKind.ANSWERED]
-        assert await kinds(second, put) == expected
+        # Who looked before or after the crash is written as often as they looked.
+        assert [kind for kind in await kinds(second, put) if kind != EntryKind.VIEWED] == expected
 
 
 def _of(question: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from federation.ledger.entry import EntryKind
 from federation.ledger.journal import Journal
+from federation.policy.alarms import record_alarms
 from federation.policy.bundle import VerifiedBundle
 from federation.policy.engine import EntryPoint, Failure
 from federation.policy.evaluator import PolicyPoint
@@ -102,7 +103,7 @@ async def test_an_askers_unreadable_input_is_recorded_and_does_not_make_the_serv
 
 async def recorded(failing: FailingClosed, journal: Journal, count: int) -> list[dict[str, Any]]:
     """The ledger's alarms, once there are so many."""
-    writing = asyncio.create_task(failing.record_alarms(journal))
+    writing = asyncio.create_task(record_alarms(failing, journal))
 
     async def enough() -> bool:
         return len(await journal.find(EntryKind.ALARM_RAISED)) >= count
@@ -147,6 +148,6 @@ async def test_an_alarm_that_the_ledger_did_not_take_is_written_later(
         closed = a_journal(engine, clock)
         await closed.aclose()
         with pytest.raises(Exception, match="closed"):
-            await failing.record_alarms(closed)
+            await record_alarms(failing, closed)
 
     assert len(await recorded(failing, journal, 1)) == 1
