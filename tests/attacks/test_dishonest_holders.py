@@ -32,6 +32,7 @@ from keys.secret import Secret
 from keys.signing import SigningKey
 from tests.support.gateway_world import CHILD, CSC, OTHER_CHILD, POLICE, SCHOOL, World, altered, tasks_in
 from tests.support.signers import some_elements
+from tests.support.trustee_house import made
 
 
 def believed(world: World, task: link_pb2.Task) -> Pseudonym:
@@ -183,7 +184,7 @@ async def test_a_trustee_that_returns_another_number_of_points_is_caught(
     honest = world.trustee.translate
 
     async def other(ticket: bytes, signature: bytes, halves: list[HalfTranslation]) -> list[Translation]:
-        return change(await honest(ticket, signature, halves))
+        return change(made(await honest(ticket, signature, halves)))
 
     monkeypatch.setattr(world.trustee, "translate", other)
     assert await world.refusal(world.composed().request) is ErrorCode.PROOF_REJECTED
@@ -197,7 +198,7 @@ async def test_translations_of_two_targets_exchanged_by_the_trustee_are_caught(
     honest = world.trustee.translate
 
     async def exchanged(ticket: bytes, signature: bytes, halves: list[HalfTranslation]) -> list[Translation]:
-        return list(reversed(await honest(ticket, signature, halves)))
+        return made(await honest(ticket, signature, halves))[::-1]
 
     monkeypatch.setattr(world.trustee, "translate", exchanged)
     assert await world.refusal(world.composed().request) is ErrorCode.PROOF_REJECTED
@@ -286,6 +287,7 @@ async def _another_members(world: World, task: link_pb2.Task) -> tuple[bytes, by
     half = HalfTranslation(SCHOOL, Step(element, ratio.prove(blinded, element)))
     signature = world.secrets.parties[POLICE].signing.sign(domains.TICKET, ticket)
     (found,) = await world.trustee.translate(ticket, signature, [half])
+    assert isinstance(found, Translation)
     assert Ticket.parse(ticket).query_sha256 == sha256(task.header)
     return found.step.element, found.signature
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from agency_node.asking.composing import Composed
-from federation.translation import HalfTranslation, Translation
+from federation.translation import HalfTranslation, Refused, Translation
 from federation.vocabulary import TargetState
 from gateway.dispatch import LEASE_S, MAX_IN_FLIGHT, UNARY_PRESENCE_S, Session
 from tests.support.gateway_world import CSC, SCHOOL, World, messages_in, tasks_in
@@ -198,7 +198,9 @@ async def test_an_agency_revoked_while_its_query_is_translated_gets_nothing(worl
     tasks_in(session)
     original = world.trustee.translate
 
-    async def translate(ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]) -> list[Translation]:
+    async def translate(
+        ticket: bytes, signature: bytes, halves: Sequence[HalfTranslation]
+    ) -> Sequence[Translation | Refused]:
         found = await original(ticket, signature, halves)
         await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
         return found

@@ -1,6 +1,6 @@
 """Teams at the gateway: who changes them, who asks under their case grants, and what ends when they change."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from federation.policy.engine import Failure
 from federation.policy.evaluator import PolicyPoint
 from federation.store import sqlite_url
 from federation.team import TeamAction, TeamMember, verify_case_grant, verify_team
-from federation.translation import Translation
+from federation.translation import Refused, Translation
 from gateway.teams.desk import TeamView
 from keys.signing import SigningKey
 from tests.support.failing_engine import failing_engine
@@ -216,7 +216,7 @@ async def test_a_query_that_is_being_admitted_while_its_member_is_removed_is_dec
 ) -> None:
     grant_id, translate = await team.grant(), team.world.trustee.translate
 
-    async def meanwhile(ticket: bytes, signature: bytes, halves: Any) -> list[Translation]:
+    async def meanwhile(ticket: bytes, signature: bytes, halves: Any) -> Sequence[Translation | Refused]:
         monkeypatch.undo()
         await team.remove("police")
         return await translate(ticket, signature, halves)

@@ -13,7 +13,7 @@ import trustee.translation
 from federation.canonical import to_canonical
 from federation.errors import ErrorCode, WardgateError
 from federation.query import Ticket
-from federation.translation import HalfTranslation, Route, Statement, Step, Translation, verify_step
+from federation.translation import HalfTranslation, Refused, Route, Statement, Step, Translation, verify_step
 from keys import domains, group
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys, ScopeEpoch
@@ -180,9 +180,22 @@ async def test_another_agency_cannot_take_a_query_s_place(house: House) -> None:
 
 async def test_a_responder_the_trustee_has_not_verified_is_refused(house: House) -> None:
     shown = camden(house).ticket(["uclh", "invented-agency"])
-    assert await refused(house, shown, ["uclh", "invented-agency"]) is ErrorCode.TARGET_UNKNOWN
+    assert await refused(house, shown, ["invented-agency"]) is ErrorCode.TARGET_UNKNOWN
     assert await house.kinds() == []
     await translate(house, shown, ["uclh"])
+
+
+async def test_a_target_whose_epoch_is_not_in_use_costs_that_target_alone(house: House) -> None:
+    """The others are translated and counted; that one is not."""
+    shown = camden(house).ticket(["uclh", "invented-agency", "met-police"])
+    halves = house.region.halves(shown, ["uclh", "invented-agency", "met-police"])
+    found = await house.translator.translate(shown.ticket, shown.signature, halves)
+    assert [isinstance(item, Refused) for item in found] == [False, True, False]
+    assert await house.counters() == {("camden-csc", "ticket"): 1, ("camden-csc", "translate"): 2}
+    again = await house.translator.translate(shown.ticket, shown.signature, halves)
+    assert [item.step.element for item in made([found[0], found[2]])] == [
+        item.step.element for item in made([again[0], again[2]])
+    ]
 
 
 async def test_a_requester_the_trustee_has_not_verified_is_refused(house: House) -> None:
