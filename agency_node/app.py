@@ -256,6 +256,8 @@ async def _responder(base: Foundation) -> Responder:
         ),
         contexts={choice.name: choice.context for choice in settings.sources},
         clock=base.clock,
+        seen=base.following.views.seen,
+        heard=base.following.views.heard,
     )
 
 
@@ -305,6 +307,7 @@ async def _asking(
         gateway=GrpcQueryGateway(base.channel, receipts=base.following.gateway.receipt),
         directory=base.directory,
         clock=base.clock,
+        heard=base.following.views.heard,
     )
     seed = [
         (settings.agency, base.vault.user_ref(row.user_id), bool(row.broke_glass), int(row.asked_at))
@@ -329,6 +332,7 @@ async def _asking(
         clock=base.clock,
         test_numbers=settings.test_numbers,
         on_reported=on_reported,
+        seen=base.following.views.seen,
     )
     return asking, pursuits
 

@@ -14,6 +14,7 @@ from federation.directory import Anchors
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
 from federation.following.register import FollowedRegister
+from federation.following.views import PeerViews
 from federation.keyfiles import read_verify_key
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.journal import Journal
@@ -34,6 +35,7 @@ class Following:
         members: Those whom both show: the only ones this node acts on.
         points: The points that its own pseudonyms were made under.
         neighbours: Who is new in this agency's areas.
+        views: What other members have seen of the centre, compared with what this one has.
     """
 
     gateway: FollowedGateway
@@ -41,6 +43,7 @@ class Following:
     members: Believed
     points: PinnedPoints
     neighbours: Neighbours
+    views: PeerViews
 
 
 def read_anchors(settings: NodeSettings) -> Anchors:
@@ -88,9 +91,18 @@ async def begin_following(
     members = Believed(followed.directory, register.register, clock=clock)
     neighbours = Neighbours(settings.agency, members.directory, engine=store, journal=journal, clock=clock)
     followed.also(neighbours.refresh)
+    views = PeerViews(
+        view.key,
+        head=lambda: followed.head,
+        register_version=lambda: register.register().version,
+        gateway=source,
+        journal=journal,
+        clock=clock,
+    )
+    followed.also(views.refresh)
     points = PinnedPoints(
         agency=settings.agency, directory=followed.directory, refused=followed.refused_points, engine=store
     )
     for part in (followed, register, neighbours):
         await part.load()
-    return Following(followed, register, members, points, neighbours)
+    return Following(followed, register, members, points, neighbours, views)

@@ -48,6 +48,13 @@ class GrpcDirectory:
             response: directory_pb2.GetRegisterResponse = await self._directory.GetRegister(request)
         return response.shown
 
+    async def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See `federation.following.views.Consistency`."""
+        request = ledger_pb2.GetConsistencyRequest(old_size=old_size, new_size=new_size)
+        async with call_errors(self._channel.server):
+            response: ledger_pb2.GetConsistencyResponse = await self._ledger.GetConsistency(request)
+        return list(response.path)
+
     async def cosign(self, note: bytes) -> None:
         """See `GatewaySource`."""
         async with call_errors(self._channel.server):

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from federation import limits
 from federation.admission import ObligationGiven, ReasonGiven
+from federation.centre_seen import CentreSeen
 from federation.document import AgencyName, Code, Document, Hex32, Instant, IsoDate, Uuid
 from federation.errors import ErrorCode, WardgateError
 from federation.query import Period, verify_signed
@@ -90,6 +91,7 @@ class Answer(Document):
         processing: Conditions of data protection law on which the responder relies; alike whatever is held.
         older: Something that may be told lies before the period which the purpose covers by itself: ask again with an
             earlier start. True only where the outcome is `records` or `nothing_held`.
+        seen: What the responder had seen of the centre when it sealed this.
         undecided: Something that was referred to a person was never decided; with records too. An answer that does not
             say so, of an earlier version, means that nothing was left so.
     """
@@ -111,6 +113,7 @@ class Answer(Document):
     context_note: Text
     identifier_state: IdentifierState
     answered_at: Instant
+    seen: CentreSeen = Field(default_factory=CentreSeen)
 
 
 class AnswerContext(NamedTuple):

@@ -85,6 +85,8 @@ class Event(StrEnum):
     MEMBERS_UNENDORSED = "MEMBERS_UNENDORSED"
     MEMBERS_CHANGED = "MEMBERS_CHANGED"
     TRUSTEE_NOT_BELIEVED = "TRUSTEE_NOT_BELIEVED"
+    SPLIT_VIEW = "SPLIT_VIEW"
+    PEER_VIEW_UNUSABLE = "PEER_VIEW_UNUSABLE"
     # the log itself
     FIELD_REDACTED = "FIELD_REDACTED"
     LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
@@ -230,6 +232,14 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.TRUSTEE_NOT_BELIEVED: EventSpec(
         Level.ALARM,
         "The trustee could not prove its register or its ledger; what was verified before stays in force.",
+    ),
+    Event.SPLIT_VIEW: EventSpec(
+        Level.ALARM,
+        "Another member was shown another history of the gateway's ledger, or a newer register, than this one; both "
+        "checkpoints stand in this ledger's entry and prove it together.",
+    ),
+    Event.PEER_VIEW_UNUSABLE: EventSpec(
+        Level.WARNING, "Another member says that it saw a checkpoint which the gateway never signed."
     ),
     Event.FIELD_REDACTED: EventSpec(
         Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from federation import limits
 from federation.canonical import to_canonical
+from federation.centre_seen import CentreSeen
 from federation.document import AgencyName, Base64, Code, Document, Hex32, Instant, IsoDate, Uuid
 from federation.england import date_in_england
 from federation.errors import ErrorCode, WardgateError
@@ -117,6 +118,7 @@ class Question(WireDocument):
     responder: AgencyName
     blind: Hex32
     context_note: Annotated[str, Field(max_length=limits.MAX_JUSTIFICATION_CHARS)]
+    seen: CentreSeen = Field(default_factory=CentreSeen)
 
 
 class AuditNote(Document):

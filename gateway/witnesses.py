@@ -51,6 +51,14 @@ class Witnesses:
         """The current checkpoint, consistent with the caller's."""
         return await checkpoint_update(self._journal, known_size)
 
+    async def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """Proof that the tree of `new_size` entries extends the one of `old_size`.
+
+        Raises:
+            WardgateError: `LEDGER_FORKED`: this ledger was never that large.
+        """
+        return await self._journal.consistency(old_size, new_size)
+
     async def keep(self, witness: Party, cosigned: bytes) -> None:
         """Keep a witness's cosignature of one of our checkpoints.
 

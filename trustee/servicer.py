@@ -86,6 +86,13 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         """Give the current checkpoint, consistent with the caller's."""
         return ledger_pb2.GetCheckpointResponse(update=await self._witnesses.checkpoint(request.known_size))
 
+    async def GetConsistency(
+        self, request: ledger_pb2.GetConsistencyRequest, context: Context
+    ) -> ledger_pb2.GetConsistencyResponse:
+        """Prove that one tree extends another."""
+        path = await self._witnesses.consistency(request.old_size, request.new_size)
+        return ledger_pb2.GetConsistencyResponse(path=path)
+
     async def Cosign(self, request: ledger_pb2.CosignRequest, context: Context) -> ledger_pb2.CosignResponse:
         """Keep a witness's cosignature."""
         await self._witnesses.keep(str(current_peer()), request.cosigned_checkpoint)

@@ -30,6 +30,14 @@ class Witnesses:
         proof = await self._journal.consistency(known_size, signed.size) if known_size not in (0, signed.size) else []
         return wire.CheckpointUpdate(checkpoint=signed.note, consistency=proof)
 
+    async def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """Proof that the tree of `new_size` entries extends the one of `old_size`.
+
+        Raises:
+            WardgateError: `LEDGER_FORKED`: this ledger was never that large; `STORE_UNAVAILABLE`.
+        """
+        return await self._journal.consistency(old_size, new_size)
+
     async def keep(self, witness: str, cosigned: bytes) -> None:
         """Keep a witness's cosignature of one of our checkpoints.
 

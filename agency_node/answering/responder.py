@@ -14,6 +14,7 @@ from agency_node.answering.task import VerifiedTask
 from agency_node.caseload.lookup import Lookup
 from agency_node.vault import Vault
 from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
+from federation.centre_seen import CentreSeen
 from federation.counters import Counters
 from federation.directory import AgencyDescriptor, TrustedDirectory
 from federation.ledger.journal import Journal
@@ -47,6 +48,8 @@ class Responder:
         contexts: What a reader should know of each source, by its id.
         clock: Seconds since the epoch.
         standing_s: How long a silent referral and its decision stand.
+        seen: What this node has seen of the centre, for whoever it answers.
+        heard: Takes what a requester had seen of it.
     """
 
     agency_id: str
@@ -65,6 +68,8 @@ class Responder:
     contexts: Mapping[str, str]
     clock: Callable[[], float]
     standing_s: int = STANDING_S
+    seen: Callable[[], CentreSeen] = CentreSeen
+    heard: Callable[[str, CentreSeen], None] = lambda _peer, _seen: None
 
     @property
     def descriptor(self) -> AgencyDescriptor:
@@ -106,6 +111,7 @@ class Responder:
             part=1,
             total=1,
         )
+        answer = answer.model_copy(update={"seen": self.seen()})
         return seal_answer(answer, header, reply_key=task.header.reply_key, key=self.key)
 
     def message(self, task_id: str, parts: list[SealedPart]) -> bytes:

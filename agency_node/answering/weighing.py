@@ -63,6 +63,7 @@ class Weighing:
         """
         parts, now = self._responder, self._responder.clock()
         question = open_question(task, keys=parts.sealing_keys(), responder=parts.agency_id)
+        parts.heard(task.header.requester, question.seen)
         asked = [item.name for item in task.permitted.categories]
         pseudonym = pseudonym_of(task, question)
         found, grounds = await parts.lookup.look(pseudonym, asked, now, in_use=task.epoch in parts.epochs)

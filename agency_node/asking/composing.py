@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agency_node.asking.question import CheckedQuestion, Times
+from federation.centre_seen import CentreSeen
 from federation.directory import Agency, TrustedDirectory
 from federation.query import (
     AuditNote,
@@ -61,6 +62,7 @@ def compose(
     times: Times,
     now: int,
     key: SigningKey,
+    seen: CentreSeen | None = None,
 ) -> Composed:
     """Make the query.
 
@@ -75,6 +77,7 @@ def compose(
         times: Deadline and expiry for this urgency.
         now: Seconds since the epoch.
         key: The agency's signing key.
+        seen: What this node has seen of the centre; each target compares it with what it has seen itself.
     """
     requester = asker.agency.descriptor.id
     expires_at = now + times.expiry_s
@@ -89,7 +92,7 @@ def compose(
             issued_at=now,
             expires_at=expires_at,
         )
-        parts[responder] = _part(context, target, pseudonym)
+        parts[responder] = _part(context, target, pseudonym, seen or CentreSeen())
     reply_key = SealingKey.generate()
     envelope = _audit_envelope(question, query_id, asker, pseudonym, directory)
     header = QueryHeader(
@@ -145,7 +148,7 @@ def compose(
     return Composed(header, request, reply_key)
 
 
-def _part(context: QuestionContext, target: Agency, pseudonym: Pseudonym) -> Part:
+def _part(context: QuestionContext, target: Agency, pseudonym: Pseudonym, seen: CentreSeen) -> Part:
     """A fresh blind for every target: two targets that collude with the gateway learn nothing of each other's.
 
     The salt is fresh too, and goes to the gateway alone: without it a target cannot test a guess at the point.
@@ -157,6 +160,7 @@ def _part(context: QuestionContext, target: Agency, pseudonym: Pseudonym) -> Par
         responder=context.responder,
         blind=blind.reveal(),
         context_note="",
+        seen=seen,
     ).canonical()
     sealed = seal(target.keys.sealing_key, purpose="question", context=question_context(context), plaintext=pad(inner))
     return Part(context.responder, element, random_salt(), sealed)

@@ -32,6 +32,7 @@ from agency_node.vault import Kind, Vault
 from federation.actor import Actor
 from federation.admission import obligations_given, reasons_given
 from federation.canonical import JsonObject, to_canonical
+from federation.centre_seen import CentreSeen
 from federation.clock_difference import ClockDifference
 from federation.correlation_id import CorrelationId
 from federation.counters import Counters
@@ -104,7 +105,9 @@ class Asking:
         test_numbers: bool,
         clock_difference: Callable[[], ClockDifference | None] = lambda: None,
         on_reported: Callable[[], None] = lambda: None,
+        seen: Callable[[], CentreSeen] = CentreSeen,
     ) -> None:
+        self._seen = seen
         self._agency = agency
         self._users = users
         self._directory = directory
@@ -302,6 +305,7 @@ class Asking:
             times=self._times[question.urgency],
             now=int(self._clock()),
             key=self._key,
+            seen=self._seen(),
         )
 
     def _asked(

@@ -22,6 +22,7 @@ from federation.actor import Actor
 from federation.admission import TargetDecision, verify_admission, verify_decision
 from federation.answer import answer_digest
 from federation.canonical import JsonObject, to_canonical
+from federation.centre_seen import CentreSeen
 from federation.correlation_id import CorrelationId
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, Family, WardgateError
@@ -127,8 +128,10 @@ class Pursuits:
         directory: Callable[[], TrustedDirectory],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        heard: Callable[[str, CentreSeen], None] = lambda _peer, _seen: None,
     ) -> None:
         self._agency = agency
+        self._heard = heard
         self._engine = engine
         self._journal = journal
         self._vault = vault
@@ -387,6 +390,7 @@ class Pursuits:
         except WardgateError as error:
             await self._reject(pursuit, sealed, error)
             return
+        self._heard(sealed.responder, answer.seen)
         content = self._vault.seal(Kind.ANSWER, f"{pursuit.query_id}/{sealed.responder}", answer.canonical())
         late = self._clock() > pursuit.header.deadline_at
         entry = self._entry(

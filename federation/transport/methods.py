@@ -39,7 +39,7 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.PseudonymService", _NODE): ("Evaluate",),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList", "GetRegister"),
-    (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "Cosign"),
+    (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "GetConsistency", "Cosign"),
     (f"{WIRE}.AdminService", _OPERATOR): (
         "Invite",
         "ListEnrolments",
@@ -57,7 +57,11 @@ _AT_TRUSTEE: Final[_Rows] = {
         "GetPoints",
     ),
     (f"{WIRE}.RegisterService", frozenset({PartyKind.GATEWAY})): ("Fetch",),
-    (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY, PartyKind.OPERATOR})): ("GetCheckpoint", "Cosign"),
+    (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY, PartyKind.OPERATOR})): (
+        "GetCheckpoint",
+        "GetConsistency",
+        "Cosign",
+    ),
 }
 _AT_NODE: Final[_Rows] = {
     (f"{WIRE}.LocalService", frozenset({PartyKind.LOCAL})): (

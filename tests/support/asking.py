@@ -81,6 +81,7 @@ def pursuits_of(node: NodeHouse, gateway: QueryGateway) -> Pursuits:
         gateway=gateway,
         directory=lambda: node.federation.directory,
         clock=node.clock,
+        heard=lambda peer, seen: node.heard.append((peer, seen)),
     )
 
 
@@ -111,4 +112,5 @@ def asking_of(
         clock=node.clock,
         clock_difference=clock_difference,
         test_numbers=True,
+        seen=lambda: node.seen,
     )

@@ -91,6 +91,11 @@ class GatewaySide:
             raise WardgateError(ErrorCode.LEDGER_FORKED, "the caller knows a larger tree")
         return ledger_pb2.CheckpointUpdate(checkpoint=signed.note, consistency=path)
 
+    async def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See `federation.following.views.Consistency`."""
+        self._reach()
+        return await self.journal.consistency(old_size, new_size)
+
     def _reach(self) -> None:
         if self.unreachable:
             raise WardgateError(ErrorCode.PEER_UNAVAILABLE, "test")
@@ -123,6 +128,12 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
 
     def __init__(self, side: GatewaySide) -> None:
         self._side = side
+
+    async def GetConsistency(  # noqa: N802 - gRPC dictates the name
+        self, request: ledger_pb2.GetConsistencyRequest, _: Any
+    ) -> ledger_pb2.GetConsistencyResponse:
+        path = await self._side.consistency(request.old_size, request.new_size)
+        return ledger_pb2.GetConsistencyResponse(path=path)
 
     async def Cosign(  # noqa: N802 - gRPC dictates the name
         self, request: ledger_pb2.CosignRequest, _: Any

@@ -31,6 +31,7 @@ from agency_node.store.tables import TaskState
 from agency_node.users import User, Users
 from agency_node.vault import Vault
 from federation.answer import Contact
+from federation.centre_seen import CentreSeen
 from federation.counters import Counters
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
@@ -159,6 +160,8 @@ class NodeHouse:
     standing_s: int = 7 * 24 * 3600
     batch_size: int = 4096
     refreshes: int = 0
+    seen: CentreSeen = field(default_factory=lambda: CentreSeen(checkpoint="seen by the responder", register_version=8))
+    heard: list[tuple[str, CentreSeen]] = field(default_factory=list)
     refused_points: Sequence[PointKey] = ()
     """What the gateway shows otherwise than it was, as the node's follower last refused it."""
 
@@ -223,6 +226,8 @@ class NodeHouse:
             contexts={},
             clock=self.clock,
             standing_s=self.standing_s,
+            seen=lambda: self.seen,
+            heard=lambda peer, seen: self.heard.append((peer, seen)),
         )
         self.intake = Intake(self.responder)
         self.answering = Answering(self.responder, self.intake)

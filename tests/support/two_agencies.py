@@ -14,6 +14,7 @@ from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, EnquiryGiven, TargetDecision
 from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
 from federation.batch import verify_batch
+from federation.centre_seen import CentreSeen
 from federation.directory import (
     AgencyDescriptor,
     AgencyEntry,
@@ -106,6 +107,7 @@ class Federation:
     gateway: HolderKeys = field(init=False)
     trustee: HolderKeys = field(init=False)
     version: int = 0
+    seen: CentreSeen = field(default_factory=lambda: CentreSeen(checkpoint="seen by the requester", register_version=7))
     directory: TrustedDirectory = field(init=False)
     evaluated: list[int] = field(default_factory=list)
 
@@ -290,6 +292,7 @@ class Federation:
             times=Times(deadline_s=10, expiry_s=wanted["expiry_s"]),
             now=int(wanted["now"]),
             key=self.parties[REQUESTER].signing,
+            seen=self.seen,
         )
 
     def _task(self, composed: Composed, wanted: Mapping[str, Any]) -> link_pb2.Task:

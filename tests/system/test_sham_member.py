@@ -6,7 +6,7 @@ the approvals of two of the trustee's people; one is not enough. All services ar
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,12 @@ from bench.one_process import OneProcess, one_process
 from bench.questions import next_question
 from bench.region import bench_region, responder
 from federation.errors import ErrorCode, WardgateError
+from federation.ledger.checkpoint import Checkpoint, sign_checkpoint
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.renewal import certificate_request
 from federation.transport.identity import Party, PartyKind
+from keys.digest import sha256
 from keys.keyring import Keyring
 from sandbox.approving import PEOPLE
 from sandbox.folder import SandboxFolder
@@ -136,3 +138,22 @@ async def changes(journal: Journal) -> list[str]:
     stored = [Entry.parse(item.content) for item in await journal.entries(0, 10_000)]
     found = [entry.body for entry in stored if entry.kind is EntryKind.MEMBERS_CHANGED]
     return [change["agency"] for body in found for change in body["changes"]]
+
+
+async def test_two_members_that_are_shown_two_histories_find_it_out_by_asking_each_other(region: Whole) -> None:
+    """The gateway forks: what it signed for the responder no proof joins to what the asking node follows."""
+    responder_node = region.one.nodes[1]
+    following = responder_node.foundation.following.gateway
+    head = following.head
+    assert head is not None
+    key = region.one.gateway.foundation.keychain.signing_key
+    forked = sign_checkpoint(Checkpoint(head.checkpoint.origin, head.size, sha256(b"another history")), key)
+    following._view = replace(following._view, head=forked)
+    await region.asked()
+    asker = region.one.asker.foundation
+    await asker.refresh()
+    stored = [Entry.parse(item.content) for item in await asker.journal.entries(0, 10_000)]
+    alarms = [entry.body for entry in stored if entry.kind is EntryKind.ALARM_RAISED]
+    assert [(alarm["alarm"], alarm["peer"], alarm["theirs"]) for alarm in alarms] == [
+        ("SPLIT_VIEW", TARGET, forked.note.decode())
+    ]

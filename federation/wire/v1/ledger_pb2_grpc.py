@@ -39,6 +39,11 @@ class LedgerServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.GetConsistency = channel.unary_unary(
+                '/federation.wire.v1.LedgerService/GetConsistency',
+                request_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetConsistencyRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetConsistencyResponse.FromString,
+                _registered_method=True)
         self.Cosign = channel.unary_unary(
                 '/federation.wire.v1.LedgerService/Cosign',
                 request_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.CosignRequest.SerializeToString,
@@ -51,6 +56,13 @@ class LedgerServiceServicer:
 
     def GetCheckpoint(self, request, context):
         """Returns the current checkpoint with a consistency proof from the caller's last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsistency(self, request, context):
+        """Proves that one tree extends another: for who holds checkpoints of both, its own and somebody else's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,6 +82,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'GetConsistency': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsistency,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetConsistencyRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetConsistencyResponse.SerializeToString,
             ),
             'Cosign': grpc.unary_unary_rpc_method_handler(
                     servicer.Cosign,
@@ -104,6 +121,33 @@ class LedgerService:
             '/federation.wire.v1.LedgerService/GetCheckpoint',
             federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsistency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LedgerService/GetConsistency',
+            federation_dot_wire_dot_v1_dot_ledger__pb2.GetConsistencyRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_ledger__pb2.GetConsistencyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,8 @@ class LedgerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LedgerServiceAsyncStub: ...
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _ledger_pb2.GetCheckpointResponse]
     """Returns the current checkpoint with a consistency proof from the caller's last one."""
+    GetConsistency: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyRequest, _ledger_pb2.GetConsistencyResponse]
+    """Proves that one tree extends another: for who holds checkpoints of both, its own and somebody else's."""
     Cosign: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.CosignRequest, _ledger_pb2.CosignResponse]
     """Takes a witness's cosignature of a checkpoint it has verified."""
 
@@ -41,6 +43,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _ledger_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """Returns the current checkpoint with a consistency proof from the caller's last one."""
+    GetConsistency: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyRequest, _ledger_pb2.GetConsistencyResponse]  # type: ignore[assignment]
+    """Proves that one tree extends another: for who holds checkpoints of both, its own and somebody else's."""
     Cosign: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CosignRequest, _ledger_pb2.CosignResponse]  # type: ignore[assignment]
     """Takes a witness's cosignature of a checkpoint it has verified."""
 
@@ -52,6 +56,14 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.GetCheckpointResponse, _abc.Awaitable[_ledger_pb2.GetCheckpointResponse]]:
         """Returns the current checkpoint with a consistency proof from the caller's last one."""
+
+    @_abc_1.abstractmethod
+    def GetConsistency(
+        self,
+        request: _ledger_pb2.GetConsistencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.GetConsistencyResponse, _abc.Awaitable[_ledger_pb2.GetConsistencyResponse]]:
+        """Proves that one tree extends another: for who holds checkpoints of both, its own and somebody else's."""
 
     @_abc_1.abstractmethod
     def Cosign(

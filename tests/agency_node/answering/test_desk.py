@@ -135,6 +135,15 @@ async def test_the_node_decides_again_by_what_the_admission_says_of_the_case_gra
     assert [reason.code for reason in ended.reasons] == ["CASE_GRANT_EXPIRED"]
 
 
+async def test_question_and_answer_say_sealed_what_their_senders_had_seen_of_the_centre(node: NodeHouse) -> None:
+    put = node.federation.ask(number(1))
+    await node.accept(put.task)
+    reply = await node.answering.answer(put.task.task_id)
+    assert reply.answer is not None
+    assert put.opened(reply.answer).seen == node.seen
+    assert node.heard[0] == ("testshire-csc", node.federation.seen)
+
+
 async def test_held_but_hidden_looks_exactly_like_nothing_held(node: NodeHouse) -> None:
     await held(node, flags=frozenset({"WITNESS_PROT"}))
 
