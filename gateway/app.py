@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.actor import Actor
 from federation.counters import DAY_S, Counters
-from federation.directory import Anchors, TrustedDirectory
-from federation.keyfiles import read_auditors, read_verify_key, write_public
+from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
@@ -50,7 +49,7 @@ from federation.wire.v1 import (
 from gateway.admitting import Admitting
 from gateway.alarms import Alarms
 from gateway.answers import Answers
-from gateway.beginning import begin_membership
+from gateway.beginning import begin_directory, begin_membership
 from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
@@ -166,7 +165,7 @@ async def lay_foundation(
             clock=clock,
         )
         deny_list = DenyList(keychain.verify_key)
-        directory = _directory(settings, keychain, reading(engine), journal, deny_list, clock=clock)
+        directory = begin_directory(settings, keychain, reading(engine), journal, deny_list, clock=clock)
         await directory.load()
         check_all_published(directory.current(), keychain.holder_keys)
         certificates = HeldCertificates(_own(settings, keychain, clock))
@@ -199,31 +198,6 @@ async def lay_foundation(
             membership=membership,
             clock=clock,
         )
-
-
-def _directory(
-    settings: GatewaySettings,
-    keychain: GatewayKeychain,
-    engine: AsyncEngine,
-    journal: Journal,
-    deny_list: DenyList,
-    *,
-    clock: Callable[[], float],
-) -> DirectoryAuthority:
-    anchors = Anchors(
-        gateway_key=keychain.verify_key,
-        trustee_key=read_verify_key(settings.trustee.verify_key_file),
-        audit_key=read_verify_key(settings.audit_verify_key_file),
-    )
-    return DirectoryAuthority(
-        engine=engine,
-        journal=journal,
-        key=keychain.signing_key,
-        auditors=read_auditors(settings.audit_statements_file),
-        trusted=TrustedDirectory.empty(anchors),
-        deny_list=deny_list,
-        clock=clock,
-    )
 
 
 async def compose(base: Foundation) -> Gateway:

@@ -1,22 +1,63 @@
-"""Taking up what the gateway verified of the trustee's register before it was restarted."""
+"""What the gateway begins with: its directory, and what it verified of the trustee's register before a restart."""
 
 from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from federation.directory import TrustedDirectory
+from federation.directory import Anchors, TrustedDirectory
 from federation.events import Event
 from federation.following.alarm import Disbelief
 from federation.following.register import FollowedRegister
-from federation.keyfiles import read_verify_key
+from federation.keyfiles import read_auditors, read_verify_key
 from federation.ledger.checkpoint import NoteKey
 from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
+from federation.transport.denylist import DenyList
+from gateway.directory import DirectoryAuthority
+from gateway.keychain import GatewayKeychain
 from gateway.membership import Membership
 from gateway.settings import GatewaySettings
 from gateway.trustee_client import GrpcTrustee
 from keys.signing import SigningKey
+
+
+def begin_directory(
+    settings: GatewaySettings,
+    keychain: GatewayKeychain,
+    engine: AsyncEngine,
+    journal: Journal,
+    deny_list: DenyList,
+    *,
+    clock: Callable[[], float],
+) -> DirectoryAuthority:
+    """The authority for the directory, which verifies what it publishes as any follower would.
+
+    Args:
+        settings: The gateway's.
+        keychain: Its keys.
+        engine: Its store, for reading.
+        journal: Its own.
+        deny_list: The list in force.
+        clock: Seconds since the epoch.
+
+    Raises:
+        WardgateError: `SETTINGS_INVALID`.
+    """
+    anchors = Anchors(
+        gateway_key=keychain.verify_key,
+        trustee_key=read_verify_key(settings.trustee.verify_key_file),
+        audit_key=read_verify_key(settings.audit_verify_key_file),
+    )
+    return DirectoryAuthority(
+        engine=engine,
+        journal=journal,
+        key=keychain.signing_key,
+        auditors=read_auditors(settings.audit_statements_file),
+        trusted=TrustedDirectory.empty(anchors),
+        deny_list=deny_list,
+        clock=clock,
+    )
 
 
 async def begin_membership(
