@@ -15,6 +15,8 @@ from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.team import CaseGrantGiven
 from federation.vocabulary import Outcome, ReadingState, Tier, Urgency
+from federation.wire.v1 import query_pb2
+from keys.envelope import BUCKETS, OVERHEAD_BYTES
 from tests.support.node_house import DUTY, RELAY, TEXT, ListSource, NodeHouse, log_entry, number
 from tests.support.two_agencies import Put
 
@@ -142,6 +144,34 @@ async def test_question_and_answer_say_sealed_what_their_senders_had_seen_of_the
     assert reply.answer is not None
     assert put.opened(reply.answer).seen == node.seen
     assert node.heard[0] == ("testshire-csc", node.federation.seen)
+
+
+def as_the_gateway_sees(content: bytes) -> list[tuple[int, int, int]]:
+    """Sizes of an answer's parts: header, ciphertext, signature. Everything else of it is sealed."""
+    answer = query_pb2.SealedAnswer.FromString(content)
+    return [(len(part.header), len(part.ciphertext), len(part.signature)) for part in answer.parts]
+
+
+@pytest.mark.parametrize(("records", "alike"), [(1, True), (12, True), (60, False)])
+async def test_a_case_file_and_nothing_held_are_of_one_size_up_to_the_smallest_bucket(
+    node: NodeHouse, records: int, *, alike: bool
+) -> None:
+    """Real records, sealed by the real node: inside the bucket no byte tells them apart, beyond it only the bucket."""
+    for index in range(records):
+        node.sources[0].hold(CHILD, log_entry(CHILD, f"log:{index}"))
+    await node.caseload.update()
+    seen = []
+    for child in (CHILD, STRANGER):
+        put = node.federation.ask(child)
+        await node.accept(put.task)
+        reply = await node.answering.answer(put.task.task_id)
+        assert reply.answer is not None
+        assert (put.opened(reply.answer).outcome is Outcome.RECORDS) == (child is CHILD)
+        seen.append(as_the_gateway_sees(reply.answer))
+    known, unknown = seen
+    assert (known == unknown) is alike
+    for part in (*known, *unknown):
+        assert part[1] - OVERHEAD_BYTES in BUCKETS
 
 
 async def test_held_but_hidden_looks_exactly_like_nothing_held(node: NodeHouse) -> None:
