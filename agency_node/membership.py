@@ -81,7 +81,11 @@ class Neighbours:
         """
         members = self._members()
         own = members.agencies.get(self._agency)
-        if members is self._seen or own is None:
+        if members is self._seen:
+            return
+        if own is None:
+            await self._say_left_out()
+            self._seen = members
             return
         now = {name: _shown(item) for name, item in members.agencies.items() if _share_an_area(own, item)}
         before: dict[str, Any] | None = self._known.get("members")
@@ -89,6 +93,14 @@ class Neighbours:
         if before != now:
             await self._keep({"members": now, "changes": [*changes, *self.changes()][:MAX_SHOWN]}, changes)
         self._seen = members
+
+    async def _say_left_out(self) -> None:
+        """This agency was a member, and is one no more to anybody: revoked, or described as it was not approved."""
+        if self._agency not in self._known.get("members", {}):
+            return
+        change: JsonObject = {"at": int(self._clock()), "agency": self._agency, "change": "left out", "kind": ""}
+        known = {**self._known, "members": {}, "changes": [change, *self.changes()][:MAX_SHOWN]}
+        await self._keep(known, [change])
 
     def _compared(self, before: dict[str, Any], now: dict[str, Any]) -> list[JsonObject]:
         at = int(self._clock())

@@ -97,3 +97,17 @@ async def test_a_node_that_is_no_member_yet_takes_nobody_for_known(node: NodeHou
     shown.publish()
     await desk.refresh()
     assert await told(node) == []
+
+
+async def test_a_node_that_is_believed_no_more_says_so_once(node: NodeHouse) -> None:
+    """Revoked, or shown by the gateway otherwise than two people approved it: it would be asked nothing any more."""
+    shown = Shown("met-police")
+    desk = neighbours(node, shown)
+    await desk.refresh()
+    for _ in range(2):
+        shown.publish(OWN)
+        await desk.refresh()
+    assert await told(node) == [{"agency": OWN, "change": "left out", "kind": ""}]
+    shown.publish()
+    await desk.refresh()
+    assert [change["change"] for change in desk.changes()] == ["new", "left out"]
