@@ -29,6 +29,7 @@ from wardgate.cli import build
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "deploy" / "compose"
+PEOPLE = ("amara", "idris")
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "gateway": GatewaySettings,
     "trustee": TrusteeSettings,
@@ -63,6 +64,7 @@ class Federation:
         self.root = root
         self.introductions = root / "introductions"
         self.introductions.mkdir()
+        self.approvers: dict[str, str] = {}
         self.ports = dict(
             zip(("gateway", "enrolment", "trustee", "node-csc", "node-school"), free_ports(5), strict=True)
         )
@@ -106,6 +108,7 @@ class Federation:
                 "LISTEN__HOST": "127.0.0.1",
                 "LISTEN__PORT": str(self.ports["trustee"]),
                 "DIRECTORY_INTERVAL_S": "1",
+                "APPROVERS": json.dumps(self.approvers),
                 "GATEWAY__ENROLMENT_ADDRESS": f"localhost:{self.ports['enrolment']}",
                 **gateway_keys,
                 **address,
@@ -193,6 +196,9 @@ class Federation:
         audit = ["--keyring", str(self.root / "auditors"), "--public", str(keys / "audit.pub")]
         statements = str(keys / "audit-keys.json")
         self.command("auditors", "auditor", "keys-init", *audit, "--statements", statements, "--yes")
+        for person in PEOPLE:
+            made = json.loads(self.command(person, "trustee", "person-key", "--keyring", str(self.root / person)))
+            self.approvers[person] = made["verify_key"]
         self.service("trustee", "keys-init", "--yes")
         self.service("gateway", "keys-init", "--yes")
         for name, files in {"gateway": ("gateway.pub", "roots.pem"), "trustee": ("trustee.pub",)}.items():
@@ -236,6 +242,23 @@ class Federation:
         fingerprint = ("--agency", invited["agency"], "--fingerprint", applied["key_fingerprint"])
         self.service("gateway", "approve", "--operator", "bashir", *fingerprint)
         assert json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))["enrolled"] is True
+        self.endorse(invited["agency"], applied["key_fingerprint"])
+
+    def endorse(self, agency: str, fingerprint: str) -> None:
+        """Two of the trustee's people approve the agency, each with a key of their own."""
+        pending = self.root / f"{agency}-pending.json"
+        end = time.monotonic() + PATIENCE_S
+        while agency not in self.service("trustee", "pending", "--out", str(pending)):
+            assert time.monotonic() < end, (self.root / "trustee.out").read_text()[-2_000:]
+            time.sleep(0.5)
+        for person in PEOPLE:
+            signed = str(self.root / f"{agency}-{person}.json")
+            read_out = ("--fingerprint", fingerprint, "--compared", "Rung, and read out by its head.")
+            own = ("--pending", str(pending), "--keyring", str(self.root / person), "--as", person)
+            self.command(
+                person, "trustee", "approval-sign", agency, *own, *read_out, "--caseload", "12000", "--out", signed
+            )
+            self.service("trustee", "approval-add", signed)
 
 
 @pytest.mark.system

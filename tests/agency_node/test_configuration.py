@@ -36,7 +36,8 @@ class Files:
         (self.folder / name).write_text(content, encoding="utf-8")
 
     def settings(self) -> NodeSettings:
-        keys = dict.fromkeys(("verify_key_file", "trustee_verify_key_file", "roots_file"), "file")
+        files = ("verify_key_file", "trustee_verify_key_file", "audit_verify_key_file", "roots_file")
+        keys = dict.fromkeys(files, "file")
         content: dict[str, Any] = {
             "agency": "testshire-school",
             "data_dir": self.folder,

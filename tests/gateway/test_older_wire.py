@@ -114,8 +114,8 @@ async def test_going_back_forgets_what_the_older_program_cannot_read(store_url: 
 # -- the link -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def servicer(world: World) -> LinkServicer:
+def servicer_of(world: World) -> LinkServicer:
+    """The link's servicer, called by a school: to be called within a test, so that the caller is bound there alone."""
     bind_peer(Peer(Party(PartyKind.NODE, SCHOOL), "01", "", NOW + 3600))
     return LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks)
 
@@ -125,9 +125,8 @@ async def hello(version: int) -> AsyncIterator[link_pb2.AttachRequest]:
 
 
 @pytest.mark.parametrize("version", [0, 1, WIRE_VERSION + 1])
-async def test_a_node_of_another_wire_is_told_so_and_handed_nothing(
-    world: World, servicer: LinkServicer, version: int
-) -> None:
+async def test_a_node_of_another_wire_is_told_so_and_handed_nothing(world: World, version: int) -> None:
+    servicer = servicer_of(world)
     await world.put(world.composed(targets=[SCHOOL]))
     calls = (
         lambda: anext(servicer.Attach(hello(version), cast("Any", None))),

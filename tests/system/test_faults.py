@@ -184,7 +184,7 @@ def test_a_federation_that_was_off_until_its_certificates_ran_out_comes_back_by_
     picture = region.ask(KNOWN)
     assert final_picture(region, picture["query_id"]) == WHOLE
     issued = region.entries("gateway", kind=EntryKind.CERTIFICATE_ISSUED)[known:]
-    parties = {"trustee/main" if service == "trustee" else f"node/{service}" for service in off}
+    parties = {party_of(service).uri for service in off}
     assert {entry["actor"] for entry in issued} >= parties
     assert "CERTIFICATE_EXPIRED" in region.folder.log("trustee").read_text()
 
@@ -193,17 +193,20 @@ def keyring_of(region: Box, service: str) -> Keyring:
     return Keyring(region.folder.service_data(service) / "keyring")
 
 
+def party_of(service: str) -> Party:
+    return Party(PartyKind.TRUSTEE, "main") if service == "trustee" else Party(PartyKind.NODE, service)
+
+
 def ran_out(region: Box, service: str, away: timedelta) -> bytes:
     """A certificate as the service had it when it was switched off so long ago."""
     gateway = GatewaySettings.load(region.folder.gateway_config)
-    is_trustee = service == "trustee"
-    party = Party(PartyKind.TRUSTEE, "main") if is_trustee else Party(PartyKind.NODE, service)
+    party = party_of(service)
     return load_gateway_keychain(Keyring(gateway.keys_dir)).authority.issue(
         certificate_request(keyring_of(region, service), party),
         identity=party.uri,
         lifetime=timedelta(hours=24),
         now=datetime.now(UTC) - away,
-        dns=[party.dns_name] if is_trustee else [],
+        dns=[party.dns_name] if party.kind is PartyKind.TRUSTEE else [],
     )
 
 

@@ -100,6 +100,6 @@ def test_the_enrolment_port_is_where_a_gateway_has_it_unless_it_is_set(tmp_path:
     file = tmp_path / "trustee.toml"
     file.write_text(
         f'data_dir = "{tmp_path}"\n[gateway]\naddress = "gateway.example.org:8443"\n'
-        f'verify_key_file = "{tmp_path}/gateway.pub"\n{more}\n'
+        f'verify_key_file = "{tmp_path}/gateway.pub"\naudit_verify_key_file = "{tmp_path}/audit.pub"\n{more}\n'
     )
     assert TrusteeSettings.load(file).gateway.enrolment_port_address == address
