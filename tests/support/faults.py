@@ -5,6 +5,7 @@ A `Fault` can be noticed by whoever reads the export, an `Edit` cannot: it is wh
 
 import csv
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -345,15 +346,22 @@ def _row_added(export: Export, table: str, at: float) -> str:
 
 
 def _date_moved(export: Export, table: str, at: float) -> str:
-    """To the first of the other rows' dates: nothing ends before it begins."""
+    """To an earlier date of another row, so that nothing ends before it begins; nothing to do for the earliest."""
     rows, path = export.rows(table), steps(export.source.columns[table]["date"])
     row = rows[int(at * len(rows))]
-    other = next((cell(each, path) for each in rows if cell(each, path) != cell(row, path)), None)
+    own = _day(cell(row, path))
+    other = next((date for date in (cell(each, path) for each in rows) if date and own and _day(date) < own), None)
     if other is None:
         return ""
     set_cell(row, path, other)
     export.put(table, rows)
     return export.owner(table, row)
+
+
+def _day(text: Any) -> str:
+    """A date as an export writes it, in an order that can be compared; empty for none."""
+    written = re.match(r"(\d{2})/(\d{2})/(\d{4})", str(text or ""))
+    return "-".join(reversed(written.groups())) if written else str(text or "")[:10]
 
 
 def _flag_blanked(export: Export, table: str, at: float) -> str:
