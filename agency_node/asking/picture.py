@@ -214,7 +214,7 @@ def policy_fault(answer: Answer | None) -> str:
 
 
 def _answer(answer: Answer, catalogue: Catalogue) -> JsonObject:
-    found = answer.model_dump(mode="json", exclude={"v", "query_id", "reasons", "records", "obligations"})
+    found = answer.model_dump(mode="json", exclude={"v", "query_id", "seen", "reasons", "records", "obligations"})
     found["records"] = [_record(record, catalogue) for record in answer.records]
     found["reasons"] = reasons_shown(answer.reasons, catalogue)
     found["obligations"] = obligations_shown(answer.obligations, catalogue)
