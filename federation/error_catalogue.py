@@ -268,7 +268,8 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _P,
         _S.FAILED_PRECONDITION,
         "A ledger does not extend what it showed before.",
-        "History was rewritten. Keep both checkpoints: together they prove it.",
+        "Its history was rewritten, or it was put back to an older state. `wardgate ledger forks` shows and saves both "
+        "checkpoints.",
         disbelief=True,
     ),
     ErrorCode.EPOCH_UNKNOWN: ErrorSpec(

@@ -9,6 +9,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.ledger.witness import ForkedError
 from federation.telemetry import EventLog
 from federation.transport.correlation import correlation
 from federation.transport.failures import RemoteError
@@ -69,6 +70,8 @@ class Disbelief:
             "detail": error.detail[:200],
             "version": version,
         }
+        if isinstance(error, ForkedError):
+            body |= {"ours": error.ours.decode(), "theirs": error.theirs.decode()}
         entry = Entry(
             kind=EntryKind.ALARM_RAISED,
             at=int(now),

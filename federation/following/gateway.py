@@ -25,6 +25,7 @@ from federation.ledger.checkpoint import SignedCheckpoint, with_cosignatures
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
+from federation.ledger.witness import shown_instead
 from federation.ledger.witnessing import OvertakenError, WatchedLedger
 from federation.seen import PointKey, PointsReplacedError
 from federation.store import store_errors
@@ -277,7 +278,10 @@ class FollowedGateway:
 
     async def _fetch(self) -> bool:
         before = self._view
-        response = await self._source.directory(before.directory.version, before.known_size)
+        try:
+            response = await self._source.directory(before.directory.version, before.known_size)
+        except WardgateError as refusal:
+            raise await shown_instead(refusal, before.head, before.key, self._bare_head) from refusal
         view = before.with_directory(response)
         newer = view.directory.version != before.directory.version
         if not newer and not response.unchanged and before.directory.version:
@@ -285,6 +289,11 @@ class FollowedGateway:
         await self._take(view, response if newer else None)
         self.verified_at = int(self._clock())
         return newer
+
+    async def _bare_head(self) -> bytes:
+        """The checkpoint that the gateway shows to whoever has seen none: evidence, never believed."""
+        response = await self._source.directory(self._view.directory.version, 0)
+        return (response.head if response.unchanged else response.inclusion.head).checkpoint
 
     async def _take(self, view: View, response: directory_pb2.GetDirectoryResponse | None = None) -> None:
         """Keep a view that was verified against the one before, then believe it.

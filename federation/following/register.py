@@ -20,7 +20,7 @@ from federation.ledger.checkpoint import SignedCheckpoint, with_cosignatures
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.outcome import if_unknown
-from federation.ledger.witness import advance, included
+from federation.ledger.witness import advance, included, shown_instead
 from federation.ledger.witnessing import OvertakenError, WatchedLedger
 from federation.register import Register
 from federation.store import store_errors
@@ -164,7 +164,10 @@ class FollowedRegister:
 
     async def _fetch(self) -> None:
         before = self._view
-        response = await self._source.register(before.register.version, before.known_size)
+        try:
+            response = await self._source.register(before.register.version, before.known_size)
+        except WardgateError as refusal:
+            raise await shown_instead(refusal, before.head, self._watched.key, self._bare_head) from refusal
         view = before.shown(response, self._watched)
         head = view.head
         if head is None or view == before:
@@ -182,6 +185,11 @@ class FollowedRegister:
         self._view = view
         if newer:
             _log.event(Event.REGISTER_ADOPTED, version=view.register.version, count=len(view.register.members))
+
+    async def _bare_head(self) -> bytes:
+        """The checkpoint that is shown to whoever has seen none: evidence, never believed."""
+        response = await self._source.register(self._view.register.version, 0)
+        return (response.head if response.unchanged else response.inclusion.head).checkpoint
 
     def _accepted(self, view: RegisterView, response: wire.ShownRegister) -> tuple[Sequence[Entry], dict[str, State]]:
         version = view.register.version

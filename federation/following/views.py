@@ -14,7 +14,7 @@ from federation.canonical import JsonObject
 from federation.centre_seen import CentreSeen
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
-from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, verify_checkpoint
+from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, verify_checkpoint, without_cosignatures
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.tree import verify_consistency
@@ -73,17 +73,24 @@ class PeerViews:
         self._journal = journal
         self._clock = clock
         self._heard: dict[str, _Heard] = {}
+        self._bare: tuple[bytes, str] = (b"", "")
 
     def seen(self) -> CentreSeen:
         """This party's own view, to be sealed into what it sends."""
+        return CentreSeen(checkpoint=self._own(), register_version=self._register_version())
+
+    def _own(self) -> str:
+        """The last verified checkpoint, short whatever the gateway wrote under it; made once for each."""
         head = self._head()
-        note = head.note.decode() if head else ""
-        return CentreSeen(checkpoint=note, register_version=self._register_version())
+        note = head.note if head else b""
+        if self._bare[0] != note:
+            self._bare = (note, without_cosignatures(note, self._key).decode())
+        return self._bare[1]
 
     def heard(self, peer: str, seen: CentreSeen) -> None:
         """Take note of what a member had seen; it is compared with the next look at the gateway."""
         head = self._head()
-        is_known = head is not None and seen.checkpoint == head.note.decode()
+        is_known = head is not None and seen.checkpoint == self._own()
         if (is_known or not seen.checkpoint) and seen.register_version <= self._register_version():
             return
         if peer in self._heard or len(self._heard) < MAX_PEERS:
@@ -139,7 +146,7 @@ class PeerViews:
             "alarm": str(Event.SPLIT_VIEW),
             "peer": peer,
             "detail": what,
-            "ours": head.note.decode(),
+            "ours": without_cosignatures(head.note, self._key).decode(),
             "theirs": seen.checkpoint,
             "register_versions": [self._register_version(), seen.register_version],
         }

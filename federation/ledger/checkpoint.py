@@ -197,6 +197,19 @@ def with_cosignatures(note: bytes, *lines: bytes) -> bytes:
     return note + b"".join(lines)
 
 
+def without_cosignatures(note: bytes, key: NoteKey) -> bytes:
+    """The note with the signature of its ledger alone: short, whatever else somebody wrote under it.
+
+    Raises:
+        WardgateError: `LEDGER_INVALID`: not a checkpoint signed by `key`.
+    """
+    verify_checkpoint(note, key)
+    key_id = _key_id(key.name, _NOTE_TYPE, key.key)
+    parsed = _parse(note)
+    signature = _by(parsed, key.name, key_id, SIGNATURE_BYTES)[0]
+    return parsed.text + b"\n" + _line(key.name, key_id + signature)
+
+
 def verify_cosignatures(note: bytes, witnesses: Mapping[str, VerifyKey]) -> dict[str, int]:
     """Which of the known witnesses have cosigned a checkpoint, and when (seconds since the epoch).
 

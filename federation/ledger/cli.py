@@ -16,6 +16,7 @@ from federation.ledger.checkpoint import NoteKey, WitnessKey, verify_checkpoint
 from federation.ledger.entry import EntryKind
 from federation.ledger.evidence import ExportEvidence
 from federation.ledger.export import WITNESSES_FILE, export_ledger
+from federation.ledger.forks import files_of, forks_in_lines, forks_of
 from federation.ledger.place import LedgerPlace, LedgerServices, locate, read
 from federation.ledger.reader import Criteria, Reader
 from federation.ledger.report import BESIDE, GIVEN, fault_found, held, in_lines
@@ -131,6 +132,27 @@ def search(
             for index, content in _search(place, criteria)
         ]
     for line in lines:
+        typer.echo(line)
+
+
+@ledger_app.command()
+def forks(
+    context: typer.Context,
+    path: PathArgument = None,
+    config: ConfigOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A new folder to save both checkpoints of each alarm in, as files.")
+    ] = None,
+) -> None:
+    """Print both checkpoints of each alarm about a ledger that did not extend what was seen of it, oldest first."""
+    with _errors():
+        place = _place(context, path, config)
+        found = list(_search(place, Criteria(kind=EntryKind.ALARM_RAISED, limit=10_000)))
+        alarms = forks_of((index, _object(index, content)) for index, content in found)
+        if out is not None:
+            for name, content in files_of(alarms).items():
+                write_public(out / name, content)
+    for line in forks_in_lines(alarms):
         typer.echo(line)
 
 

@@ -4,14 +4,34 @@ A witness keeps the last checkpoint it saw, demands proof that the next one exte
 operator who rewrites history is caught by any one of them, because no proof leads from what was seen to what is shown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from federation.errors import ErrorCode, WardgateError
-from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, cosign_checkpoint, verify_checkpoint
+from federation.ledger.checkpoint import (
+    NoteKey,
+    SignedCheckpoint,
+    cosign_checkpoint,
+    verify_checkpoint,
+    without_cosignatures,
+)
 from federation.ledger.entry import Entry
 from federation.ledger.tree import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from keys.signing import SigningKey
+
+
+class ForkedError(WardgateError):
+    """A ledger that does not extend what was seen of it: `LEDGER_FORKED`, with the evidence.
+
+    Attributes:
+        ours: The last checkpoint that was verified, with the signature of its ledger alone.
+        theirs: The one that is shown now, likewise.
+    """
+
+    def __init__(self, detail: str, ours: bytes, theirs: bytes) -> None:
+        super().__init__(ErrorCode.LEDGER_FORKED, detail)
+        self.ours = ours
+        self.theirs = theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +66,8 @@ def advance(seen: SignedCheckpoint | None, note: bytes, consistency: Sequence[by
         What to keep as the last one seen.
 
     Raises:
-        WardgateError: `LEDGER_INVALID`: not signed by that ledger; `LEDGER_FORKED`: it does not extend what was seen.
-            Keep both notes then: together they prove it.
+        ForkedError: It does not extend what was seen.
+        WardgateError: `LEDGER_INVALID`: not signed by that ledger.
     """
     fresh = verify_checkpoint(note, key)
     if fresh.size == 0 and fresh.root != EMPTY_ROOT:
@@ -55,10 +75,43 @@ def advance(seen: SignedCheckpoint | None, note: bytes, consistency: Sequence[by
     if seen is not None and seen.size > 0:
         if seen.checkpoint.origin != fresh.checkpoint.origin:
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"{key.name} is compared with another ledger")
-        verify_consistency(seen.size, fresh.size, seen.root, fresh.root, consistency)
+        try:
+            verify_consistency(seen.size, fresh.size, seen.root, fresh.root, consistency)
+        except WardgateError as error:
+            if error.code is not ErrorCode.LEDGER_FORKED:
+                raise
+            raise _forked(error, seen, fresh, key) from error
     elif consistency:
         raise WardgateError(ErrorCode.LEDGER_INVALID, "a proof from nothing proves nothing")
     return fresh
+
+
+async def shown_instead(
+    refusal: WardgateError, seen: SignedCheckpoint | None, key: NoteKey, ask: Callable[[], Awaitable[bytes]]
+) -> WardgateError:
+    """What to raise where a ledger's keeper refused to prove that it extends what was seen: with evidence, if any.
+
+    Args:
+        refusal: How it refused.
+        seen: The last checkpoint seen.
+        key: The ledger's name and key.
+        ask: Asks for the checkpoint that is shown to whoever has seen none.
+
+    Returns:
+        A `ForkedError` where the refusal is that the ledger was never that large and a signed checkpoint came instead;
+        else the refusal itself, which stands in any case.
+    """
+    if refusal.code is not ErrorCode.LEDGER_FORKED or seen is None:
+        return refusal
+    try:
+        return _forked(refusal, seen, verify_checkpoint(await ask(), key), key)
+    except WardgateError:  # nothing that is signed: only the refusal is known, and it is raised
+        return refusal
+
+
+def _forked(error: WardgateError, seen: SignedCheckpoint, shown: SignedCheckpoint, key: NoteKey) -> ForkedError:
+    ours, theirs = (without_cosignatures(each.note, key) for each in (seen, shown))
+    return ForkedError(error.detail, ours, theirs)
 
 
 def included(entry: bytes, index: int, path: Sequence[bytes], head: SignedCheckpoint) -> Entry:

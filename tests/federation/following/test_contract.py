@@ -21,7 +21,13 @@ from federation.errors import CATALOGUE, ErrorCode, WardgateError
 from federation.following.alarm import ALARM_EVERY_S, is_disbelief
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
-from federation.ledger.checkpoint import Checkpoint, sign_checkpoint, verify_cosignatures
+from federation.ledger.checkpoint import (
+    Checkpoint,
+    NoteKey,
+    sign_checkpoint,
+    verify_checkpoint,
+    verify_cosignatures,
+)
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.ledger.witness import Witness
@@ -104,6 +110,16 @@ class Desk:
         with pytest.raises(WardgateError):
             self.followed.check_fresh(10**9)
         return caught.value.code
+
+    async def keeps_both_checkpoints(self, gateway: GatewaySide) -> None:
+        """The alarm in the follower's own ledger has what was seen and what is shown, each as the gateway signed it."""
+        key = NoteKey(THEIRS, gateway.region.gateway_key.verify_key)
+        alarm = (await self.bodies(EntryKind.ALARM_RAISED))[-1]
+        head = self.followed.head
+        assert head is not None
+        assert verify_checkpoint(alarm["ours"].encode(), key).checkpoint == head.checkpoint
+        shown = await gateway.journal.checkpoint()
+        assert verify_checkpoint(alarm["theirs"].encode(), key).checkpoint == shown.checkpoint
 
     async def bodies(self, kind: EntryKind) -> list[Any]:
         entries = [Entry.parse(stored.content) for stored in await self.journal.entries(0, 100)]
@@ -312,6 +328,7 @@ async def test_a_rewritten_ledger_is_caught_across_a_restart(
         assert await second.alarms() == ["LEDGER_FORKED"]
         assert second.followed.directory().version == 1
         assert len(gateway.cosigned) == 1, "a forked ledger is not cosigned"
+        await second.keeps_both_checkpoints(gateway)
 
 
 async def test_a_ledger_that_has_lost_entries_is_caught(
@@ -324,6 +341,7 @@ async def test_a_ledger_that_has_lost_entries_is_caught(
         gateway.journal = await stack.enter_async_context(Journal(engine, THEIRS, gateway.region.gateway_key, clock))
         await gateway.publish()
         assert await desk.disbelieved() is ErrorCode.LEDGER_FORKED
+        await desk.keeps_both_checkpoints(gateway)
 
 
 Tamper = Callable[[GatewaySide, directory_pb2.GetDirectoryResponse], None]
@@ -640,6 +658,8 @@ async def test_a_gateway_that_says_itself_that_its_ledger_is_shorter_is_an_alarm
     desk: Desk, gateway: GatewaySide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its database was put back to an older state: then it refuses the call with the very code of a fork."""
+    honest, older = gateway.directory, (await gateway.journal.checkpoint()).note
+    await gateway.write(EntryKind.SERVICE_STARTED, {})
     await desk.refresh()
 
     def remote(code: ErrorCode) -> RemoteError:
@@ -648,12 +668,18 @@ async def test_a_gateway_that_says_itself_that_its_ledger_is_shorter_is_an_alarm
         peer = Party(PartyKind.GATEWAY, "main")
         return RemoteError(code, "said so", peer=peer, status=grpc.StatusCode.FAILED_PRECONDITION, is_answer=True)
 
-    async def refuses(*_: int) -> directory_pb2.GetDirectoryResponse:
-        raise remote(ErrorCode.LEDGER_FORKED)
+    async def refuses(known_version: int, known_size: int) -> directory_pb2.GetDirectoryResponse:
+        if known_size:
+            raise remote(ErrorCode.LEDGER_FORKED)
+        response = await honest(known_version, 0)
+        response.head.checkpoint = older
+        return response
 
     monkeypatch.setattr(gateway, "directory", refuses)
     assert await desk.disbelieved() is ErrorCode.LEDGER_FORKED
     assert await desk.alarms() == ["LEDGER_FORKED"]
+    (alarm,) = await desk.bodies(EntryKind.ALARM_RAISED)
+    assert alarm["theirs"].encode() == older, "it shows to whoever has seen nothing what it has"
     assert {code for code in CATALOGUE if is_disbelief(remote(code))} == {ErrorCode.LEDGER_FORKED}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,13 @@ import pytest
 from federation.centre_seen import CentreSeen
 from federation.errors import ErrorCode, WardgateError
 from federation.following.views import MAX_PEERS, PATIENCE, PeerViews
-from federation.ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
+from federation.ledger.checkpoint import (
+    Checkpoint,
+    SignedCheckpoint,
+    cosign_checkpoint,
+    sign_checkpoint,
+    with_cosignatures,
+)
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.store import migrate, open_engine, sqlite_url
@@ -96,6 +102,14 @@ async def test_who_has_seen_the_same_or_an_older_state_of_one_ledger_is_no_news(
     await desk.views.refresh()
     assert await desk.alarms() == []
     assert desk.views._heard == {}
+
+
+async def test_what_others_wrote_under_a_checkpoint_is_not_passed_on(desk: Desk) -> None:
+    """Or a gateway that hands out notes with lines of its own making could keep a member from asking anything."""
+    head = await desk.look()
+    line = cosign_checkpoint(head, name="wardgate/node/anybody", key=SigningKey.generate(), at=1)
+    desk.head = replace(head, note=with_cosignatures(head.note, *([line] * 120)))
+    assert desk.views.seen() == seen(head)
 
 
 @pytest.mark.parametrize("smaller", [0, 1, 2])

@@ -1,5 +1,7 @@
+import asyncio
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.exit_codes import ExitCode
+from federation.ledger.checkpoint import Checkpoint, sign_checkpoint
 from federation.ledger.cli import ledger_app
 from federation.ledger.entry import EntryKind
 from federation.store import sqlite_url
-from tests.support.ledger import NOTE_KEY, NOW, ORIGIN, QUERY, a_journal, an_entry, filled, opened
+from tests.support.ledger import KEY, NOTE_KEY, NOW, ORIGIN, QUERY, a_journal, an_entry, filled, opened
 from tests.support.tampering import Database, Export
 
 SIZE = 20
@@ -229,3 +232,50 @@ def test_a_copy_that_cannot_be_written_can_be_searched_and_verified(folder: Path
         assert len(found_by(folder)) == SIZE
     finally:
         folder.chmod(0o700)
+
+
+# -- forks -------------------------------------------------------------------------------------------------------------
+
+
+def note(size: int, root: str) -> str:
+    return sign_checkpoint(Checkpoint(ORIGIN, size, bytes.fromhex(root * 32)), KEY).note.decode()
+
+
+async def alarmed(folder: Path, *bodies: dict[str, Any]) -> None:
+    """The data directory of a follower that raised these alarms."""
+    async with opened(sqlite_url(folder / "store.db")) as engine, a_journal(engine) as journal:
+        await journal.record([replace(an_entry(0), kind=EntryKind.ALARM_RAISED, body=body) for body in bodies])
+        await journal.checkpoint()
+
+
+def test_both_checkpoints_of_a_fork_are_printed_and_saved(folder: Path, tmp_path: Path) -> None:
+    ours, theirs, older = note(7, "aa"), note(7, "bb"), note(5, "cc")
+    detail = {"alarm": "GATEWAY_NOT_BELIEVED", "detail": "it does not extend"}
+    bodies: list[dict[str, Any]] = [
+        {**detail, "error": "DIRECTORY_REJECTED"},
+        {**detail, "error": "LEDGER_FORKED", "ours": ours, "theirs": theirs},
+        {"alarm": "SPLIT_VIEW", "detail": "no proof joins them", "ours": ours, "theirs": older},
+    ]
+    asyncio.run(alarmed(folder, *bodies))
+    out = tmp_path / "evidence"
+
+    code, printed, _ = run("forks", folder, "--out", out)
+
+    assert code == ExitCode.DONE
+    assert printed.count("Both are of one size and differ") == 1, "of two sizes nothing is claimed"
+    assert all(each.rstrip() in printed for each in (ours, theirs, older))
+    saved = {file.name: file.read_text() for file in out.iterdir()}
+    first, second = SIZE + 1, SIZE + 2
+    assert saved == {
+        f"fork-{first}-ours.checkpoint": ours,
+        f"fork-{first}-theirs.checkpoint": theirs,
+        f"fork-{second}-ours.checkpoint": ours,
+        f"fork-{second}-theirs.checkpoint": older,
+    }
+
+
+def test_a_ledger_without_such_an_alarm_says_so(folder: Path, exported: Path, tmp_path: Path) -> None:
+    for path in (folder, exported):
+        code, printed, _ = run("forks", path, "--out", tmp_path / "none")
+        assert (code, printed.count("No alarm")) == (ExitCode.DONE, 1)
+    assert not (tmp_path / "none").exists()

@@ -195,7 +195,7 @@ async def test_of_two_branches_shown_to_two_replicas_only_one_is_cosigned(postgr
             ),
             return_exceptions=True,
         )
-        assert [type(outcome).__name__ for outcome in outcomes].count("WardgateError") == 1
+        assert [type(outcome).__name__ for outcome in outcomes].count("ForkedError") == 1
 
 
 async def test_several_ledgers_are_watched_side_by_side(engine: AsyncEngine) -> None:
