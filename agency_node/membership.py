@@ -98,8 +98,9 @@ class Neighbours:
         """This agency was a member, and is one no more to anybody: revoked, or described as it was not approved."""
         if self._agency not in self._known.get("members", {}):
             return
-        change: JsonObject = {"at": int(self._clock()), "agency": self._agency, "change": "left out", "kind": ""}
-        known = {**self._known, "members": {}, "changes": [change, *self.changes()][:MAX_SHOWN]}
+        change: JsonObject = {"at": int(self._clock()), "agency": self._agency, "change": "left_out", "kind": ""}
+        others = {name: shown for name, shown in self._known["members"].items() if name != self._agency}
+        known = {"members": others, "changes": [change, *self.changes()][:MAX_SHOWN]}
         await self._keep(known, [change])
 
     def _compared(self, before: dict[str, Any], now: dict[str, Any]) -> list[JsonObject]:

@@ -227,7 +227,9 @@ EVENTS: Final[dict[Event, EventSpec]] = {
         "Members are believed whom nobody at the trustee has approved; they are not believed for ever.",
     ),
     Event.MEMBERS_CHANGED: EventSpec(
-        Level.ALARM, "An agency of this agency's areas is new, or is described otherwise than before."
+        Level.ALARM,
+        "An agency of this agency's areas is new, or is described otherwise than before; or this agency itself is "
+        "believed to be a member no more (`left_out`).",
     ),
     Event.TRUSTEE_NOT_BELIEVED: EventSpec(
         Level.ALARM,

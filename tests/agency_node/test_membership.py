@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from agency_node.membership import SHOWN_S, Neighbours
 from federation.directory import TrustedDirectory
 from federation.ledger.entry import EntryKind
@@ -99,15 +101,20 @@ async def test_a_node_that_is_no_member_yet_takes_nobody_for_known(node: NodeHou
     assert await told(node) == []
 
 
-async def test_a_node_that_is_believed_no_more_says_so_once(node: NodeHouse) -> None:
+async def test_a_node_that_is_believed_no_more_says_so_once(node: NodeHouse, caplog: pytest.LogCaptureFixture) -> None:
     """Revoked, or shown by the gateway otherwise than two people approved it: it would be asked nothing any more."""
-    shown = Shown("met-police")
+    shown = Shown("met-police", "uclh")
+    shown.publish("uclh")
     desk = neighbours(node, shown)
     await desk.refresh()
     for _ in range(2):
-        shown.publish(OWN)
+        shown.publish(OWN, "uclh")
         await desk.refresh()
-    assert await told(node) == [{"agency": OWN, "change": "left out", "kind": ""}]
+    assert await told(node) == [{"agency": OWN, "change": "left_out", "kind": ""}]
+    assert "redacted" not in caplog.text.lower()
+    shown.publish("uclh")
+    await desk.refresh()
+    assert [change["change"] for change in desk.changes()] == ["left_out"], "those it knew are no news when it is back"
     shown.publish()
     await desk.refresh()
-    assert [change["change"] for change in desk.changes()] == ["new", "left out"]
+    assert [(change["agency"], change["change"]) for change in desk.changes()] == [("uclh", "new"), (OWN, "left_out")]
