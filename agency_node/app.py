@@ -30,6 +30,7 @@ from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.caseload.update import Caseload
 from agency_node.checking import open_sources, read_overlay
 from agency_node.configuration import Configuration
+from agency_node.description import Describing, proposing
 from agency_node.foundation import Foundation, lay_foundation
 from agency_node.gateway_client import GrpcEvaluator, GrpcNotices, GrpcQueryGateway
 from agency_node.inbox.alerts import Alerts
@@ -200,6 +201,14 @@ async def compose(base: Foundation) -> Node:
             accounting=accounting,
             index=runs.watch,
             sources=SourceOrders(desk, caseload, runs),
+            describing=Describing(
+                settings.agency,
+                keyring=base.keyring,
+                key=base.keychain.signing_key,
+                journal=base.journal,
+                propose=proposing(base.channel),
+                clock=clock,
+            ),
             status=lambda: status_of(node),
         ),
         server.grpc,

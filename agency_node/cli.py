@@ -73,10 +73,20 @@ def enrol(
     token_file: Annotated[
         Path, typer.Option("--token-file", exists=True, dir_okay=False, help="File with the one-time token.")
     ],
+    description: Annotated[
+        Path,
+        typer.Option(
+            "--description",
+            exists=True,
+            dir_okay=False,
+            help="This agency's description (JSON), as it was agreed with the gateway's operator; this node signs it.",
+        ),
+    ],
     wait_s: Annotated[int, typer.Option("--wait", help="How long to wait for the approval, seconds.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Enrol with the gateway: present the token and this node's keys, and wait for the approval."""
+    """Enrol with the gateway: present the token, this node's keys and its signed description; wait for the approval."""
+    from agency_node.description import read_description
     from agency_node.enrolment import enrol as enrol_node
     from agency_node.keychain import load_keychain
 
@@ -84,9 +94,37 @@ def enrol(
     keyring = Keyring(settings.keys_dir)
     keychain = load_keychain(keyring)
     token = token_file.read_text().strip()
-    enrolled = asyncio.run(enrol_node(settings, keyring, token, wait_s=wait_s))
+    enrolled = asyncio.run(enrol_node(settings, keyring, token, read_description(description), wait_s=wait_s))
     fingerprint = keychain.signing_key.verify_key.fingerprint
     emit({"agency": settings.agency, "enrolled": enrolled, "key_fingerprint": fingerprint}, as_json=as_json)
+
+
+@node_app.command()
+@fail_with_code
+def describe(
+    file: Annotated[Path, typer.Option("--file", exists=True, dir_okay=False, help="The new description (JSON).")],
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    as_json: Json = False,
+) -> None:
+    """Sign a new description of this agency and hand it to the gateway, whose operator accepts it.
+
+    Nothing changes before that. Repeat the same call to learn whether the directory shows it (`listed`); from then on
+    nobody believes this agency until two of the trustee's people have approved it as it is described now.
+    """
+    from agency_node.description import read_description
+
+    settings = find_settings(config, directory, agency)
+    description = read_description(file)
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bool:
+        response: local_pb2.DescribeResponse = await stub.Describe(
+            local_pb2.DescribeRequest(description=description.canonical())
+        )
+        return response.listed
+
+    emit({"agency": settings.agency, "listed": call_node(settings, call)}, as_json=as_json)
 
 
 @node_app.command("check-config")

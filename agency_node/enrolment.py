@@ -1,12 +1,17 @@
-"""How a node gets its first certificate: enrolment with a one-time token. `federation.renewal` keeps it in date."""
+"""How a node gets its first certificate: enrolment with a one-time token and its own description.
+
+`federation.renewal` keeps it in date.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
 
-from agency_node.keychain import signed_statement
+from agency_node.description import keep_description
+from agency_node.keychain import load_keychain, signed_statement
 from agency_node.settings import NodeSettings
+from federation.directory import AgencyDescriptor
 from federation.errors import ErrorCode, WardgateError
 from federation.renewal import CALL_S, Issued, certificate_request, install
 from federation.transport.channel import enrolment_channel
@@ -19,23 +24,34 @@ POLL_S: Final = 1.0
 
 
 async def enrol(
-    settings: NodeSettings, keyring: Keyring, token: str, *, wait_s: float, clock: Callable[[], float] = time.time
+    settings: NodeSettings,
+    keyring: Keyring,
+    token: str,
+    description: AgencyDescriptor,
+    *,
+    wait_s: float,
+    clock: Callable[[], float] = time.time,
 ) -> bool:
-    """Present a token with this node's keys and wait for the human approval.
+    """Present a token with this node's keys and the description that it signs, and wait for the human approval.
 
     Returns:
         True when the certificate is in the keyring; false when approval is still awaited after `wait_s`.
 
     Raises:
-        WardgateError: `ENROLMENT_REFUSED`, `PEER_UNAVAILABLE`; `KEYRING_REJECTED`: what came is no certificate of ours.
+        WardgateError: `ENROLMENT_REFUSED`, also where the operator invited another description; `PEER_UNAVAILABLE`;
+            `DESCRIPTION_REJECTED`: it describes another agency; `KEYRING_REJECTED`: what came is no certificate of
+            ours.
     """
     roots = settings.gateway.roots_file.read_bytes()
     signed = signed_statement(keyring)
+    own = keep_description(keyring, description, agency=settings.agency, key=load_keychain(keyring).signing_key)
     request = wire.EnrolRequest(
         token=token,
         certificate_request=certificate_request(keyring, settings.party),
         key_statement=signed.statement,
         key_statement_signature=signed.signature,
+        description=own.description,
+        description_signature=own.signature,
     )
     loop = asyncio.get_running_loop()
     until = loop.time() + wait_s

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agency_node.description import signed_descriptions
 from agency_node.gateway_client import GrpcDirectory
 from agency_node.keychain import NodeKeychain
 from agency_node.membership import Neighbours
 from agency_node.points import PinnedPoints
 from agency_node.settings import NodeSettings
-from federation.directory import Anchors
+from federation.directory import Anchors, Own
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
 from federation.following.register import FollowedRegister
@@ -23,6 +24,7 @@ from federation.ledger.witnessing import WatchedLedger
 from federation.register import Believed
 from federation.store import reading
 from federation.transport.channel import RotatingChannel
+from keys.keyring import Keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,19 @@ async def begin_following(
     engine: AsyncEngine,
     journal: Journal,
     channel: RotatingChannel,
+    keyring: Keyring,
     clock: Callable[[], float],
 ) -> Following:
     """Take up what was verified and kept before.
+
+    Args:
+        settings: The node's.
+        keychain: Its keys.
+        engine: Its store.
+        journal: The only way to write to it.
+        channel: To the gateway.
+        keyring: Where what it signed of itself is kept, which no directory may contradict.
+        clock: Seconds since the epoch.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`, `STORE_UNAVAILABLE`; or, when the store was tampered with, what verifying it
@@ -76,7 +88,9 @@ async def begin_following(
     """
     store, source, anchors = reading(engine), GrpcDirectory(channel), read_anchors(settings)
     witness = Witness(str(settings.party), keychain.signing_key, clock)
-    view = View.first(anchors, settings.gateway.party.ledger, keychain.statement)
+    view = View.first(
+        anchors, settings.gateway.party.ledger, lambda: Own(keychain.statement, signed_descriptions(keyring))
+    )
     followed = FollowedGateway(
         Follower(view, WatchedLedger(journal, witness, view.key), store, journal), source, clock=clock
     )

@@ -110,7 +110,13 @@ async def lay_foundation(
             clock=clock,
         )
         following = await begin_following(
-            settings, keychain, engine=engine, journal=journal, channel=channel, clock=clock
+            settings,
+            keychain,
+            engine=engine,
+            journal=journal,
+            channel=channel,
+            keyring=keyring,
+            clock=clock,
         )
         yield Foundation(
             settings=settings,

@@ -93,7 +93,13 @@ async def _foundation_beside(first: Foundation, settings: NodeSettings) -> Async
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, KeyringCertificates(keyring))
         stack.push_async_callback(channel.close, None)
         following = await begin_following(
-            settings, keychain, engine=engine, journal=journal, channel=channel, clock=first.clock
+            settings,
+            keychain,
+            engine=engine,
+            journal=journal,
+            channel=channel,
+            keyring=keyring,
+            clock=first.clock,
         )
         yield replace(
             first,

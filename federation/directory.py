@@ -7,10 +7,13 @@
    checkpoint extends the last one seen (consistency proof): a key is never swapped silently;
 3. every agency's key statements form a chain: each signed by its own key, and from version 2 on by its predecessor too;
    a chain once seen may only grow: a gateway cannot replace an agency's key at all without that agency's old key;
-4. the auditors' key statements form such a chain too, and it contains the key that was pinned out of band;
-5. public points of every scope are signed by their own holder (gateway, trustee), and a point once seen under an epoch
+4. every agency's description is signed by the agency itself (`federation.description`); one without a signature is
+   taken only as it was seen before agencies signed them (`Seen.check_unsigned`);
+5. the auditors' key statements form such a chain too, and it contains the key that was pinned out of band;
+6. public points of every scope are signed by their own holder (gateway, trustee), and a point once seen under an epoch
    never becomes another;
-6. a party that was listed finds itself in every later version, with its own keys unchanged.
+7. a party that was listed finds itself in every later version, with its own keys unchanged, described as it signed last
+   or in between.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +23,10 @@ from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
 
 from pydantic import Field, ValidationError
 
+from federation.description import verify_description
 from federation.document import AgencyName, Base64, Code, Document, Hex32, Hex64, Instant, IsoDate, SealingPublic
 from federation.errors import ErrorCode, WardgateError
-from federation.seen import PointKey, Seen
+from federation.seen import Described, PointKey, Seen
 from keys import domains
 from keys.digest import sha256
 from keys.errors import EncodingRejected, SignatureRejected
@@ -96,9 +100,15 @@ class AgencyDescriptor(Document):
 
 
 class AgencyEntry(Document):
-    """One agency in the directory."""
+    """One agency in the directory.
+
+    Attributes:
+        description_signature: The agency's own over its description's canonical bytes; empty in entries that are older
+            than these signatures.
+    """
 
     agency: AgencyDescriptor
+    description_signature: Hex64 | Literal[""] = ""
     statements: Annotated[list[SignedStatement], Field(min_length=1, max_length=64)]
     gateway_points: SignedPoints
     trustee_points: SignedPoints
@@ -137,8 +147,52 @@ class Anchors:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """What a party says of itself and must find in every directory that lists it.
+
+    Attributes:
+        keys: Its key statement.
+        descriptions: SHA-256 of every description of itself that it signed, oldest first; None where what it verified
+            and kept is read again, so that a list that was lost keeps nobody from starting.
+    """
+
+    keys: KeyStatement
+    descriptions: tuple[bytes, ...] | None = ()
+
+    def check_described(self, shown: Described, before: Described | None) -> None:
+        """Make sure that the directory describes this party as it signed, and does not go back.
+
+        Args:
+            shown: How it is described, its signature verified where there is one.
+            before: How it was described when it was seen last.
+
+        Raises:
+            WardgateError: `DIRECTORY_REJECTED`.
+        """
+        if self.descriptions is None:
+            return
+        if not shown.is_signed:
+            if self.descriptions and before is None:
+                raise WardgateError(
+                    ErrorCode.DIRECTORY_REJECTED, "this agency's signature over its description is gone"
+                )
+            return
+        order = {digest: place for place, digest in enumerate(self.descriptions)}
+        if shown.digest not in order:
+            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "this agency is described as it has not signed")
+        if before is not None and order[shown.digest] < order.get(before.digest, 0):
+            raise WardgateError(
+                ErrorCode.DIRECTORY_REJECTED, "this agency is described as it signed earlier than before"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Agency:
-    """A verified agency: its description, current keys and public points by epoch."""
+    """A verified agency: its description, current keys and public points by epoch.
+
+    Attributes:
+        describes_itself: Whether the description is signed by the agency.
+    """
 
     descriptor: AgencyDescriptor
     keys: KeyStatement
@@ -146,6 +200,7 @@ class Agency:
     gateway_points: Mapping[int, bytes]
     trustee_points: Mapping[int, bytes]
     chain: tuple[bytes, ...]
+    describes_itself: bool
 
     @property
     def epochs(self) -> AbstractSet[int]:
@@ -207,7 +262,7 @@ class TrustedDirectory:
         signature: bytes,
         *,
         entry: Mapping[str, object],
-        own: KeyStatement | None = None,
+        own: Own | None = None,
     ) -> "TrustedDirectory":
         """Verify a newer directory against this one.
 
@@ -215,7 +270,7 @@ class TrustedDirectory:
             content: The directory's bytes.
             signature: The gateway's signature over them.
             entry: The ledger entry's body, whose inclusion the caller has verified (`federation.ledger.witness`).
-            own: The caller's own key statement, which must stand unchanged in its own entry.
+            own: What the caller says of itself, which its own entry must not contradict.
 
         Raises:
             WardgateError: `DIRECTORY_REJECTED`, `POINTS_REPLACED` or `MESSAGE_*`.
@@ -229,12 +284,13 @@ class TrustedDirectory:
         agencies = {item.agency.id: self._agency(item) for item in document.agencies}
         if len(agencies) != len(document.agencies) or AUDITORS in agencies:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "an agency stands twice, or under the auditors' name")
+        described = {name: _described(agency) for name, agency in agencies.items()}
         if own is not None:
             self._check_own(agencies, own)
         points = {key: public for agency in agencies.values() for key, public in agency.every_point().items()}
         self.seen.check_points(points)
         chains = {name: agency.chain for name, agency in agencies.items()}
-        seen = self.seen.extended(chains=chains, points=points, auditors=chain)
+        seen = self.seen.extended(chains=chains, points=points, auditors=chain, descriptions=described)
         return TrustedDirectory(self.anchors, document.version, auditors, agencies, sha256(content), seen)
 
     def _check_version(self, version: int, digest: bytes, entry: Mapping[str, object]) -> None:
@@ -245,12 +301,16 @@ class TrustedDirectory:
         if entry.get("directory_sha256") != digest.hex() or entry.get("version") != version:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the ledger entry publishes another directory")
 
-    def _check_own(self, agencies: Mapping[str, Agency], own: KeyStatement) -> None:
-        found = agencies.get(own.agency)
-        if found is None and own.agency in self.seen.chains:
-            raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "this agency, which was listed, is left out")
-        if found is not None and found.keys != own:
+    def _check_own(self, agencies: Mapping[str, Agency], own: Own) -> None:
+        name = own.keys.agency
+        found = agencies.get(name)
+        if found is None:
+            if name in self.seen.chains:
+                raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "this agency, which was listed, is left out")
+            return
+        if found.keys != own.keys:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the directory shows other keys for this agency")
+        own.check_described(_described(found), self.seen.descriptions.get(name))
 
     def agency(self, agency_id: str) -> Agency:
         """One agency.
@@ -266,7 +326,9 @@ class TrustedDirectory:
     def _agency(self, entry: AgencyEntry) -> Agency:
         chain = _digests(entry.statements)
         self.seen.check_chain(entry.agency.id, chain)
-        keys = verify_chain(entry.statements, agency=entry.agency.id)[-1]
+        statements = verify_chain(entry.statements, agency=entry.agency.id)
+        keys = statements[-1]
+        describes_itself = self._describes_itself(entry, statements)
         gateway_points = _points(entry.gateway_points, "gateway", entry.agency.id, self.anchors.gateway_key)
         trustee_points = _points(entry.trustee_points, "trustee", entry.agency.id, self.anchors.trustee_key)
         if not gateway_points.keys() & trustee_points.keys():
@@ -278,7 +340,22 @@ class TrustedDirectory:
             gateway_points=gateway_points,
             trustee_points=trustee_points,
             chain=chain,
+            describes_itself=describes_itself,
         )
+
+    def _describes_itself(self, entry: AgencyEntry, statements: Sequence[KeyStatement]) -> bool:
+        """Whether an agency signed its description; only one of before agencies did may lack the signature."""
+        name, content = entry.agency.id, entry.agency.canonical()
+        if isinstance(entry.description_signature, str):
+            self.seen.check_unsigned(name, sha256(content))
+            return False
+        able = statements[self.seen.signed_from(name, sha256(content)) :]
+        verify_description(content, entry.description_signature, agency=name, keys=[_key(keys) for keys in able])
+        return True
+
+
+def _described(agency: Agency) -> Described:
+    return Described(sha256(agency.descriptor.canonical()), agency.describes_itself)
 
 
 def _verify(key: VerifyKey, signature: bytes, domain: str, content: bytes) -> None:

@@ -171,6 +171,13 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Enrolment refused: the token is unknown, used or expired, or the request was rejected.",
         "Ask the gateway operator for a new invitation.",
     ),
+    ErrorCode.DESCRIPTION_REJECTED: ErrorSpec(
+        _C,
+        _S.PERMISSION_DENIED,
+        "That is not how this agency is described, or it has not signed it.",
+        "Agency and operator must have the same description, byte for byte in its canonical form: the message and the "
+        "gateway's log name what differs. Send each other the file and try again.",
+    ),
     ErrorCode.TASK_UNKNOWN: ErrorSpec(
         _C,
         _S.NOT_FOUND,
@@ -252,8 +259,9 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
     ErrorCode.DIRECTORY_REJECTED: ErrorSpec(
         _P,
         _S.FAILED_PRECONDITION,
-        "The directory or a key in it does not verify.",
-        "A key was changed without the proof that it stands in the ledger. Speak to the gateway operator by phone.",
+        "The directory, a key or a description in it does not verify.",
+        "A key was changed without the proof that it stands in the ledger, or an agency is described as it has not "
+        "signed. Speak to the gateway operator by phone.",
         disbelief=True,
     ),
     ErrorCode.REGISTER_REJECTED: ErrorSpec(

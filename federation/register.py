@@ -214,6 +214,8 @@ class Register:
             return False
         if not member.is_endorsed and now >= self.unendorsed_until:
             return False
+        if member.is_endorsed and not agency.describes_itself:  # what people approve is what the agency says of itself
+            return False
         return member.statement in agency.chain and member.description == description_of(agency)
 
     def changes_at(self, now: float) -> float:

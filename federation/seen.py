@@ -6,7 +6,7 @@ or the party restarts, or a gateway could take something out, wait, and show ano
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -60,8 +60,25 @@ class SeenPoint(Document):
     public: Hex32
 
 
+class SeenDescription(Document):
+    """How one agency was described when it was listed last.
+
+    Attributes:
+        description: SHA-256 of the description's canonical bytes.
+        signed: Whether the agency had signed it.
+    """
+
+    agency: AgencyName
+    description: Hex32
+    signed: bool
+
+
 class SeenDocument(Document):
-    """`Seen` as it is kept."""
+    """`Seen` as it is kept.
+
+    Attributes:
+        descriptions: Empty where the store is older than agencies' signatures over their descriptions.
+    """
 
     MAX_BYTES: ClassVar[int] = 16 * 1024 * 1024
 
@@ -69,6 +86,14 @@ class SeenDocument(Document):
     chains: list[SeenChain]
     points: list[SeenPoint]
     auditors: list[Hex32]
+    descriptions: Annotated[list[SeenDescription], Field(default_factory=list)]
+
+
+class Described(NamedTuple):
+    """How an agency was described: the description's SHA-256, and whether the agency had signed it."""
+
+    digest: bytes
+    is_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +104,13 @@ class Seen:
         chains: For each agency the SHA-256 of its key statements, oldest first.
         points: Every public point, of epochs that ended too.
         auditors: SHA-256 of the auditors' key statements, oldest first.
+        descriptions: For each agency how it was described when it was listed last.
     """
 
     chains: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     points: Mapping[PointKey, bytes] = field(default_factory=dict)
     auditors: tuple[bytes, ...] = ()
+    descriptions: Mapping[str, Described] = field(default_factory=dict)
 
     def check_chain(self, agency: str, chain: tuple[bytes, ...]) -> None:
         """Make sure that a chain only grew.
@@ -104,6 +131,26 @@ class Seen:
         if chain[: len(self.auditors)] != self.auditors:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the auditors' key was replaced")
 
+    def check_unsigned(self, agency: str, digest: bytes) -> None:
+        """Make sure that a description without its agency's signature is one of before agencies signed them.
+
+        That is: it was seen so, without a signature; or no description of anybody was ever seen, as by a party that has
+        just come, or whose store is older than the signatures. Nobody is to be believed on it but a member that stands
+        in the register from before there was one (`Register.believes`).
+
+        Raises:
+            WardgateError: `DIRECTORY_REJECTED`.
+        """
+        if self.descriptions and self.descriptions.get(agency) != Described(digest, is_signed=False):
+            raise WardgateError(
+                ErrorCode.DIRECTORY_REJECTED, f"the description of {agency} has no signature of its own"
+            )
+
+    def signed_from(self, agency: str, digest: bytes) -> int:
+        """From which key of an agency's chain on a description may be signed: see `federation.description`."""
+        known = self.descriptions.get(agency)
+        return 0 if known is not None and known.digest == digest else max(len(self.chains.get(agency, ())) - 1, 0)
+
     def check_points(self, shown: Mapping[PointKey, bytes]) -> None:
         """Make sure that no point became another.
 
@@ -120,9 +167,15 @@ class Seen:
         chains: Mapping[str, tuple[bytes, ...]],
         points: Mapping[PointKey, bytes],
         auditors: tuple[bytes, ...],
+        descriptions: Mapping[str, Described],
     ) -> Self:
         """With what was seen since, all of which was checked."""
-        return type(self)({**self.chains, **chains}, {**self.points, **points}, auditors or self.auditors)
+        return type(self)(
+            {**self.chains, **chains},
+            {**self.points, **points},
+            auditors or self.auditors,
+            {**self.descriptions, **descriptions},
+        )
 
     def content(self) -> bytes:
         """As it is kept: canonical JSON."""
@@ -135,6 +188,10 @@ class Seen:
                 for key, public in sorted(self.points.items())
             ],
             auditors=list(self.auditors),
+            descriptions=[
+                SeenDescription(agency=name, description=described.digest, signed=described.is_signed)
+                for name, described in sorted(self.descriptions.items())
+            ],
         ).canonical()
 
     @classmethod
@@ -149,4 +206,5 @@ class Seen:
             {item.agency: tuple(item.statements) for item in document.chains},
             {PointKey(item.scope, item.epoch, item.holder): item.public for item in document.points},
             tuple(document.auditors),
+            {item.agency: Described(item.description, item.signed) for item in document.descriptions},
         )

@@ -51,6 +51,7 @@ from gateway.alarms import Alarms
 from gateway.answers import Answers
 from gateway.beginning import begin_directory, begin_membership
 from gateway.clocks import Clocks
+from gateway.descriptions import DescriptionDesk
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
 from gateway.enrolment import EnrolmentDesk
@@ -64,6 +65,7 @@ from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
 from gateway.rates import QueryRates
+from gateway.servicers.description import DescriptionServicer
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
 from gateway.servicers.link import LinkServicer
@@ -118,6 +120,7 @@ class Gateway:
     answers: Answers
     evaluation: Evaluation
     desk: EnrolmentDesk
+    descriptions: DescriptionDesk
     withdrawal: Withdrawal
     following: Following
     teams: TeamDesk
@@ -252,6 +255,9 @@ async def compose(base: Foundation) -> Gateway:
             translator=translator, journal=base.journal, directory=base.membership.current, clock=clock
         ),
         desk=_desk(base),
+        descriptions=DescriptionDesk(
+            engine=base.engine, journal=base.journal, directory=base.directory, clock=base.clock
+        ),
         withdrawal=withdrawal,
         following=Following(queries, [directory, register]),
         teams=_team_desk(base, register, withdrawal),
@@ -380,7 +386,7 @@ def _register(gateway: Gateway) -> None:
     base, server = gateway.foundation, gateway.main.grpc
     roots = base.keychain.authority.pem
     link = LinkServicer(links=gateway.links, answers=gateway.answers, clocks=gateway.clocks)
-    admin = AdminServicer(gateway.desk, gateway.links, gateway.misuse, base.settings.operators)
+    admin = AdminServicer(gateway.desk, gateway.descriptions, gateway.links, gateway.misuse, base.settings.operators)
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
     link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)
@@ -392,6 +398,7 @@ def _register(gateway: Gateway) -> None:
     )
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server)
     enrolment_pb2_grpc.add_CertificateServiceServicer_to_server(CertificateServicer(gateway.desk, roots), server)
+    enrolment_pb2_grpc.add_DescriptionServiceServicer_to_server(DescriptionServicer(gateway.descriptions), server)
     admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
     health_pb2_grpc.add_HealthServicer_to_server(gateway.health, server)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(

@@ -18,6 +18,7 @@ from federation.transport.certificates import HeldCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc
+from gateway.description_words import description_digest, waiting
 from gateway.settings import GatewaySettings
 from keys.keyring import Keyring
 
@@ -208,6 +209,42 @@ def links(config: Config, operator: Operator, as_json: Json = False) -> None:
         for row in _as_operator(config, operator, call).links
     ]
     emit({"links": rows}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
+def descriptions(config: Config, operator: Operator, as_json: Json = False) -> None:
+    """List descriptions that agencies signed anew, with what they would change; `description-accept` publishes one."""
+
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ListDescriptionsResponse:
+        return await stub.ListDescriptions(admin_pb2.ListDescriptionsRequest())
+
+    rows = [waiting(row) for row in _as_operator(config, operator, call).descriptions]
+    emit({"descriptions": rows}, as_json=as_json)
+
+
+@gateway_app.command("description-accept")
+@fail_with_code
+def description_accept(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
+    description: Annotated[str, typer.Option("--description", help="Its description_sha256, as `descriptions` shows.")],
+    as_json: Json = False,
+) -> None:
+    """Publish the description that an agency signed anew.
+
+    Nobody believes the agency from then on until two of the trustee's people have approved it as it is described now.
+    """
+    digest = description_digest(description)
+
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.AcceptDescriptionResponse:
+        return await stub.AcceptDescription(
+            admin_pb2.AcceptDescriptionRequest(agency=agency, description_sha256=digest)
+        )
+
+    response = _as_operator(config, operator, call)
+    emit({"agency": agency, "directory_version": response.directory_version}, as_json=as_json)
 
 
 def _as_operator(

@@ -1,5 +1,7 @@
 """How an agency gets in: a one-time token *and* a human approval of the key it brought.
 
+It brings the description that it was invited with too, signed by that key: nobody else describes it from then on.
+
 The certificate names what the invitation says, never what the certificate request asks. The operator compares the key's
 fingerprint, heard over the phone, with the one presented here; approval of another key is refused.
 """
@@ -24,7 +26,6 @@ from federation.directory import (
     SignedPoints,
     SignedStatement,
     signed_points,
-    signed_statement,
     verify_statement,
 )
 from federation.errors import ErrorCode, WardgateError
@@ -35,6 +36,7 @@ from federation.store import store_errors
 from federation.transport.correlation import correlation
 from federation.transport.denylist import DenyEntry
 from federation.transport.identity import Party, PartyKind
+from gateway.descriptions import SignedDescription
 from gateway.directory import DirectoryAuthority
 from gateway.store.tables import Enrolment, table
 from gateway.translation import TrusteeClient
@@ -139,6 +141,7 @@ class EnrolmentDesk:
             "certificate_request": b"",
             "statement": b"",
             "statement_signature": b"",
+            "description_signature": b"",
             "certificate": b"",
         }
 
@@ -150,17 +153,23 @@ class EnrolmentDesk:
         await self._journal.record([self._entry(EntryKind.AGENCY_INVITED, Actor.operator(operator), body)], apply)
         return token
 
-    async def enrol(self, *, token: str, certificate_request: bytes, statement: bytes, signature: bytes) -> Enrolled:
-        """Present a token with keys; repeat the same call to learn the outcome.
+    async def enrol(
+        self, *, token: str, certificate_request: bytes, stated: SignedStatement, description: SignedDescription
+    ) -> Enrolled:
+        """Present a token with keys and the signed description; repeat the same call to learn the outcome.
 
         Raises:
             WardgateError: `ENROLMENT_REFUSED`; `DIRECTORY_REJECTED` for a statement that does not verify, `MESSAGE_*`
-                for one that cannot be used, such as one with a sealing key that is none.
+                for one that cannot be used, such as one with a sealing key that is none; `DESCRIPTION_REJECTED`: not
+                the one that was invited, or not signed by the key stated.
         """
         row = await self._by_token(token)
-        keys = verify_statement(signed_statement(statement, signature), agency=row.agency, previous=None)
+        keys = verify_statement(stated, agency=row.agency, previous=None)
+        description.check_same(row.descriptor)
+        description.verify(VerifyKey(keys.signing_key))
+        statement = stated.statement
         if row.progress == Progress.INVITED:
-            await self._apply(row.agency, certificate_request, statement, signature, keys)
+            await self._apply(row.agency, certificate_request, stated, description, keys)
             return Enrolled(Progress.AWAITING_APPROVAL, b"")
         if row.statement != statement:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{row.agency} presented other keys")
@@ -181,15 +190,23 @@ class EnrolmentDesk:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token unknown or expired")
         return row
 
-    async def _apply(self, agency: str, request: bytes, statement: bytes, signature: bytes, keys: KeyStatement) -> None:
+    async def _apply(
+        self,
+        agency: str,
+        request: bytes,
+        stated: SignedStatement,
+        description: SignedDescription,
+        keys: KeyStatement,
+    ) -> None:
         changed = (
             update(ENROLMENT)
             .where(ENROLMENT.c.agency == agency, ENROLMENT.c.progress == Progress.INVITED.value)
             .values(
                 progress=Progress.AWAITING_APPROVAL.value,
                 certificate_request=request,
-                statement=statement,
-                statement_signature=signature,
+                statement=stated.statement,
+                statement_signature=stated.signature,
+                description_signature=description.signature,
             )
         )
 
@@ -215,9 +232,12 @@ class EnrolmentDesk:
             raise WardgateError(ErrorCode.AGENCY_UNKNOWN, agency)
         if row.progress != Progress.AWAITING_APPROVAL or fingerprint_of(row.statement) != key_fingerprint:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} presented no such key")
+        if not row.description_signature:  # it applied before agencies signed their descriptions
+            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} signed no description: reject and invite anew")
         certificate = self._issue(row.certificate_request, Party(PartyKind.NODE, agency))
         entry = AgencyEntry(
             agency=AgencyDescriptor.parse(row.descriptor),
+            description_signature=row.description_signature,
             statements=[SignedStatement(statement=row.statement, signature=row.statement_signature)],
             gateway_points=self._own_points(agency),
             trustee_points=await self._trustee_points(agency),

@@ -1,7 +1,7 @@
 """Brings a region up: keys, settings, introductions, enrolment, processes. The real path throughout, nothing faked.
 
 Every party makes its own keys; public halves are exchanged as files, as they would be by hand; each agency is invited,
-presents its token and keys, and is approved by an operator who compares the fingerprint.
+presents its token, keys and signed description, and is approved by an operator who compares the fingerprint.
 """
 
 import os
@@ -252,10 +252,10 @@ async def _enrol_one(
     invited = await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=TOKEN_LIFE_S))
     keyring = Keyring(node.keys_dir)
     keychain = node_keys.load_keychain(keyring)
-    await enrol(node, keyring, invited.token, wait_s=0)
+    await enrol(node, keyring, invited.token, descriptor, wait_s=0)
     fingerprint = keychain.signing_key.verify_key.fingerprint
     await stub.Approve(admin_pb2.ApproveRequest(agency=node.agency, key_fingerprint=fingerprint))
-    if not await enrol(node, keyring, invited.token, wait_s=5):
+    if not await enrol(node, keyring, invited.token, descriptor, wait_s=5):
         raise WardgateError(ErrorCode.ENROLMENT_REFUSED, node.agency)
 
 

@@ -65,6 +65,7 @@ class Federation:
         self.introductions = root / "introductions"
         self.introductions.mkdir()
         self.approvers: dict[str, str] = {}
+        self.fingerprints: dict[str, str] = {}
         self.ports = dict(
             zip(("gateway", "enrolment", "trustee", "node-csc", "node-school"), free_ports(5), strict=True)
         )
@@ -217,7 +218,8 @@ class Federation:
         invited = json.loads(self.service("gateway", "invite", "--operator", "alice", "--agency", agency, "--json"))
         token = self.root / f"{name}.token"
         token.write_text(invited["token"])
-        return invited, token, json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))
+        presented = ("--token-file", str(token), "--description", agency)
+        return {**invited, "file": agency}, token, json.loads(self.service(name, "enrol", *presented, "--json"))
 
     def reject(self, name: str) -> None:
         """An operator refuses an application, and the agency may be invited anew."""
@@ -241,8 +243,26 @@ class Federation:
         assert mine == {**mine, "progress": "awaiting_approval", "key_fingerprint": applied["key_fingerprint"]}
         fingerprint = ("--agency", invited["agency"], "--fingerprint", applied["key_fingerprint"])
         self.service("gateway", "approve", "--operator", "bashir", *fingerprint)
-        assert json.loads(self.service(name, "enrol", "--token-file", str(token), "--json"))["enrolled"] is True
+        presented = ("--token-file", str(token), "--description", invited["file"])
+        assert json.loads(self.service(name, "enrol", *presented, "--json"))["enrolled"] is True
+        self.fingerprints[name] = applied["key_fingerprint"]
         self.endorse(invited["agency"], applied["key_fingerprint"])
+
+    def describe(self, name: str) -> None:
+        """Another name, signed by the agency, accepted by the operator, approved by two: docs/operations.md."""
+        agency = json.loads((COMPOSE / f"agency-{name.removeprefix('node-')}.json").read_text())
+        file = self.root / f"{name}-agency.json"
+        file.write_text(json.dumps({**agency, "name": "Another name"}))
+        assert json.loads(self.service(name, "describe", "--file", str(file), "--json"))["listed"] is False
+        (row,) = json.loads(self.service("gateway", "descriptions", "--operator", "alice", "--json"))["descriptions"]
+        assert (row["agency"], list(row["changes"])) == (agency["id"], ["name"])
+        accepted = ("--agency", agency["id"], "--description", row["description_sha256"])
+        self.service("gateway", "description-accept", "--operator", "bashir", *accepted)
+        assert json.loads(self.service(name, "describe", "--file", str(file), "--json"))["listed"] is True
+        self.endorse(agency["id"], self.fingerprints[name])
+        end = time.monotonic() + PATIENCE_S
+        while agency["id"] in self.service("trustee", "pending"):
+            assert time.monotonic() < end, (self.root / "trustee.out").read_text()[-2_000:]
 
     def endorse(self, agency: str, fingerprint: str) -> None:
         """Two of the trustee's people approve the agency, each with a key of their own."""
@@ -291,6 +311,9 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
             for name in ("node-csc", "node-school")
         }
         alone = json.loads(federation.service("node-csc", "account", "--user", "g.example", *reason))
+        federation.describe("node-school")
+        for name in ("node-csc", "node-school"):
+            federation.until_healthy(name)
 
     (question_put,) = accounts["node-csc"]["we_asked"]
     (question_met,) = accounts["node-school"]["asked_us"]

@@ -44,6 +44,7 @@ class Pending(Document):
     Attributes:
         fingerprint: Of the key stated last: what the agency reads out over a channel that the gateway did not supply.
         declared_caseload: What the agency declares; what counts is what is approved.
+        signed: Whether the agency itself signed that it is described so: nobody approves one that has not.
         approved_by: Who approved it as it stands already.
     """
 
@@ -56,6 +57,7 @@ class Pending(Document):
     statement: Hex32
     description: Hex32
     declared_caseload: int
+    signed: bool
     approved_by: list[AgencyName]
 
 
@@ -136,6 +138,7 @@ def _pending(agency: Agency, given: list[Approval]) -> Pending:
         statement=statement,
         description=description,
         declared_caseload=descriptor.declared_caseload,
+        signed=agency.describes_itself,
         approved_by=sorted({item.approver for item in given if item.subject[:3] == of_this}),
     )
 
@@ -154,11 +157,14 @@ def sign_approval(
     """Approve one pending agency with a person's own key.
 
     Raises:
-        WardgateError: `APPROVAL_REFUSED`: it is not pending, or the fingerprint that was compared is another.
+        WardgateError: `APPROVAL_REFUSED`: it is not pending, has not signed its description, or the fingerprint that
+            was compared is another.
     """
     found = next((item for item in pending.pending if item.agency == agency), None)
     if found is None:
         raise WardgateError(ErrorCode.APPROVAL_REFUSED, f"{agency} is not pending")
+    if not found.signed:
+        raise WardgateError(ErrorCode.APPROVAL_REFUSED, f"{agency} has not signed how it is described")
     if found.fingerprint != fingerprint:
         raise WardgateError(ErrorCode.APPROVAL_REFUSED, f"{agency} has another fingerprint than was compared")
     approval = Approval(

@@ -10,9 +10,11 @@ from agency_node.accounting.order import AccountOrder
 from agency_node.asking.desk import Asking
 from agency_node.asking.question import QuestionDocument
 from agency_node.caseload.orders import SourceOrder, SourceOrders
+from agency_node.description import Describing
 from agency_node.inbox.alerts import Alerts
 from agency_node.teams.leading import Leading, TeamWish
 from federation.canonical import JsonObject, to_canonical
+from federation.directory import AgencyDescriptor
 from federation.finishing import to_the_end
 from federation.wire.v1 import local_pb2 as wire
 from federation.wire.v1 import local_pb2_grpc
@@ -45,6 +47,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         accounting: Accounting,
         index: Callable[[], AsyncIterator[JsonObject]],
         sources: SourceOrders,
+        describing: Describing,
         status: Callable[[], Awaitable[JsonObject]],
     ) -> None:
         self._asking = asking
@@ -54,6 +57,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self._accounting = accounting
         self._index = index
         self._sources = sources
+        self._describing = describing
         self._status = status
 
     async def PutQuery(self, request: wire.PutQueryRequest, context: Context) -> wire.PutQueryResponse:
@@ -110,6 +114,11 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
         """Each component by name with its health."""
         return wire.GetStatusResponse(status=to_canonical(await self._status()))
+
+    async def Describe(self, request: wire.DescribeRequest, context: Context) -> wire.DescribeResponse:
+        """Sign a new description of this agency and hand it to the gateway."""
+        describing = self._describing.describe(AgencyDescriptor.parse(request.description))
+        return wire.DescribeResponse(listed=await to_the_end(describing))
 
     async def OrderTeam(self, request: wire.OrderTeamRequest, context: Context) -> wire.OrderTeamResponse:
         """Open, change or close a team or a case grant."""

@@ -5,9 +5,10 @@ proof), so a gateway that swaps a key, shows two parties two directories or rewr
 follows it. A step returns a new state only after everything in it was verified; the state before is never changed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from federation.directory import Anchors, DirectoryDocument, KeyStatement, TrustedDirectory
+from federation.directory import Anchors, DirectoryDocument, Own, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.checkpoint import NoteKey, SignedCheckpoint, verify_checkpoint
 from federation.ledger.entry import Entry, EntryKind
@@ -40,17 +41,18 @@ class View:
 
     Attributes:
         key: Name and key of the gateway's ledger.
-        own: This party's own key statement, which must stand unchanged in the directory; None for one without.
+        own: What this party says of itself now, which the directory must not contradict; None for one that is never
+            listed.
         head: The last verified checkpoint; None before the first.
     """
 
     key: NoteKey
     directory: TrustedDirectory
-    own: KeyStatement | None = None
+    own: Callable[[], Own] | None = None
     head: SignedCheckpoint | None = None
 
     @classmethod
-    def first(cls, anchors: Anchors, origin: str, own: KeyStatement | None = None) -> "View":
+    def first(cls, anchors: Anchors, origin: str, own: Callable[[], Own] | None = None) -> "View":
         """Before anything was seen: only what was given out of band."""
         return cls(NoteKey(origin, anchors.gateway_key), TrustedDirectory.empty(anchors), own)
 
@@ -69,7 +71,9 @@ class View:
         directory = TrustedDirectory.empty(self.directory.anchors, Seen.of(kept.seen) if kept.seen else None)
         if kept.directory and not is_outdated(kept.directory):
             body = Entry.parse(kept.entry).body
-            directory = directory.advance(kept.directory, kept.signature, entry=body, own=self.own)
+            own = self._own()
+            known = None if own is None else replace(own, descriptions=None)
+            directory = directory.advance(kept.directory, kept.signature, entry=body, own=known)
         head = verify_checkpoint(kept.checkpoint, self.key) if kept.checkpoint else None
         return replace(self, directory=directory, head=head)
 
@@ -116,8 +120,11 @@ class View:
         view, entry = self.with_entry(response.inclusion)
         if entry.kind is not EntryKind.DIRECTORY_PUBLISHED:
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the entry does not publish a directory")
-        newer = view.directory.advance(response.directory, response.signature, entry=entry.body, own=self.own)
+        newer = view.directory.advance(response.directory, response.signature, entry=entry.body, own=self._own())
         return replace(view, directory=newer)
+
+    def _own(self) -> Own | None:
+        return None if self.own is None else self.own()
 
 
 def is_outdated(directory: bytes) -> bool:

@@ -37,6 +37,7 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.TeamService", _NODE): ("Order", "Show"),
     (f"{WIRE}.NoticeService", _NODE): ("ReportMisuse",),
     (f"{WIRE}.PseudonymService", _NODE): ("Evaluate",),
+    (f"{WIRE}.DescriptionService", _NODE): ("Propose",),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList", "GetRegister"),
     (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "GetConsistency", "Cosign"),
@@ -47,6 +48,8 @@ _AT_GATEWAY: Final[_Rows] = {
         "Reject",
         "Revoke",
         "GetLinks",
+        "ListDescriptions",
+        "AcceptDescription",
     ),
 }
 _AT_ENROLMENT: Final[_Rows] = {(f"{WIRE}.EnrolmentService", frozenset({PartyKind.ANONYMOUS})): ("Enrol", "Recertify")}
@@ -78,6 +81,7 @@ _AT_NODE: Final[_Rows] = {
         "OrderTeam",
         "ShowTeam",
         "GetUserRef",
+        "Describe",
     ),
 }
 _EVERYWHERE: Final[_Rows] = {("grpc.health.v1.Health", _EVERY_PARTY): ("Check", "List", "Watch")}

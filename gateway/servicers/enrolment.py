@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import grpc
 
-from federation.directory import AgencyDescriptor
+from federation.directory import AgencyDescriptor, signed_statement
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.transport.identity import current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
+from gateway.descriptions import DescriptionDesk, SignedDescription
 from gateway.dispatch import Links
 from gateway.enrolment import EnrolmentDesk, Progress, fingerprint_of
 from gateway.misuse import MisuseDesk
@@ -53,8 +54,8 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
         enrolled = await self._desk.enrol(
             token=request.token,
             certificate_request=_limit(request.certificate_request, "certificate request"),
-            statement=_limit(request.key_statement, "key statement"),
-            signature=request.key_statement_signature,
+            stated=signed_statement(_limit(request.key_statement, "key statement"), request.key_statement_signature),
+            description=SignedDescription(_limit(request.description, "description"), request.description_signature),
         )
         return enrolment_pb2.EnrolResponse(
             state=_STATE[enrolled.progress],
@@ -92,8 +93,16 @@ class CertificateServicer(enrolment_pb2_grpc.CertificateServiceServicer):
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """The operator's side."""
 
-    def __init__(self, desk: EnrolmentDesk, links: Links, misuse: MisuseDesk, operators: Sequence[str]) -> None:
+    def __init__(
+        self,
+        desk: EnrolmentDesk,
+        descriptions: DescriptionDesk,
+        links: Links,
+        misuse: MisuseDesk,
+        operators: Sequence[str],
+    ) -> None:
         self._desk = desk
+        self._descriptions = descriptions
         self._links = links
         self._misuse = misuse
         self._operators = frozenset(operators)
@@ -158,6 +167,29 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         )
         version = await to_the_end(revoking)  # an operator who hangs up does not leave it half in force
         return admin_pb2.RevokeResponse(deny_list_version=version)
+
+    async def ListDescriptions(
+        self, request: admin_pb2.ListDescriptionsRequest, context: Context
+    ) -> admin_pb2.ListDescriptionsResponse:
+        """Descriptions that agencies signed anew."""
+        self._operator()
+        return admin_pb2.ListDescriptionsResponse(
+            descriptions=[
+                admin_pb2.ProposedDescription(
+                    agency=item.agency, listed=item.listed, proposed=item.proposed, proposed_at=item.at
+                )
+                for item in await self._descriptions.waiting()
+            ]
+        )
+
+    async def AcceptDescription(
+        self, request: admin_pb2.AcceptDescriptionRequest, context: Context
+    ) -> admin_pb2.AcceptDescriptionResponse:
+        """Publish an agency's new description."""
+        accepting = self._descriptions.accept(
+            request.agency, digest=request.description_sha256, operator=self._operator()
+        )
+        return admin_pb2.AcceptDescriptionResponse(directory_version=await to_the_end(accepting))
 
     async def GetLinks(self, request: admin_pb2.GetLinksRequest, context: Context) -> admin_pb2.GetLinksResponse:
         """Which agencies are attached now."""

@@ -41,7 +41,17 @@ class Enrolment(GatewayTable, table=True):
     certificate_request: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
     statement: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
     statement_signature: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    description_signature: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
     certificate: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+
+
+class ProposedDescription(GatewayTable, table=True):
+    """What an enrolled agency wants to be described as, until an operator accepts it or it proposes another."""
+
+    agency: str = Field(primary_key=True)
+    description: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: bytes = Field(sa_column=Column(LargeBinary(64), nullable=False))
+    proposed_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class DirectoryVersion(GatewayTable, table=True):

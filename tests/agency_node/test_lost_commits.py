@@ -389,14 +389,14 @@ class Gateway:
 async def test_a_directory_is_kept_once_although_the_reply_was_lost(
     postgres_url: str, policy: PolicyPoint, socket_folder: Path
 ) -> None:
-    from tests.support.gateway_world import CSC, ORIGIN, a_world
+    from tests.support.gateway_world import CSC, ORIGIN, a_world, described
 
     async with (
         a_world(f"sqlite+aiosqlite:///{socket_folder}/gateway.db", policy) as world,
         a_scene(postgres_url, policy, socket_folder) as scene,
     ):
         party = world.secrets.parties[CSC]
-        view = View.first(world.secrets.anchors, ORIGIN, party.statement())
+        view = View.first(world.secrets.anchors, ORIGIN, lambda: party.own(described(party)))
         watched = WatchedLedger(scene.node.journal, Witness(CSC, party.signing, scene.node.clock), view.key)
         follower = Follower(view, watched, scene.node.engine, scene.node.journal)
         followed = FollowedGateway(follower, Gateway(world), clock=scene.node.clock)

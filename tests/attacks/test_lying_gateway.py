@@ -27,7 +27,7 @@ from keys import domains
 from keys.digest import sha256
 from keys.signing import SigningKey
 from tests.support.following import Following
-from tests.support.gateway_world import CSC, ORIGIN, POLICE, SCHOOL, World
+from tests.support.gateway_world import CSC, ORIGIN, POLICE, SCHOOL, World, described
 from tests.support.ledger import opened
 from tests.support.two_agencies import Party
 
@@ -35,7 +35,13 @@ from tests.support.two_agencies import Party
 
 
 def a_follower(world: World, agency: str = CSC) -> Following:
-    return Following(View.first(world.secrets.anchors, ORIGIN, own=world.secrets.parties[agency].statement()))
+    return Following(
+        View.first(
+            world.secrets.anchors,
+            ORIGIN,
+            own=lambda: world.secrets.parties[agency].own(described(world.secrets.parties[agency])),
+        )
+    )
 
 
 @pytest.fixture

@@ -39,11 +39,13 @@ from keys.signing import SigningKey
 from keys.tls_key import PrivateKey, make_request
 from tests.support.pki import CAMDEN, GATEWAY, TRUSTEE, Pki
 from tests.support.transport import served
+from tests.support.two_agencies import Party as Described
 
 LIFE = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 NOTHING = timedelta(0)
 PARTIES = [CAMDEN, TRUSTEE]
+DESCRIBED = Described(CAMDEN.id, "childrens_services").descriptor()
 Mint = Callable[["World", bytes], Issued]
 
 
@@ -288,12 +290,12 @@ async def test_no_wrong_certificate_comes_into_use_by_the_first_enrolment(tmp_pa
         (keyring.directory / "roots.pem").unlink()
         found.world.mint = mint
         with pytest.raises(WardgateError) as caught:
-            await enrol(found.settings, keyring, "token", wait_s=0)
+            await enrol(found.settings, keyring, "token", DESCRIBED, wait_s=0)
         assert caught.value.code is ErrorCode.KEYRING_REJECTED
         assert not keyring.is_published(TLS)
         assert not keyring.is_published(ROOTS)
         found.world.mint = right
-        assert await enrol(found.settings, keyring, "token", wait_s=0)
+        assert await enrol(found.settings, keyring, "token", DESCRIBED, wait_s=0)
         assert keyring.is_published(TLS)
 
 

@@ -20,6 +20,7 @@ from federation.audit_note import findings, open_note
 from federation.batch import BatchHeader, verify_batch
 from federation.certificate_claim import CertificateClaim, verify_claim
 from federation.correlation_id import CorrelationId
+from federation.description import sign_description
 from federation.directory import DirectoryDocument, TrustedDirectory, signed_statement, verify_statement
 from federation.errors import WardgateError
 from federation.ledger.checkpoint import Checkpoint, NoteKey, sign_checkpoint, verify_cosignatures
@@ -42,6 +43,7 @@ from federation.transport.denylist import DenyEntry, DenyList, DenyListDocument,
 from federation.transport.interceptors import Route
 from federation.vocabulary import IdentifierState, Outcome
 from federation.wire.v1 import admin_pb2, enrolment_pb2, ledger_pb2, link_pb2, pseudonym_pb2, query_pb2, team_pb2
+from gateway.descriptions import SignedDescription
 from keys import domains
 from keys.digest import sha256, sha512
 from keys.envelope import seal
@@ -313,6 +315,10 @@ def _decision(decision: bytes) -> None:
     verify_decision(record, RESPONDER, decision)
 
 
+def _description(content: bytes) -> None:
+    SignedDescription(content, sign_description(content, MEMBER.signing)).verify(MEMBER.signing.verify_key)
+
+
 def _directory(content: bytes) -> None:
     try:
         version = DirectoryDocument.parse(content).version
@@ -322,7 +328,7 @@ def _directory(content: bytes) -> None:
         content,
         FEDERATION.gateway_key.sign(domains.DIRECTORY, content),
         entry={"directory_sha256": sha256(content).hex(), "version": version},
-        own=MEMBER.statement(),
+        own=MEMBER.own(),
     )
     for agency in found.agencies.values():
         seal(agency.keys.sealing_key, purpose="question", context=b"", plaintext=b"")
@@ -456,6 +462,7 @@ TARGETS: list[Target] = [
     Target("admission", TASK.admission, _admission),
     Target("decision", TASK.decision, _decision),
     Target("directory", DIRECTORY, _directory),
+    Target("description", MEMBER.descriptor().canonical(), _description),
     Target("deny list", _DENIED.canonical(), _deny_list),
     Target("ledger entry", _WRITTEN.content, _entry),
     Target("checkpoint", SIGNED_NOTE.note, _note, is_json=False),
@@ -470,7 +477,12 @@ TARGETS: list[Target] = [
             signature=bytes(64),
             halves=[pseudonym_pb2.HalfTranslation(responder=RESPONDER, element=bytes(32), proof=bytes(64))],
         ),
-        enrolment_pb2.EnrolRequest(token="t" * 43, key_statement=MEMBER.statement().canonical()),
+        enrolment_pb2.EnrolRequest(
+            token="t" * 43,
+            key_statement=MEMBER.statement().canonical(),
+            description=MEMBER.descriptor().canonical(),
+        ),
+        enrolment_pb2.ProposeRequest(description=MEMBER.descriptor().canonical(), signature=bytes(64)),
         ledger_pb2.CosignRequest(cosigned_checkpoint=SIGNED_NOTE.note),
         team_pb2.OrderRequest(order=b"{}", signature=bytes(64)),
         admin_pb2.InviteRequest(agency=b"{}", valid_s=60),

@@ -7,12 +7,14 @@ from federation.following.follower import View
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
 from tests.support.following import Following
-from tests.support.gateway_world import CSC, FARAWAY, ORIGIN, POLICE, SCHOOL, Secrets, World, a_world
+from tests.support.gateway_world import CSC, FARAWAY, ORIGIN, POLICE, SCHOOL, Secrets, World, a_world, described
 from tests.support.two_agencies import Clock
 
 
 def a_follower(secrets: Secrets, agency: str = SCHOOL) -> Following:
-    return Following(View.first(secrets.anchors, ORIGIN, own=secrets.parties[agency].statement()))
+    return Following(
+        View.first(secrets.anchors, ORIGIN, own=lambda: secrets.parties[agency].own(described(secrets.parties[agency])))
+    )
 
 
 async def follow(world: World, follower: Following) -> bool:

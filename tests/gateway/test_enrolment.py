@@ -1,21 +1,25 @@
 """How agencies get in and out: token, keys, approval, certificate, renewal, revocation."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from federation.certificate_claim import FRESH_S, make_claim
+from federation.directory import SignedStatement
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
 from federation.transport.identity import Party as Identity
 from federation.transport.identity import PartyKind
+from federation.wire.v1 import enrolment_pb2
 from gateway.enrolment import Progress
+from gateway.servicers.enrolment import EnrolmentServicer
 from keys import domains
 from keys.certificates import identity_of
 from keys.signing import SigningKey
 from keys.tls_key import PrivateKey, make_request
-from tests.support.gateway_world import FARAWAY, POLICE, SCHOOL, Secrets, World, a_world
+from tests.support.gateway_world import FARAWAY, POLICE, SCHOOL, Secrets, World, a_world, signed_description
 from tests.support.pki import TRUSTEE
 from tests.support.two_agencies import Clock, Party
 
@@ -107,14 +111,9 @@ async def test_an_expired_token_is_refused(world: World, party: Party) -> None:
 async def test_a_key_statement_of_another_agency_is_refused(world: World, party: Party) -> None:
     token = await invited(world)
     await refused(world.apply(token, Party(SCHOOL, "school")), ErrorCode.DIRECTORY_REJECTED)
-    forged = newcomer()
-    signed = forged.signed()
-    request = make_request(PrivateKey.generate(), f"wardgate://node/{NEW}")
-    signature = party.signing.sign("key-statement", signed.statement)
-    await refused(
-        world.desk.enrol(token=token, certificate_request=request, statement=signed.statement, signature=signature),
-        ErrorCode.DIRECTORY_REJECTED,
-    )
+    stated = newcomer().signed().statement
+    signed = SignedStatement(statement=stated, signature=party.signing.sign("key-statement", stated))
+    await refused(world.apply(token, party, stated=signed), ErrorCode.DIRECTORY_REJECTED)
 
 
 async def test_another_fingerprint_is_not_approved(world: World, party: Party) -> None:
@@ -341,10 +340,8 @@ async def test_a_sealing_key_that_nothing_can_be_sealed_to_does_not_get_in(
 ) -> None:
     token = await invited(world)
     content = party.statement().model_copy(update={"sealing_key": sealing_key}).canonical()
-    signature = party.signing.sign(domains.KEY_STATEMENT, content)
-    request = make_request(PrivateKey.generate(), f"wardgate://node/{party.agency}")
-    applying = world.desk.enrol(token=token, certificate_request=request, statement=content, signature=signature)
-    await refused(applying, ErrorCode.MESSAGE_MALFORMED)
+    signed = SignedStatement(statement=content, signature=party.signing.sign(domains.KEY_STATEMENT, content))
+    await refused(world.apply(token, party, stated=signed), ErrorCode.MESSAGE_MALFORMED)
 
 
 @pytest.mark.parametrize("signature", [b"", bytes(63), bytes(65)])
@@ -352,7 +349,14 @@ async def test_a_signature_that_cannot_be_one_is_an_error_of_the_catalogue(
     world: World, party: Party, signature: bytes
 ) -> None:
     token = await invited(world)
-    request = make_request(PrivateKey.generate(), f"wardgate://node/{party.agency}")
-    statement = party.signed().statement
-    applying = world.desk.enrol(token=token, certificate_request=request, statement=statement, signature=signature)
-    await refused(applying, ErrorCode.MESSAGE_MALFORMED)
+    described = signed_description(party)
+    request = enrolment_pb2.EnrolRequest(
+        token=token,
+        certificate_request=make_request(PrivateKey.generate(), f"wardgate://node/{party.agency}"),
+        key_statement=party.signed().statement,
+        key_statement_signature=signature,
+        description=described.content,
+        description_signature=described.signature,
+    )
+    servicer: Any = EnrolmentServicer(world.desk, b"")
+    await refused(servicer.Enrol(request, None), ErrorCode.MESSAGE_MALFORMED)

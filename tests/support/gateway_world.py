@@ -25,11 +25,13 @@ from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
 from federation.batch import BatchHeader, verify_batch
 from federation.correlation_id import CorrelationId
 from federation.counters import DAY_S, Counters
+from federation.description import sign_description
 from federation.directory import (
     AgencyDescriptor,
     Anchors,
     PointsStatement,
     PublicPoint,
+    SignedStatement,
     TrustedDirectory,
 )
 from federation.errors import ErrorCode, WardgateError
@@ -50,6 +52,7 @@ from gateway.admitting import Admitting
 from gateway.alarms import Alarms
 from gateway.answers import Answers
 from gateway.clocks import Clocks
+from gateway.descriptions import DescriptionDesk, SignedDescription
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import Links, Session
 from gateway.enrolment import EnrolmentDesk
@@ -245,6 +248,7 @@ class World:
     trustee: Trustee
     directory: DirectoryAuthority
     desk: EnrolmentDesk
+    descriptions: DescriptionDesk
     queries: Queries
     clocks: Clocks
     links: Links
@@ -260,16 +264,7 @@ class World:
     # -- agencies -----------------------------------------------------------------------------------------------
 
     def descriptor(self, agency: str) -> AgencyDescriptor:
-        party = self.secrets.parties[agency]
-        return AgencyDescriptor(
-            id=agency,
-            name=agency.replace("-", " ").title(),
-            kind=party.kind,
-            legal_class=party.legal_class,  # type: ignore[arg-type]  # the document checks it
-            areas=["farshire" if agency == FARAWAY else "testshire"],
-            agreements=["mash"],
-            declared_caseload=1_000,
-        )
+        return described(self.secrets.parties[agency])
 
     async def enrol(self, agency: str) -> None:
         """Invite, apply, approve."""
@@ -278,11 +273,21 @@ class World:
         await self.apply(token, party)
         await self.desk.approve(agency, key_fingerprint=party.signing.verify_key.fingerprint, operator="olga")
 
-    async def apply(self, token: str, party: Party, *, identity: str = "") -> Any:
-        request = make_request(PrivateKey.generate(), identity or f"wardgate://node/{party.agency}")
-        signed = party.signed()
+    async def apply(
+        self,
+        token: str,
+        party: Party,
+        *,
+        identity: str = "",
+        stated: SignedStatement | None = None,
+        description: AgencyDescriptor | None = None,
+    ) -> Any:
+        """Present a token; what an honest agency would, unless it is given."""
         return await self.desk.enrol(
-            token=token, certificate_request=request, statement=signed.statement, signature=signed.signature
+            token=token,
+            certificate_request=make_request(PrivateKey.generate(), identity or f"wardgate://node/{party.agency}"),
+            stated=stated or party.signed(),
+            description=signed_description(party, description),
         )
 
     # -- asking -------------------------------------------------------------------------------------------------
@@ -462,6 +467,18 @@ class World:
     async def mend_ledger(self) -> None:
         async with self.engine.begin() as connection:
             await connection.execute(text("ALTER TABLE ledger_entry_away RENAME TO ledger_entry"))
+
+
+def described(party: Party) -> AgencyDescriptor:
+    """How an agency of this world describes itself."""
+    area = "farshire" if party.agency == FARAWAY else "testshire"
+    return party.descriptor(areas=[area], declared_caseload=1_000)
+
+
+def signed_description(party: Party, description: AgencyDescriptor | None = None) -> SignedDescription:
+    """A description as its agency signs it; as the world has it, unless another is given."""
+    content = (description or described(party)).canonical()
+    return SignedDescription(content, sign_description(content, party.signing))
 
 
 def tasks_in(session: Session) -> list[link_pb2.Task]:
@@ -654,6 +671,7 @@ async def _compose(
         trustee=trustee,
         directory=directory,
         desk=desk,
+        descriptions=DescriptionDesk(engine=reader, journal=journal, directory=directory, clock=clock),
         queries=queries,
         clocks=clocks,
         links=links,

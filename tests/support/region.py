@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
+from federation.description import sign_description
 from federation.directory import (
     AgencyDescriptor,
     AgencyEntry,
@@ -37,13 +39,21 @@ def _seeds() -> dict[int, Secret]:
 
 @dataclass
 class Member:
-    """One agency: its chain of keys, the newest last, and what it declares."""
+    """One agency: its chain of keys, the newest last, and what it declares.
+
+    Attributes:
+        describing: Signs its description in the place of its newest key.
+        describes_itself: Whether it signed its description at all.
+    """
 
     agency: str
     chain: list[SigningKey] = field(default_factory=lambda: [SigningKey.generate()])
     declared_caseload: int = 1_000
     epochs: tuple[int, ...] = (1,)
     sealing: SealingKey = SEALING
+    areas: list[str] = field(default_factory=lambda: ["camden"])
+    describing: SigningKey | None = None
+    describes_itself: bool = True
 
     @property
     def signer(self) -> Signer:
@@ -53,6 +63,27 @@ class Member:
     def change_key(self) -> None:
         """Take a new signing key, introduced by the old one."""
         self.chain.append(SigningKey.generate())
+
+    def descriptor(self) -> AgencyDescriptor:
+        return AgencyDescriptor(
+            id=self.agency,
+            name=self.agency.title(),
+            kind="test_kind",
+            legal_class="S11_1",
+            areas=self.areas,
+            agreements=[],
+            declared_caseload=self.declared_caseload,
+        )
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of how it is described now."""
+        return sha256(self.descriptor().canonical())
+
+    def description_signature(self) -> bytes | Literal[""]:
+        """By `describing`, or else by its newest key; empty where it never signed one."""
+        key = self.describing or self.chain[-1]
+        return sign_description(self.descriptor().canonical(), key) if self.describes_itself else ""
 
     def statements(self) -> list[SignedStatement]:
         return [self._statement(version) for version in range(1, len(self.chain) + 1)]
@@ -147,15 +178,8 @@ class Region:
 
     def _entry(self, member: Member) -> AgencyEntry:
         return AgencyEntry(
-            agency=AgencyDescriptor(
-                id=member.agency,
-                name=member.agency.title(),
-                kind="test_kind",
-                legal_class="S11_1",
-                areas=["camden"],
-                agreements=[],
-                declared_caseload=member.declared_caseload,
-            ),
+            agency=member.descriptor(),
+            description_signature=member.description_signature(),
             statements=member.statements(),
             gateway_points=self._points("gateway", member, self.gateway_holder, self.gateway_key),
             trustee_points=self._points("trustee", member, self.trustee_holder, self.trustee_key),

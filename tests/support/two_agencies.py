@@ -15,12 +15,14 @@ from federation.admission import AdmissionRecord, EnquiryGiven, TargetDecision
 from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
 from federation.batch import verify_batch
 from federation.centre_seen import CentreSeen
+from federation.description import sign_description
 from federation.directory import (
     AgencyDescriptor,
     AgencyEntry,
     Anchors,
     DirectoryDocument,
     KeyStatement,
+    Own,
     PointsStatement,
     PublicPoint,
     SignedPoints,
@@ -84,6 +86,22 @@ class Party:
             predecessor="",
             issued_at=NOW - 1000,
         )
+
+    def descriptor(self, *, areas: Sequence[str] = ("testshire",), declared_caseload: int = 10_000) -> AgencyDescriptor:
+        """How this agency describes itself."""
+        return AgencyDescriptor(
+            id=self.agency,
+            name=self.agency.replace("-", " ").title(),
+            kind=self.kind,
+            legal_class=self.legal_class,  # type: ignore[arg-type]  # the document checks it
+            areas=list(areas),
+            agreements=["mash"],
+            declared_caseload=declared_caseload,
+        )
+
+    def own(self, *described: AgencyDescriptor) -> Own:
+        """What this agency says of itself: that it is described so, or as `descriptor` has it."""
+        return Own(self.statement(), tuple(sha256(found.canonical()) for found in described or (self.descriptor(),)))
 
     def signed(self) -> SignedStatement:
         content = self.statement().canonical()
@@ -182,15 +200,8 @@ class Federation:
 
     def _entry(self, party: Party) -> AgencyEntry:
         return AgencyEntry(
-            agency=AgencyDescriptor(
-                id=party.agency,
-                name=party.agency.replace("-", " ").title(),
-                kind=party.kind,
-                legal_class=party.legal_class,  # type: ignore[arg-type]  # the document checks it
-                areas=["testshire"],
-                agreements=["mash"],
-                declared_caseload=10_000,
-            ),
+            agency=party.descriptor(),
+            description_signature=sign_description(party.descriptor().canonical(), party.signing),
             statements=[party.signed()],
             gateway_points=self._points("gateway", party, self.gateway, self.gateway_key),
             trustee_points=self._points("trustee", party, self.trustee, self.trustee_key),

@@ -17,12 +17,14 @@ from bench.bringup import found_region
 from bench.one_process import OneProcess, one_process
 from bench.questions import next_question
 from bench.region import bench_region, responder
+from federation.description import sign_description
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.checkpoint import Checkpoint, sign_checkpoint
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.renewal import certificate_request
 from federation.transport.identity import Party, PartyKind
+from gateway.descriptions import SignedDescription
 from keys.digest import sha256
 from keys.keyring import Keyring
 from sandbox.approving import PEOPLE
@@ -54,12 +56,12 @@ class Whole:
         node_keys.create_keychain(keyring, agency=SHAM, now=int(time.time()))
         keychain, signed = node_keys.load_keychain(keyring), node_keys.signed_statement(keyring)
         token = await gateway.desk.invite(descriptor, valid_s=600, operator="olga")
-        assert isinstance(signed.signature, bytes)
+        content = descriptor.canonical()
         await gateway.desk.enrol(
             token=token,
             certificate_request=certificate_request(keyring, Party(PartyKind.NODE, SHAM)),
-            statement=signed.statement,
-            signature=signed.signature,
+            stated=signed,
+            description=SignedDescription(content, sign_description(content, keychain.signing_key)),
         )
         self.fingerprint = keychain.signing_key.verify_key.fingerprint
         await gateway.desk.approve(SHAM, key_fingerprint=self.fingerprint, operator="olga")

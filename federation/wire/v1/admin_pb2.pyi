@@ -331,3 +331,111 @@ class GetLinksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetLinksResponse: _TypeAlias = GetLinksResponse  # noqa: Y015
+
+@_typing.final
+class ListDescriptionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDescriptionsRequest: _TypeAlias = ListDescriptionsRequest  # noqa: Y015
+
+@_typing.final
+class ProposedDescription(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
+    PROPOSED_FIELD_NUMBER: _builtins.int
+    PROPOSED_AT_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    listed: _builtins.bytes
+    """Canonical JSON, as the directory shows it now."""
+    proposed: _builtins.bytes
+    """Canonical JSON, as the agency signed it."""
+    proposed_at: _builtins.int
+    """Seconds since the epoch."""
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        listed: _builtins.bytes = ...,
+        proposed: _builtins.bytes = ...,
+        proposed_at: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "listed", b"listed", "proposed", b"proposed", "proposed_at", b"proposed_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposedDescription: _TypeAlias = ProposedDescription  # noqa: Y015
+
+@_typing.final
+class ListDescriptionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def descriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposedDescription]: ...
+    def __init__(
+        self,
+        *,
+        descriptions: _abc.Iterable[Global___ProposedDescription] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["descriptions", b"descriptions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDescriptionsResponse: _TypeAlias = ListDescriptionsResponse  # noqa: Y015
+
+@_typing.final
+class AcceptDescriptionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_SHA256_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    description_sha256: _builtins.bytes
+    """SHA-256 of the proposed description that the operator looked at; another one is refused."""
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        description_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "description_sha256", b"description_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptDescriptionRequest: _TypeAlias = AcceptDescriptionRequest  # noqa: Y015
+
+@_typing.final
+class AcceptDescriptionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
+    directory_version: _builtins.int
+    def __init__(
+        self,
+        *,
+        directory_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptDescriptionResponse: _TypeAlias = AcceptDescriptionResponse  # noqa: Y015

@@ -65,6 +65,16 @@ class AdminServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetLinksRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetLinksResponse.FromString,
                 _registered_method=True)
+        self.ListDescriptions = channel.unary_unary(
+                '/federation.wire.v1.AdminService/ListDescriptions',
+                request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.ListDescriptionsRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.ListDescriptionsResponse.FromString,
+                _registered_method=True)
+        self.AcceptDescription = channel.unary_unary(
+                '/federation.wire.v1.AdminService/AcceptDescription',
+                request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -107,6 +117,19 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDescriptions(self, request, context):
+        """Descriptions that agencies signed anew and that no operator has accepted yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptDescription(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -139,6 +162,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetLinks,
                     request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetLinksRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetLinksResponse.SerializeToString,
+            ),
+            'ListDescriptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDescriptions,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.ListDescriptionsRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.ListDescriptionsResponse.SerializeToString,
+            ),
+            'AcceptDescription': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptDescription,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -304,6 +337,60 @@ class AdminService:
             '/federation.wire.v1.AdminService/GetLinks',
             federation_dot_wire_dot_v1_dot_admin__pb2.GetLinksRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_admin__pb2.GetLinksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDescriptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.AdminService/ListDescriptions',
+            federation_dot_wire_dot_v1_dot_admin__pb2.ListDescriptionsRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_admin__pb2.ListDescriptionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptDescription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.AdminService/AcceptDescription',
+            federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,9 @@ class AdminServiceStub:
     Reject: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RejectRequest, _admin_pb2.RejectResponse]
     Revoke: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RevokeRequest, _admin_pb2.RevokeResponse]
     GetLinks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetLinksRequest, _admin_pb2.GetLinksResponse]
+    ListDescriptions: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDescriptionsRequest, _admin_pb2.ListDescriptionsResponse]
+    """Descriptions that agencies signed anew and that no operator has accepted yet."""
+    AcceptDescription: _grpc.UnaryUnaryMultiCallable[_admin_pb2.AcceptDescriptionRequest, _admin_pb2.AcceptDescriptionResponse]
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -51,6 +54,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Reject: _aio.UnaryUnaryMultiCallable[_admin_pb2.RejectRequest, _admin_pb2.RejectResponse]  # type: ignore[assignment]
     Revoke: _aio.UnaryUnaryMultiCallable[_admin_pb2.RevokeRequest, _admin_pb2.RevokeResponse]  # type: ignore[assignment]
     GetLinks: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetLinksRequest, _admin_pb2.GetLinksResponse]  # type: ignore[assignment]
+    ListDescriptions: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDescriptionsRequest, _admin_pb2.ListDescriptionsResponse]  # type: ignore[assignment]
+    """Descriptions that agencies signed anew and that no operator has accepted yet."""
+    AcceptDescription: _aio.UnaryUnaryMultiCallable[_admin_pb2.AcceptDescriptionRequest, _admin_pb2.AcceptDescriptionResponse]  # type: ignore[assignment]
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a gateway operator does. Every call is a ledger entry."""
@@ -96,5 +102,20 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.GetLinksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetLinksResponse, _abc.Awaitable[_admin_pb2.GetLinksResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDescriptions(
+        self,
+        request: _admin_pb2.ListDescriptionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListDescriptionsResponse, _abc.Awaitable[_admin_pb2.ListDescriptionsResponse]]:
+        """Descriptions that agencies signed anew and that no operator has accepted yet."""
+
+    @_abc_1.abstractmethod
+    def AcceptDescription(
+        self,
+        request: _admin_pb2.AcceptDescriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.AcceptDescriptionResponse, _abc.Awaitable[_admin_pb2.AcceptDescriptionResponse]]: ...
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

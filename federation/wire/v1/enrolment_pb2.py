@@ -24,29 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/enrolment.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"W\n\x10RecertifyRequest\x12\r\n\x05\x63laim\x18\x01 \x01(\x0c\x12\x17\n\x0f\x63laim_signature\x18\x02 \x01(\x0c\x12\x1b\n\x13\x63\x65rtificate_request\x18\x03 \x01(\x0c\"D\n\x11RecertifyResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x14\n\x0ctrust_bundle\x18\x02 \x01(\x0c\"r\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0c\x12\x15\n\rkey_statement\x18\x03 \x01(\x0c\x12\x1f\n\x17key_statement_signature\x18\x04 \x01(\x0c\"s\n\rEnrolResponse\x12\x31\n\x05state\x18\x01 \x01(\x0e\x32\".federation.wire.v1.EnrolmentState\x12\x19\n\x11\x63\x65rtificate_chain\x18\x02 \x01(\x0c\x12\x14\n\x0ctrust_bundle\x18\x03 \x01(\x0c\"+\n\x0cRenewRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\"@\n\rRenewResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x14\n\x0ctrust_bundle\x18\x02 \x01(\x0c*\x94\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12%\n!ENROLMENT_STATE_AWAITING_APPROVAL\x10\x01\x12\x1c\n\x18\x45NROLMENT_STATE_APPROVED\x10\x02\x12\x1c\n\x18\x45NROLMENT_STATE_REJECTED\x10\x03\x32\xba\x01\n\x10\x45nrolmentService\x12L\n\x05\x45nrol\x12 .federation.wire.v1.EnrolRequest\x1a!.federation.wire.v1.EnrolResponse\x12X\n\tRecertify\x12$.federation.wire.v1.RecertifyRequest\x1a%.federation.wire.v1.RecertifyResponse2b\n\x12\x43\x65rtificateService\x12L\n\x05Renew\x12 .federation.wire.v1.RenewRequest\x1a!.federation.wire.v1.RenewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/enrolment.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"W\n\x10RecertifyRequest\x12\r\n\x05\x63laim\x18\x01 \x01(\x0c\x12\x17\n\x0f\x63laim_signature\x18\x02 \x01(\x0c\x12\x1b\n\x13\x63\x65rtificate_request\x18\x03 \x01(\x0c\"D\n\x11RecertifyResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x14\n\x0ctrust_bundle\x18\x02 \x01(\x0c\"\xa6\x01\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0c\x12\x15\n\rkey_statement\x18\x03 \x01(\x0c\x12\x1f\n\x17key_statement_signature\x18\x04 \x01(\x0c\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\x0c\x12\x1d\n\x15\x64\x65scription_signature\x18\x06 \x01(\x0c\"s\n\rEnrolResponse\x12\x31\n\x05state\x18\x01 \x01(\x0e\x32\".federation.wire.v1.EnrolmentState\x12\x19\n\x11\x63\x65rtificate_chain\x18\x02 \x01(\x0c\x12\x14\n\x0ctrust_bundle\x18\x03 \x01(\x0c\"8\n\x0eProposeRequest\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"!\n\x0fProposeResponse\x12\x0e\n\x06listed\x18\x01 \x01(\x08\"+\n\x0cRenewRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\"@\n\rRenewResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x14\n\x0ctrust_bundle\x18\x02 \x01(\x0c*\x94\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12%\n!ENROLMENT_STATE_AWAITING_APPROVAL\x10\x01\x12\x1c\n\x18\x45NROLMENT_STATE_APPROVED\x10\x02\x12\x1c\n\x18\x45NROLMENT_STATE_REJECTED\x10\x03\x32\xba\x01\n\x10\x45nrolmentService\x12L\n\x05\x45nrol\x12 .federation.wire.v1.EnrolRequest\x1a!.federation.wire.v1.EnrolResponse\x12X\n\tRecertify\x12$.federation.wire.v1.RecertifyRequest\x1a%.federation.wire.v1.RecertifyResponse2b\n\x12\x43\x65rtificateService\x12L\n\x05Renew\x12 .federation.wire.v1.RenewRequest\x1a!.federation.wire.v1.RenewResponse2h\n\x12\x44\x65scriptionService\x12R\n\x07Propose\x12\".federation.wire.v1.ProposeRequest\x1a#.federation.wire.v1.ProposeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.enrolment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENROLMENTSTATE']._serialized_start=562
-  _globals['_ENROLMENTSTATE']._serialized_end=710
+  _globals['_ENROLMENTSTATE']._serialized_start=708
+  _globals['_ENROLMENTSTATE']._serialized_end=856
   _globals['_RECERTIFYREQUEST']._serialized_start=58
   _globals['_RECERTIFYREQUEST']._serialized_end=145
   _globals['_RECERTIFYRESPONSE']._serialized_start=147
   _globals['_RECERTIFYRESPONSE']._serialized_end=215
-  _globals['_ENROLREQUEST']._serialized_start=217
-  _globals['_ENROLREQUEST']._serialized_end=331
-  _globals['_ENROLRESPONSE']._serialized_start=333
-  _globals['_ENROLRESPONSE']._serialized_end=448
-  _globals['_RENEWREQUEST']._serialized_start=450
-  _globals['_RENEWREQUEST']._serialized_end=493
-  _globals['_RENEWRESPONSE']._serialized_start=495
-  _globals['_RENEWRESPONSE']._serialized_end=559
-  _globals['_ENROLMENTSERVICE']._serialized_start=713
-  _globals['_ENROLMENTSERVICE']._serialized_end=899
-  _globals['_CERTIFICATESERVICE']._serialized_start=901
-  _globals['_CERTIFICATESERVICE']._serialized_end=999
+  _globals['_ENROLREQUEST']._serialized_start=218
+  _globals['_ENROLREQUEST']._serialized_end=384
+  _globals['_ENROLRESPONSE']._serialized_start=386
+  _globals['_ENROLRESPONSE']._serialized_end=501
+  _globals['_PROPOSEREQUEST']._serialized_start=503
+  _globals['_PROPOSEREQUEST']._serialized_end=559
+  _globals['_PROPOSERESPONSE']._serialized_start=561
+  _globals['_PROPOSERESPONSE']._serialized_end=594
+  _globals['_RENEWREQUEST']._serialized_start=596
+  _globals['_RENEWREQUEST']._serialized_end=639
+  _globals['_RENEWRESPONSE']._serialized_start=641
+  _globals['_RENEWRESPONSE']._serialized_end=705
+  _globals['_ENROLMENTSERVICE']._serialized_start=859
+  _globals['_ENROLMENTSERVICE']._serialized_end=1045
+  _globals['_CERTIFICATESERVICE']._serialized_start=1047
+  _globals['_CERTIFICATESERVICE']._serialized_end=1145
+  _globals['_DESCRIPTIONSERVICE']._serialized_start=1147
+  _globals['_DESCRIPTIONSERVICE']._serialized_end=1251
 # @@protoc_insertion_point(module_scope)

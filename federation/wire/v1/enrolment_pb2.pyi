@@ -96,6 +96,8 @@ class EnrolRequest(_message.Message):
     CERTIFICATE_REQUEST_FIELD_NUMBER: _builtins.int
     KEY_STATEMENT_FIELD_NUMBER: _builtins.int
     KEY_STATEMENT_SIGNATURE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_SIGNATURE_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     certificate_request: _builtins.bytes
     """PEM."""
@@ -103,6 +105,10 @@ class EnrolRequest(_message.Message):
     """Canonical JSON of the agency's key statement (keys, version, predecessor)."""
     key_statement_signature: _builtins.bytes
     """Ed25519 by the key named in the statement: proof of possession."""
+    description: _builtins.bytes
+    """Canonical JSON of the agency's description of itself: the one that the operator invited, byte for byte."""
+    description_signature: _builtins.bytes
+    """Ed25519 over it by the same key."""
     def __init__(
         self,
         *,
@@ -110,10 +116,12 @@ class EnrolRequest(_message.Message):
         certificate_request: _builtins.bytes = ...,
         key_statement: _builtins.bytes = ...,
         key_statement_signature: _builtins.bytes = ...,
+        description: _builtins.bytes = ...,
+        description_signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "key_statement", b"key_statement", "key_statement_signature", b"key_statement_signature", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "description", b"description", "description_signature", b"description_signature", "key_statement", b"key_statement", "key_statement_signature", b"key_statement_signature", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -145,6 +153,50 @@ class EnrolResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrolResponse: _TypeAlias = EnrolResponse  # noqa: Y015
+
+@_typing.final
+class ProposeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    description: _builtins.bytes
+    """Canonical JSON of the description."""
+    signature: _builtins.bytes
+    """Ed25519 over it by the agency's signing key as the directory has it."""
+    def __init__(
+        self,
+        *,
+        description: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeRequest: _TypeAlias = ProposeRequest  # noqa: Y015
+
+@_typing.final
+class ProposeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LISTED_FIELD_NUMBER: _builtins.int
+    listed: _builtins.bool
+    """The directory shows it already; otherwise it waits for an operator."""
+    def __init__(
+        self,
+        *,
+        listed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listed", b"listed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeResponse: _TypeAlias = ProposeResponse  # noqa: Y015
 
 @_typing.final
 class RenewRequest(_message.Message):

@@ -218,3 +218,78 @@ class CertificateService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class DescriptionServiceStub:
+    """How an enrolled agency describes itself anew: an operator accepts it, or leaves it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Propose = channel.unary_unary(
+                '/federation.wire.v1.DescriptionService/Propose',
+                request_serializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.ProposeRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.ProposeResponse.FromString,
+                _registered_method=True)
+
+
+class DescriptionServiceServicer:
+    """How an enrolled agency describes itself anew: an operator accepts it, or leaves it.
+    """
+
+    def Propose(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DescriptionServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Propose': grpc.unary_unary_rpc_method_handler(
+                    servicer.Propose,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.ProposeRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_enrolment__pb2.ProposeResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'federation.wire.v1.DescriptionService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('federation.wire.v1.DescriptionService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class DescriptionService:
+    """How an enrolled agency describes itself anew: an operator accepts it, or leaves it.
+    """
+
+    @staticmethod
+    def Propose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.DescriptionService/Propose',
+            federation_dot_wire_dot_v1_dot_enrolment__pb2.ProposeRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_enrolment__pb2.ProposeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -96,3 +96,31 @@ class CertificateServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_enrolment_pb2.RenewResponse, _abc.Awaitable[_enrolment_pb2.RenewResponse]]: ...
 
 def add_CertificateServiceServicer_to_server(servicer: CertificateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class DescriptionServiceStub:
+    """How an enrolled agency describes itself anew: an operator accepts it, or leaves it."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DescriptionServiceAsyncStub: ...
+    Propose: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.ProposeRequest, _enrolment_pb2.ProposeResponse]
+
+@_typing.type_check_only
+class DescriptionServiceAsyncStub(DescriptionServiceStub):
+    """How an enrolled agency describes itself anew: an operator accepts it, or leaves it."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Propose: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.ProposeRequest, _enrolment_pb2.ProposeResponse]  # type: ignore[assignment]
+
+class DescriptionServiceServicer(metaclass=_abc_1.ABCMeta):
+    """How an enrolled agency describes itself anew: an operator accepts it, or leaves it."""
+
+    @_abc_1.abstractmethod
+    def Propose(
+        self,
+        request: _enrolment_pb2.ProposeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrolment_pb2.ProposeResponse, _abc.Awaitable[_enrolment_pb2.ProposeResponse]]: ...
+
+def add_DescriptionServiceServicer_to_server(servicer: DescriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

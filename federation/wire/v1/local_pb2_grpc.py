@@ -100,6 +100,11 @@ class LocalServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefResponse.FromString,
                 _registered_method=True)
+        self.Describe = channel.unary_unary(
+                '/federation.wire.v1.LocalService/Describe',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.DescribeRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.DescribeResponse.FromString,
+                _registered_method=True)
 
 
 class LocalServiceServicer:
@@ -193,6 +198,13 @@ class LocalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Describe(self, request, context):
+        """Signs a new description of this agency and hands it to the gateway.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LocalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -260,6 +272,11 @@ def add_LocalServiceServicer_to_server(servicer, server):
                     servicer.GetUserRef,
                     request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefResponse.SerializeToString,
+            ),
+            'Describe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Describe,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.DescribeRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.DescribeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -614,6 +631,33 @@ class LocalService:
             '/federation.wire.v1.LocalService/GetUserRef',
             federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_local__pb2.GetUserRefResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Describe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/Describe',
+            federation_dot_wire_dot_v1_dot_local__pb2.DescribeRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.DescribeResponse.FromString,
             options,
             channel_credentials,
             insecure,

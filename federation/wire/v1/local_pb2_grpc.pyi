@@ -56,6 +56,8 @@ class LocalServiceStub:
     ShowTeam: _grpc.UnaryUnaryMultiCallable[_local_pb2.ShowTeamRequest, _local_pb2.ShowTeamResponse]
     GetUserRef: _grpc.UnaryUnaryMultiCallable[_local_pb2.GetUserRefRequest, _local_pb2.GetUserRefResponse]
     """The opaque reference of one of this agency's people, by which other agencies may name them."""
+    Describe: _grpc.UnaryUnaryMultiCallable[_local_pb2.DescribeRequest, _local_pb2.DescribeResponse]
+    """Signs a new description of this agency and hands it to the gateway."""
 
 @_typing.type_check_only
 class LocalServiceAsyncStub(LocalServiceStub):
@@ -85,6 +87,8 @@ class LocalServiceAsyncStub(LocalServiceStub):
     ShowTeam: _aio.UnaryUnaryMultiCallable[_local_pb2.ShowTeamRequest, _local_pb2.ShowTeamResponse]  # type: ignore[assignment]
     GetUserRef: _aio.UnaryUnaryMultiCallable[_local_pb2.GetUserRefRequest, _local_pb2.GetUserRefResponse]  # type: ignore[assignment]
     """The opaque reference of one of this agency's people, by which other agencies may name them."""
+    Describe: _aio.UnaryUnaryMultiCallable[_local_pb2.DescribeRequest, _local_pb2.DescribeResponse]  # type: ignore[assignment]
+    """Signs a new description of this agency and hands it to the gateway."""
 
 class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by a node on loopback to its own people's tools, under the node's own local certificate authority."""
@@ -189,5 +193,13 @@ class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_local_pb2.GetUserRefResponse, _abc.Awaitable[_local_pb2.GetUserRefResponse]]:
         """The opaque reference of one of this agency's people, by which other agencies may name them."""
+
+    @_abc_1.abstractmethod
+    def Describe(
+        self,
+        request: _local_pb2.DescribeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.DescribeResponse, _abc.Awaitable[_local_pb2.DescribeResponse]]:
+        """Signs a new description of this agency and hands it to the gateway."""
 
 def add_LocalServiceServicer_to_server(servicer: LocalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

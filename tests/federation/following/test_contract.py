@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.canonical import to_canonical
-from federation.directory import KeyStatement
+from federation.directory import KeyStatement, Own
 from federation.errors import CATALOGUE, ErrorCode, WardgateError
 from federation.following.alarm import ALARM_EVERY_S, is_disbelief
 from federation.following.follower import View
@@ -86,7 +86,11 @@ class Ticks:
 
 @dataclass
 class Desk:
-    """One follower with everything around it."""
+    """One follower with everything around it.
+
+    Attributes:
+        signed: SHA-256 of what it signed of itself, where it is listed.
+    """
 
     followed: FollowedGateway
     journal: Journal
@@ -94,6 +98,7 @@ class Desk:
     ticks: Ticks
     name: str
     key: SigningKey
+    signed: list[bytes]
 
     async def refresh(self) -> bool:
         """Refresh, well after the last time; whether a newer directory came of it."""
@@ -173,12 +178,14 @@ async def open_desk(
 ) -> AsyncIterator[OpenDesk]:
     """A follower's desk; a second one is the same party restarted, or a replica."""
     key = region.members[NODE].chain[0] if party.is_listed else region.trustee_key
-    own = KeyStatement.parse(region.members[NODE].statements()[0].statement) if party.is_listed else None
+    member = region.members[NODE]
+    stated, signed = KeyStatement.parse(member.statements()[0].statement), [member.digest]  # kept over restarts
     async with AsyncExitStack() as stack:
 
         async def make() -> Desk:
             engine = await open_store(stack, tmp_path / "follower.db", party.store)
             journal = await stack.enter_async_context(Journal(engine, party.origin, key, clock))
+            own = (lambda: Own(stated, tuple(signed))) if party.is_listed else None
             view, ticks = View.first(region.anchors, THEIRS, own), Ticks()
             watched = WatchedLedger(journal, Witness(party.name, key, clock), view.key)
             followed = FollowedGateway(
@@ -190,7 +197,7 @@ async def open_desk(
                 sleep=ticks.sleep,
             )
             await followed.load()
-            return Desk(followed, journal, engine, ticks, party.name, key)
+            return Desk(followed, journal, engine, ticks, party.name, key, signed)
 
         yield make
 
@@ -546,6 +553,156 @@ async def test_an_agency_that_left_comes_back_with_its_own_keys_alone_also_after
     assert await restarted.disbelieved() is ErrorCode.DIRECTORY_REJECTED
     gateway.region.members["uclh"].chain = own
     await gateway.publish()
+    assert await restarted.refresh()
+
+
+# -- descriptions: each agency signs its own ---------------------------------------------------------------------------
+
+
+async def test_a_description_that_its_agency_signed_anew_is_believed(desk: Desk, gateway: GatewaySide) -> None:
+    await desk.refresh()
+    gateway.region.members["uclh"].areas = ["camden", "barnet"]
+    await gateway.publish()
+    assert await desk.refresh()
+    assert desk.followed.directory().agency("uclh").descriptor.areas == ["camden", "barnet"]
+    assert await desk.alarms() == []
+
+
+@pytest.mark.parametrize("signer", ["nobody", "gateway", "another agency"])
+@pytest.mark.parametrize("agency", [NODE, "uclh"])
+async def test_a_description_that_was_changed_without_its_agency_is_refused_also_after_a_restart(
+    open_desk: OpenDesk, gateway: GatewaySide, agency: str, signer: str
+) -> None:
+    await (await open_desk()).refresh()
+    restarted, member = await open_desk(), gateway.region.members[agency]
+    member.areas = ["camden", "barnet"]
+    member.describes_itself = signer != "nobody"
+    member.describing = {
+        "gateway": gateway.region.gateway_key,
+        "another agency": gateway.region.members["met-police"].chain[0],
+    }.get(signer)
+    await gateway.publish()
+    assert await restarted.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+    assert await restarted.alarms() == ["DIRECTORY_REJECTED"]
+
+
+async def test_the_signature_of_a_description_does_not_get_lost(desk: Desk, gateway: GatewaySide) -> None:
+    await desk.refresh()
+    gateway.region.members["uclh"].describes_itself = False
+    await gateway.publish()
+    assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+
+
+async def test_a_newcomer_signs_its_description(desk: Desk, gateway: GatewaySide) -> None:
+    await gateway.publish("uclh")
+    await desk.refresh()
+    gateway.region.members["uclh"].describes_itself = False
+    await gateway.publish()
+    assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+    gateway.region.members["uclh"].describes_itself = True
+    await gateway.publish()
+    assert await desk.refresh()
+
+
+async def test_a_description_of_before_agencies_signed_them_is_taken_as_it_was_seen_and_not_otherwise(
+    open_desk: OpenDesk, gateway: GatewaySide, region: Region
+) -> None:
+    for member in region.members.values():
+        member.describes_itself = False
+    await gateway.publish()
+    first = await open_desk()
+    first.signed.clear()  # nor has this party signed any
+    assert await first.refresh()
+    second = await open_desk()
+    await gateway.publish()
+    assert await second.refresh()
+    assert not second.followed.directory().agency("uclh").describes_itself
+    region.members["uclh"].declared_caseload += 1
+    await gateway.publish()
+    assert await second.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+    region.members["uclh"].describes_itself = True
+    await gateway.publish()
+    assert await second.refresh()
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_description_outlives_the_key_that_signed_it_and_a_key_that_was_given_up_signs_no_new_one(
+    open_desk: OpenDesk, gateway: GatewaySide, *, seen: bool
+) -> None:
+    desk, member = await open_desk(), gateway.region.members["uclh"]
+    member.describing = member.chain[0]
+    if seen:
+        await desk.refresh()
+    member.change_key()
+    await gateway.publish()
+    assert await desk.refresh()
+    member.areas = ["barnet"]
+    await gateway.publish()
+    assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+    member.describing = None
+    await gateway.publish()
+    assert await desk.refresh()
+
+
+async def test_who_was_away_while_an_agency_described_itself_anew_and_then_took_a_new_key_believes_both(
+    desk: Desk, gateway: GatewaySide
+) -> None:
+    await desk.refresh()
+    member = gateway.region.members["uclh"]
+    member.areas, member.describing = ["barnet"], member.chain[0]
+    member.change_key()
+    await gateway.publish()
+    assert await desk.refresh()
+    assert await desk.alarms() == []
+
+
+async def test_a_listed_party_wants_to_be_described_as_it_signed_last(
+    open_desk: OpenDesk, gateway: GatewaySide, party: Following
+) -> None:
+    """Its own signature is not enough: it keeps what it signed, and what it replaced does not come back."""
+    desk, member = await open_desk(), gateway.region.members[NODE]
+    await desk.refresh()
+    old, member.areas = member.areas, ["camden", "barnet"]
+    await gateway.publish()
+    if party.is_listed:
+        assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+        desk.signed.append(member.digest)
+    assert await desk.refresh()
+    assert desk.followed.directory().agency(NODE).descriptor.areas == member.areas
+    restarted = await open_desk()
+    member.areas = old
+    await gateway.publish()
+    if party.is_listed:
+        assert await restarted.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+        assert await restarted.alarms() == ["DIRECTORY_REJECTED"] * 2
+        restarted.signed.append(member.digest)
+    assert await restarted.refresh()
+
+
+async def test_a_listed_party_whose_signature_is_left_out_at_first_sight_says_so(
+    desk: Desk, gateway: GatewaySide, party: Following
+) -> None:
+    gateway.region.members[NODE].describes_itself = False
+    await gateway.publish()
+    if party.is_listed:
+        assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+    else:
+        assert await desk.refresh()
+
+
+async def test_a_party_that_lost_what_it_signed_starts_and_takes_no_newer_directory_before_it_signed_again(
+    open_desk: OpenDesk, gateway: GatewaySide, party: Following
+) -> None:
+    first = await open_desk()
+    await first.refresh()
+    lost = list(first.signed)
+    first.signed.clear()
+    restarted = await open_desk()
+    assert restarted.followed.directory().version == 1
+    await gateway.publish()
+    if party.is_listed:
+        assert await restarted.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+        restarted.signed.extend(lost)
     assert await restarted.refresh()
 
 
