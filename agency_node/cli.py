@@ -53,16 +53,24 @@ def serve(config: Annotated[Path, typer.Option("--config", exists=True, dir_okay
 def keys_init(
     config: Annotated[Path, typer.Option("--config", exists=True, dir_okay=False)],
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is written.")] = False,
+    replaces: Annotated[
+        str,
+        typer.Option(
+            "--replaces",
+            help="For an agency that lost its keys: VERSION:KEY, as `invite --reset` printed it.",
+        ),
+    ] = "",
 ) -> None:
     """Make all keys of a new node; prints the fingerprint to read out to the gateway's operator."""
-    from agency_node.keychain import create_keychain, load_keychain
+    from agency_node.keychain import Replaced, create_keychain, load_keychain
 
     settings = NodeSettings.load(config)
+    lost = Replaced.parse(replaces) if replaces else None
     if not yes:
         done(f"would make the keys of {settings.party} in {settings.keys_dir}; add --yes")
         return
     keyring = Keyring(settings.keys_dir)
-    create_keychain(keyring, agency=settings.agency, now=int(time.time()))
+    create_keychain(keyring, agency=settings.agency, now=int(time.time()), replaces=lost)
     done(f"fingerprint {load_keychain(keyring).signing_key.verify_key.fingerprint}")
 
 

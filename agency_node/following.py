@@ -103,7 +103,9 @@ async def begin_following(
     )
     followed.also(register.refresh)
     members = Believed(followed.directory, register.register, clock=clock)
-    neighbours = Neighbours(settings.agency, members.directory, engine=store, journal=journal, clock=clock)
+    neighbours = Neighbours(
+        settings.agency, members.directory, followed.directory, engine=store, journal=journal, clock=clock
+    )
     followed.also(neighbours.refresh)
     views = PeerViews(
         view.key,

@@ -6,18 +6,20 @@ node's local port, and nobody else.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from federation.directory import KeyStatement, SignedStatement
+from federation.errors import ErrorCode, WardgateError
 from federation.key_statement import state_keys
 from federation.renewal import TLS
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party
 from keys.authority import CertificateAuthority
 from keys.envelope import SealingKey
+from keys.errors import KeysError
 from keys.keyring import Keyring
 from keys.secret import Secret
-from keys.signing import SigningKey
+from keys.signing import SigningKey, VerifyKey
 from keys.tls_key import PrivateKey, make_request
 
 SIGNING: Final = "signing"
@@ -53,12 +55,42 @@ class NodeKeychain:
         return Credentials(private_key=key.pem, chain=certificate, roots=self.local_authority.pem)
 
 
-def create_keychain(keyring: Keyring, *, agency: str, now: int) -> None:
+class Replaced(NamedTuple):
+    """The keys that an agency has lost: the version of their statement, and their signing key's public half."""
+
+    version: int
+    key: VerifyKey
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """As the gateway's operator hands it over: `VERSION:KEY`.
+
+        Raises:
+            WardgateError: `SETTINGS_INVALID`.
+        """
+        version, _, key = text.partition(":")
+        try:
+            found = cls(int(version), VerifyKey.from_hex(key))
+        except (ValueError, KeysError) as error:
+            raise WardgateError(ErrorCode.SETTINGS_INVALID, "what is replaced is VERSION:KEY") from error
+        if found.version < FIRST:
+            raise WardgateError(ErrorCode.SETTINGS_INVALID, "versions begin at 1")
+        return found
+
+
+def create_keychain(keyring: Keyring, *, agency: str, now: int, replaces: Replaced | None = None) -> None:
     """Make all keys of a new node and its first key statement.
+
+    Args:
+        keyring: An empty one.
+        agency: This agency.
+        now: Seconds since the epoch.
+        replaces: The keys that it has lost, for a reset.
 
     Raises:
         KeyringRejected: There are keys already.
     """
+    version = replaces.version + 1 if replaces else FIRST
     signing, sealing = SigningKey.generate(), SealingKey.generate()
     authority = CertificateAuthority.create(f"Wardgate local {agency}"[:64])
     keyring.create(SIGNING, signing.secret)
@@ -67,7 +99,15 @@ def create_keychain(keyring: Keyring, *, agency: str, now: int) -> None:
     keyring.create(TLS, PrivateKey.generate().pem)
     keyring.create(LOCAL_AUTHORITY, authority.private_key.pem)
     keyring.publish(LOCAL_AUTHORITY, authority.pem)
-    signed = state_keys(agency, signing, sealing.public, issued_at=now)
+    signed = state_keys(
+        agency,
+        signing,
+        sealing.public,
+        version=version,
+        sealing_epoch=version,
+        lost=replaces.key if replaces else None,
+        issued_at=now,
+    )
     keyring.publish(STATEMENT, signed.canonical())
 
 
@@ -77,14 +117,15 @@ def load_keychain(keyring: Keyring) -> NodeKeychain:
     Raises:
         KeyringRejected: One is missing or not kept safely.
     """
+    statement = KeyStatement.parse(signed_statement(keyring).statement)
     return NodeKeychain(
         signing_key=SigningKey.from_secret(keyring.load(SIGNING)),
-        sealing_keys={FIRST: SealingKey.from_secret(keyring.load(SEALING))},
+        sealing_keys={statement.sealing_epoch: SealingKey.from_secret(keyring.load(SEALING))},
         data_key=keyring.load(DATA),
         local_authority=CertificateAuthority.from_secret(
             keyring.load(LOCAL_AUTHORITY), keyring.published(LOCAL_AUTHORITY)
         ),
-        statement=KeyStatement.parse(signed_statement(keyring).statement),
+        statement=statement,
     )
 
 

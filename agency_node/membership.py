@@ -1,7 +1,8 @@
-"""Who is new among the members of this agency's areas, or is described otherwise than before.
+"""Who is new among the members of this agency's areas, is described otherwise than before, or has lost its keys.
 
 Whom this node asks, and who may ask it, is decided by directory and register; both are other organisations' word. So
-every change of it is an alarm in the log, an entry of this node's own ledger, and a line of its status.
+every change of it is an alarm in the log, an entry of this node's own ledger, and a line of its status. That keys of an
+agency were replaced without the old ones is said as soon as the gateway lists it, before anybody believes it.
 """
 
 import json
@@ -36,6 +37,7 @@ class Neighbours:
     Args:
         agency: This agency.
         members: Those whom directory and register show.
+        listed: Those whom the directory alone shows.
         engine: The node's store, for reading.
         journal: The only way to write.
         clock: Seconds since the epoch.
@@ -45,6 +47,7 @@ class Neighbours:
         self,
         agency: str,
         members: Callable[[], TrustedDirectory],
+        listed: Callable[[], TrustedDirectory],
         *,
         engine: AsyncEngine,
         journal: Journal,
@@ -52,6 +55,7 @@ class Neighbours:
     ) -> None:
         self._agency = agency
         self._members = members
+        self._listed = listed
         self._engine = engine
         self._journal = journal
         self._clock = clock
@@ -83,6 +87,7 @@ class Neighbours:
         own = members.agencies.get(self._agency)
         if members is self._seen:
             return
+        await self._say_resets()
         if own is None:
             await self._say_left_out()
             self._seen = members
@@ -91,8 +96,29 @@ class Neighbours:
         before: dict[str, Any] | None = self._known.get("members")
         changes = [] if before is None else self._compared(before, now)
         if before != now:
-            await self._keep({"members": now, "changes": [*changes, *self.changes()][:MAX_SHOWN]}, changes)
+            await self._keep({**self._known, "members": now, **self._with(changes)}, changes)
         self._seen = members
+
+    async def _say_resets(self) -> None:
+        """Agencies of this agency's areas whose keys were replaced without the old ones, believed or not."""
+        listed = self._listed().agencies
+        own = listed.get(self._agency)
+        if own is None:
+            return
+        now = {name: agency.resets[-1].hex() for name, agency in listed.items() if agency.resets}
+        before: dict[str, str] | None = self._known.get("resets")
+        if before == now:
+            return
+        at = int(self._clock())
+        changes: list[JsonObject] = [
+            {"at": at, "agency": name, "change": "keys_reset", "kind": listed[name].descriptor.kind}
+            for name in sorted(now)
+            if before is not None and before.get(name) != now[name] and _share_an_area(own, listed[name])
+        ]
+        await self._keep({**self._known, "resets": now, **self._with(changes)}, changes)
+
+    def _with(self, changes: list[JsonObject]) -> JsonObject:
+        return {"changes": [*changes, *self.changes()][:MAX_SHOWN]}
 
     async def _say_left_out(self) -> None:
         """This agency was a member, and is one no more to anybody: revoked, or described as it was not approved."""
@@ -100,8 +126,7 @@ class Neighbours:
             return
         change: JsonObject = {"at": int(self._clock()), "agency": self._agency, "change": "left_out", "kind": ""}
         others = {name: shown for name, shown in self._known["members"].items() if name != self._agency}
-        known = {"members": others, "changes": [change, *self.changes()][:MAX_SHOWN]}
-        await self._keep(known, [change])
+        await self._keep({**self._known, "members": others, **self._with([change])}, [change])
 
     def _compared(self, before: dict[str, Any], now: dict[str, Any]) -> list[JsonObject]:
         at = int(self._clock())

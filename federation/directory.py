@@ -5,8 +5,9 @@
 1. the directory is signed by the pinned gateway key and its version never goes back;
 2. the ledger entry that published exactly these bytes stands in the gateway's ledger (inclusion proof), and its
    checkpoint extends the last one seen (consistency proof): a key is never swapped silently;
-3. every agency's key statements form a chain: each signed by its own key, and from version 2 on by its predecessor too;
-   a chain once seen may only grow: a gateway cannot replace an agency's key at all without that agency's old key;
+3. every agency's key statements form a chain: each signed by its own key, and from version 2 on by its predecessor too
+   unless it says that this was lost (a reset: nobody is believed on it before two of the trustee's people approved it);
+   a chain once seen may only grow: a gateway cannot replace an agency's key by itself;
 4. every agency's description is signed by the agency itself (`federation.description`); one without a signature is
    taken only as it was seen before agencies signed them (`Seen.check_unsigned`);
 5. the auditors' key statements form such a chain too, and it contains the key that was pinned out of band;
@@ -19,6 +20,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
 
 from pydantic import Field, ValidationError
@@ -40,7 +42,13 @@ AUDITORS: Final = "auditors"
 
 
 class KeyStatement(Document):
-    """An agency's keys of one version, said by the agency itself."""
+    """An agency's keys of one version, said by the agency itself.
+
+    Attributes:
+        predecessor: The signing key of the version before.
+        reset: The agency has lost that key, which therefore does not sign this statement. Nobody believes the agency
+            before two of the trustee's people approved such a statement (`federation.register`).
+    """
 
     v: Literal[1] = 1
     agency: AgencyName
@@ -50,10 +58,11 @@ class KeyStatement(Document):
     sealing_epoch: Positive
     predecessor: Hex32 | Literal[""]
     issued_at: Instant
+    reset: bool = False
 
 
 class SignedStatement(Document):
-    """Statement bytes with the new key's signature and, from version 2, the predecessor's."""
+    """Statement bytes with the new key's signature and, from version 2, the predecessor's unless that was lost."""
 
     statement: Base64
     signature: Hex64
@@ -192,6 +201,8 @@ class Agency:
 
     Attributes:
         describes_itself: Whether the description is signed by the agency.
+        resets: SHA-256 of those statements of its chain that no predecessor signed, oldest first.
+        replaced: The signing key that each of these replaced.
     """
 
     descriptor: AgencyDescriptor
@@ -201,6 +212,13 @@ class Agency:
     trustee_points: Mapping[int, bytes]
     chain: tuple[bytes, ...]
     describes_itself: bool
+    resets: tuple[bytes, ...] = ()
+    replaced: tuple[VerifyKey, ...] = ()
+
+    @property
+    def since_reset(self) -> tuple[bytes, ...]:
+        """SHA-256 of its key statements from the last reset on: those that hang together by the agency's own keys."""
+        return self.chain[self.chain.index(self.resets[-1]) :] if self.resets else self.chain
 
     @property
     def epochs(self) -> AbstractSet[int]:
@@ -341,6 +359,8 @@ class TrustedDirectory:
             trustee_points=trustee_points,
             chain=chain,
             describes_itself=describes_itself,
+            resets=tuple(digest for digest, stated in zip(chain, statements, strict=True) if stated.reset),
+            replaced=tuple(_key(before) for before, stated in pairwise(statements) if stated.reset),
         )
 
     def _describes_itself(self, entry: AgencyEntry, statements: Sequence[KeyStatement]) -> bool:
@@ -407,7 +427,9 @@ def verify_statement(signed: SignedStatement, *, agency: str, previous: KeyState
     if (statement.agency, statement.version, statement.predecessor) != expected:
         raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"key statement of {agency} is out of sequence")
     _verify(_key(statement), signed.signature, domains.KEY_STATEMENT, signed.statement)
-    if previous is not None:
+    if statement.reset and (previous is None or signed.predecessor_signature):
+        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"key statement of {agency} resets nothing")
+    if previous is not None and not statement.reset:
         if isinstance(signed.predecessor_signature, str):
             raise WardgateError(ErrorCode.DIRECTORY_REJECTED, f"keys of {agency} changed without the old key")
         _verify(_key(previous), signed.predecessor_signature, domains.KEY_STATEMENT, signed.statement)
@@ -429,12 +451,14 @@ def verify_chain(statements: Sequence[SignedStatement], *, agency: str) -> list[
 
 
 def verify_auditors(statements: Sequence[SignedStatement], *, anchor: VerifyKey) -> KeyStatement:
-    """Verify the auditors' chain, in which the pinned key must stand, and return the newest statement.
+    """Verify the auditors' chain, in which the pinned key must stand and no reset, and return the newest statement.
 
     Raises:
         WardgateError: `DIRECTORY_REJECTED` or `MESSAGE_*`.
     """
     chain = verify_chain(statements, agency=AUDITORS)
+    if any(statement.reset for statement in chain):
+        raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the auditors' keys changed without the old key")
     if bytes(anchor) not in {statement.signing_key for statement in chain}:
         raise WardgateError(ErrorCode.DIRECTORY_REJECTED, "the auditors' key does not descend from the pinned one")
     return chain[-1]

@@ -70,6 +70,7 @@ class Event(StrEnum):
     NOTICE_REFUSED = "NOTICE_REFUSED"
     CASELOAD_FAILED = "CASELOAD_FAILED"
     GATEWAY_NOT_BELIEVED = "GATEWAY_NOT_BELIEVED"
+    OWN_CERTIFICATE_REVOKED = "OWN_CERTIFICATE_REVOKED"
     QUERY_RECONCILED = "QUERY_RECONCILED"
     RECONCILIATION_FAILED = "RECONCILIATION_FAILED"
     CLOCK_DIFFERS = "CLOCK_DIFFERS"
@@ -211,6 +212,10 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     Event.GATEWAY_NOT_BELIEVED: EventSpec(
         Level.ALARM, "The gateway could not prove its directory or its ledger; what was verified before stays in force."
     ),
+    Event.OWN_CERTIFICATE_REVOKED: EventSpec(
+        Level.ALARM,
+        "The gateway refuses this party's own certificate: it was revoked, or new keys were approved in its name.",
+    ),
     Event.POLICY_FAILED_CLOSED: EventSpec(
         Level.ALARM,
         "A decision became a denial although no policy said so: the engine, its bundle or the input cannot be used. "
@@ -228,8 +233,9 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.MEMBERS_CHANGED: EventSpec(
         Level.ALARM,
-        "An agency of this agency's areas is new, or is described otherwise than before; or this agency itself is "
-        "believed to be a member no more (`left_out`).",
+        "An agency of this agency's areas is new, is described otherwise than before, or has lost its keys "
+        "(`keys_reset`, whether it is believed or not); or this agency itself is believed to be a member no more "
+        "(`left_out`).",
     ),
     Event.TRUSTEE_NOT_BELIEVED: EventSpec(
         Level.ALARM,

@@ -106,7 +106,8 @@ class Member(Document):
     """One member.
 
     Attributes:
-        statement: SHA-256 of a key statement that the agency's chain must contain; later ones it signed itself.
+        statement: SHA-256 of a key statement that the agency's chain must contain, at its last reset or after it; what
+            follows it the agency signed itself.
         description: SHA-256 of its description, which the directory must show.
         approved_by: Who approved it; empty where it was a member before there was a register.
     """
@@ -216,7 +217,7 @@ class Register:
             return False
         if member.is_endorsed and not agency.describes_itself:  # what people approve is what the agency says of itself
             return False
-        return member.statement in agency.chain and member.description == description_of(agency)
+        return member.statement in agency.since_reset and member.description == description_of(agency)
 
     def changes_at(self, now: float) -> float:
         """When what is believed changes though nothing new is shown; seconds since the epoch."""

@@ -65,6 +65,7 @@ from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
 from gateway.rates import QueryRates
+from gateway.resets import ResetDesk
 from gateway.servicers.description import DescriptionServicer
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
@@ -120,6 +121,7 @@ class Gateway:
     answers: Answers
     evaluation: Evaluation
     desk: EnrolmentDesk
+    resets: ResetDesk
     descriptions: DescriptionDesk
     withdrawal: Withdrawal
     following: Following
@@ -226,6 +228,7 @@ async def compose(base: Foundation) -> Gateway:
     await withdrawal.sweep()  # whatever ran out while nobody was here is not offered to anybody
     await cancel_outdated(queries=queries, links=links, journal=base.journal, clock=clock)
     links.offer(task for task in restored if task.state in OPEN)
+    desk = _desk(base)
     gateway = Gateway(
         foundation=base,
         clocks=clocks,
@@ -254,7 +257,10 @@ async def compose(base: Foundation) -> Gateway:
         evaluation=Evaluation(
             translator=translator, journal=base.journal, directory=base.membership.current, clock=clock
         ),
-        desk=_desk(base),
+        desk=desk,
+        resets=ResetDesk(
+            engine=base.engine, journal=base.journal, directory=base.directory, desk=desk, clock=base.clock
+        ),
         descriptions=DescriptionDesk(
             engine=base.engine, journal=base.journal, directory=base.directory, clock=base.clock
         ),
@@ -386,7 +392,14 @@ def _register(gateway: Gateway) -> None:
     base, server = gateway.foundation, gateway.main.grpc
     roots = base.keychain.authority.pem
     link = LinkServicer(links=gateway.links, answers=gateway.answers, clocks=gateway.clocks)
-    admin = AdminServicer(gateway.desk, gateway.descriptions, gateway.links, gateway.misuse, base.settings.operators)
+    admin = AdminServicer(
+        desk=gateway.desk,
+        resets=gateway.resets,
+        descriptions=gateway.descriptions,
+        links=gateway.links,
+        misuse=gateway.misuse,
+        operators=base.settings.operators,
+    )
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
     link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)
@@ -402,7 +415,7 @@ def _register(gateway: Gateway) -> None:
     admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
     health_pb2_grpc.add_HealthServicer_to_server(gateway.health, server)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
-        EnrolmentServicer(gateway.desk, roots), gateway.enrolment.grpc
+        EnrolmentServicer(gateway.desk, gateway.resets, roots), gateway.enrolment.grpc
     )
 
 

@@ -105,16 +105,25 @@ def invite(
     operator: Operator,
     agency: Annotated[Path, typer.Option("--agency", exists=True, help="The agency's description (JSON).")],
     valid_hours: Annotated[int, typer.Option("--valid-hours", min=1, max=720, help="Life of the token.")] = 72,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="The agency is enrolled and has lost its keys: it is to bring new ones.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Invite an agency: prints a one-time token, of which only a hash is kept."""
+    """Invite an agency: prints a one-time token, of which only a hash is kept.
+
+    For a reset also `replaces`, which the agency's `keys-init` takes.
+    """
     descriptor = AgencyDescriptor.parse(to_canonical(read_json_file(agency)))
 
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.InviteResponse:
-        return await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=valid_hours * 3600))
+        return await stub.Invite(
+            admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=valid_hours * 3600, reset=reset)
+        )
 
     response = _as_operator(config, operator, call)
-    emit({"agency": descriptor.id, "token": response.token}, as_json=as_json)
+    replaces = {"replaces": response.replaces} if reset else {}
+    emit({"agency": descriptor.id, "token": response.token, **replaces}, as_json=as_json)
 
 
 @gateway_app.command()
@@ -130,6 +139,7 @@ def enrolments(config: Config, operator: Operator, as_json: Json = False) -> Non
             "agency": row.agency,
             "progress": admin_pb2.EnrolmentProgress.Name(row.progress).removeprefix("ENROLMENT_PROGRESS_").lower(),
             "key_fingerprint": row.key_fingerprint,
+            "reset": row.reset,
         }
         for row in _as_operator(config, operator, call).enrolments
     ]
@@ -145,7 +155,7 @@ def approve(
     fingerprint: Annotated[str, typer.Option("--fingerprint", help="The fingerprint the agency read out.")],
     as_json: Json = False,
 ) -> None:
-    """Approve the key an agency presented."""
+    """Approve the key an agency presented; of one that lost its keys the old ones are refused from that moment."""
 
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ApproveResponse:
         return await stub.Approve(admin_pb2.ApproveRequest(agency=agency, key_fingerprint=fingerprint))

@@ -24,6 +24,8 @@ from keys.digest import sha256
 from keys.signing import VerifyKey
 
 PROPOSED: Final = table(ProposedDescription)
+PROPOSED_EVERY_S: Final = 60
+"""How soon an agency may propose another description: each proposal is a ledger entry."""
 
 
 class SignedDescription(NamedTuple):
@@ -102,7 +104,8 @@ class DescriptionDesk:
         """Keep a description that an agency signed, in the place of one that waits; whether it is listed already.
 
         Raises:
-            WardgateError: `AGENCY_UNKNOWN`, `DESCRIPTION_REJECTED`, `MESSAGE_*`.
+            WardgateError: `AGENCY_UNKNOWN`, `MESSAGE_*`; `DESCRIPTION_REJECTED`, also where the agency proposed another
+                one just now.
         """
         listed = self._directory.current().agency(agency)
         described = proposed.verify(listed.verify_key)
@@ -111,8 +114,13 @@ class DescriptionDesk:
         if listed.describes_itself and described == listed.descriptor:
             return True
         waiting = await self._find(agency)
-        if waiting is None or waiting.description != proposed.content:
-            await self._keep(agency, proposed)
+        if waiting is not None and waiting.description == proposed.content:
+            return False
+        if waiting is not None and self._clock() < waiting.proposed_at + PROPOSED_EVERY_S:
+            raise WardgateError(
+                ErrorCode.DESCRIPTION_REJECTED, told=f"another one came less than {PROPOSED_EVERY_S} s ago"
+            )
+        await self._keep(agency, proposed)
         return False
 
     async def _keep(self, agency: str, proposed: SignedDescription) -> None:

@@ -8,9 +8,8 @@ fingerprint, heard over the phone, with the one presented here; approval of anot
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from secrets import token_urlsafe
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -26,7 +25,6 @@ from federation.directory import (
     SignedPoints,
     SignedStatement,
     signed_points,
-    verify_statement,
 )
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
@@ -36,7 +34,16 @@ from federation.store import store_errors
 from federation.transport.correlation import correlation
 from federation.transport.denylist import DenyEntry
 from federation.transport.identity import Party, PartyKind
-from gateway.descriptions import SignedDescription
+from gateway.applying import (
+    Application,
+    Enrolled,
+    Progress,
+    fingerprint_of,
+    how_it_stands,
+    in_time,
+    token_hash,
+    verify_applicant,
+)
 from gateway.directory import DirectoryAuthority
 from gateway.store.tables import Enrolment, table
 from gateway.translation import TrusteeClient
@@ -50,33 +57,9 @@ from keys.signing import SigningKey, VerifyKey
 
 ENROLMENT = table(Enrolment)
 FIRST_EPOCH: Final = 1
-MAX_TOKEN_CHARS: Final = 200
 _SET_CERTIFICATE: Final = (
     update(ENROLMENT).where(ENROLMENT.c.agency == bindparam("b_agency")).values(certificate=bindparam("b_certificate"))
 )
-
-
-class Progress(StrEnum):
-    """Where an enrolment stands."""
-
-    INVITED = "invited"
-    AWAITING_APPROVAL = "awaiting_approval"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-class Enrolled(NamedTuple):
-    """What an applicant learns: progress and, once approved, its certificate chain (PEM)."""
-
-    progress: Progress
-    certificate: bytes
-
-
-def fingerprint_of(statement: bytes) -> str:
-    """The fingerprint an operator compares; empty when no key was presented yet."""
-    if not statement:
-        return ""
-    return VerifyKey(KeyStatement.parse(statement).signing_key).fingerprint
 
 
 def _claiming(claim: bytes) -> Party:
@@ -153,9 +136,7 @@ class EnrolmentDesk:
         await self._journal.record([self._entry(EntryKind.AGENCY_INVITED, Actor.operator(operator), body)], apply)
         return token
 
-    async def enrol(
-        self, *, token: str, certificate_request: bytes, stated: SignedStatement, description: SignedDescription
-    ) -> Enrolled:
+    async def enrol(self, application: Application) -> Enrolled:
         """Present a token with keys and the signed description; repeat the same call to learn the outcome.
 
         Raises:
@@ -163,50 +144,29 @@ class EnrolmentDesk:
                 for one that cannot be used, such as one with a sealing key that is none; `DESCRIPTION_REJECTED`: not
                 the one that was invited, or not signed by the key stated.
         """
-        row = await self._by_token(token)
-        keys = verify_statement(stated, agency=row.agency, previous=None)
-        description.check_same(row.descriptor)
-        description.verify(VerifyKey(keys.signing_key))
-        statement = stated.statement
+        row = await self._by_token(application.token)
         if row.progress == Progress.INVITED:
-            await self._apply(row.agency, certificate_request, stated, description, keys)
+            keys = verify_applicant(row.agency, application, invited=row.descriptor)
+            await self._apply(row.agency, application, keys)
             return Enrolled(Progress.AWAITING_APPROVAL, b"")
-        if row.statement != statement:
-            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{row.agency} presented other keys")
-        if row.progress == Progress.REJECTED:
-            return Enrolled(Progress.REJECTED, b"")
-        if row.progress == Progress.AWAITING_APPROVAL:
-            return Enrolled(Progress.AWAITING_APPROVAL, b"")
-        certificate = row.certificate
-        return Enrolled(Progress.APPROVED, certificate)
+        return how_it_stands(row, application.stated, certificate=row.certificate)
 
     async def _by_token(self, token: str) -> Row[Any]:
-        if not 1 <= len(token) <= MAX_TOKEN_CHARS:
-            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token length")
-        statement = select(ENROLMENT).where(ENROLMENT.c.token_sha256 == sha256(token.encode()).hex())
+        statement = select(ENROLMENT).where(ENROLMENT.c.token_sha256 == token_hash(token))
         async with store_errors("enrolment"), self._engine.connect() as connection:
             row = (await connection.execute(statement)).one_or_none()
-        if row is None or row.token_expires_at <= self._clock():
-            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "token unknown or expired")
-        return row
+        return in_time(row, self._clock())
 
-    async def _apply(
-        self,
-        agency: str,
-        request: bytes,
-        stated: SignedStatement,
-        description: SignedDescription,
-        keys: KeyStatement,
-    ) -> None:
+    async def _apply(self, agency: str, application: Application, keys: KeyStatement) -> None:
         changed = (
             update(ENROLMENT)
             .where(ENROLMENT.c.agency == agency, ENROLMENT.c.progress == Progress.INVITED.value)
             .values(
                 progress=Progress.AWAITING_APPROVAL.value,
-                certificate_request=request,
-                statement=stated.statement,
-                statement_signature=stated.signature,
-                description_signature=description.signature,
+                certificate_request=application.certificate_request,
+                statement=application.stated.statement,
+                statement_signature=application.stated.signature,
+                description_signature=application.description.signature,
             )
         )
 
@@ -234,7 +194,7 @@ class EnrolmentDesk:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} presented no such key")
         if not row.description_signature:  # it applied before agencies signed their descriptions
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} signed no description: reject and invite anew")
-        certificate = self._issue(row.certificate_request, Party(PartyKind.NODE, agency))
+        certificate = self.issue(row.certificate_request, Party(PartyKind.NODE, agency))
         entry = AgencyEntry(
             agency=AgencyDescriptor.parse(row.descriptor),
             description_signature=row.description_signature,
@@ -306,7 +266,7 @@ class EnrolmentDesk:
         """
         if party.kind is PartyKind.NODE:
             self._directory.current().agency(party.id)
-        return self._issue(certificate_request, party)
+        return self.issue(certificate_request, party)
 
     async def record_renewal(self, party: Party, certificate: bytes) -> None:
         """Put a renewal into the ledger, and remember an agency's newest certificate."""
@@ -329,7 +289,7 @@ class EnrolmentDesk:
         party = self._claimant(claim, signature, certificate_request, now)
         if party.kind is PartyKind.NODE:
             await self._check_may_return(party.id, now)
-        certificate = self._issue(certificate_request, party)
+        certificate = self.issue(certificate_request, party)
         await self.record_renewal(party, certificate)
         return certificate
 
@@ -402,7 +362,12 @@ class EnrolmentDesk:
         async with store_errors("enrolment"), self._engine.connect() as connection:
             return (await connection.execute(select(ENROLMENT).where(ENROLMENT.c.agency == agency))).one_or_none()
 
-    def _issue(self, request: bytes, party: Party) -> bytes:
+    def issue(self, request: bytes, party: Party) -> bytes:
+        """Certify the key of a request under a party's name; the caller records it before it leaves.
+
+        Raises:
+            WardgateError: `ENROLMENT_REFUSED`.
+        """
         serves = party.kind is PartyKind.TRUSTEE
         try:
             return self._authority.issue(

@@ -97,6 +97,15 @@ def not_after(cert_pem: bytes) -> datetime:
     return load_certificate(cert_pem).not_valid_after_utc
 
 
+def not_before(cert_pem: bytes) -> datetime:
+    """When a certificate begins, in UTC: some minutes before it was issued.
+
+    Raises:
+        CertificateRejected: It is not a certificate.
+    """
+    return load_certificate(cert_pem).not_valid_before_utc
+
+
 def needs_renewal(cert_pem: bytes, now: datetime) -> bool:
     """Whether two thirds of a certificate's life are over.
 

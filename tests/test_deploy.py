@@ -264,7 +264,37 @@ class Federation:
         while agency["id"] in self.service("trustee", "pending"):
             assert time.monotonic() < end, (self.root / "trustee.out").read_text()[-2_000:]
 
-    def endorse(self, agency: str, fingerprint: str) -> None:
+    def asked_until_someone_is(self, *question: str) -> dict[str, Any]:
+        """The picture of node-csc's question, once it has heard that there is somebody to ask."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            picture: dict[str, Any] = json.loads(self.service("node-csc", "ask", *question))
+            if picture["targets"]:
+                return picture
+            assert time.monotonic() < end, picture
+            time.sleep(0.5)
+
+    def reset(self, name: str) -> None:
+        """Keyring and database are lost: docs/operations.md, "An agency that lost its keys"."""
+        (self.root / name).rename(self.root / f"{name}-lost")
+        file, lost = str(self.root / f"{name}-agency.json"), self.fingerprints[name]
+        agency = json.loads(Path(file).read_text())["id"]
+        invite = ("--agency", file, "--reset", "--json")
+        invited = json.loads(self.service("gateway", "invite", "--operator", "alice", *invite))
+        self.service(name, "keys-init", "--replaces", invited["replaces"], "--yes")
+        token = self.root / f"{name}-reset.token"
+        token.write_text(invited["token"])
+        presented = ("--token-file", str(token), "--description", file, "--json")
+        applied = json.loads(self.service(name, "enrol", *presented))
+        assert (applied["enrolled"], applied["key_fingerprint"] == lost) == (False, False)
+        fingerprint = ("--agency", agency, "--fingerprint", applied["key_fingerprint"])
+        self.service("gateway", "approve", "--operator", "bashir", *fingerprint)
+        assert json.loads(self.service(name, "enrol", *presented))["enrolled"] is True
+        self.endorse(agency, applied["key_fingerprint"], "--reset")
+        pending = json.loads((self.root / f"{agency}-pending.json").read_text())["pending"]
+        assert [(row["fingerprint"], row["resets"]) for row in pending] == [(applied["key_fingerprint"], lost)]
+
+    def endorse(self, agency: str, fingerprint: str, *more: str) -> None:
         """Two of the trustee's people approve the agency, each with a key of their own."""
         pending = self.root / f"{agency}-pending.json"
         end = time.monotonic() + PATIENCE_S
@@ -276,7 +306,17 @@ class Federation:
             read_out = ("--fingerprint", fingerprint, "--compared", "Rung, and read out by its head.")
             own = ("--pending", str(pending), "--keyring", str(self.root / person), "--as", person)
             self.command(
-                person, "trustee", "approval-sign", agency, *own, *read_out, "--caseload", "12000", "--out", signed
+                person,
+                "trustee",
+                "approval-sign",
+                agency,
+                *own,
+                *read_out,
+                "--caseload",
+                "12000",
+                "--out",
+                signed,
+                *more,
             )
             self.service("trustee", "approval-add", signed)
 
@@ -294,7 +334,9 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
             federation.until_healthy(name)
         for name in ("node-csc", "node-school"):
             federation.enrol(name, reject_first=name == "node-school")
-            stack.enter_context(federation.running(name))
+        school = stack.enter_context(ExitStack())
+        school.enter_context(federation.running("node-school"))
+        stack.enter_context(federation.running("node-csc"))
         for name in ("node-csc", "node-school"):
             federation.until_healthy(name)
         federation.service("node-school", "index")
@@ -314,6 +356,14 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
         federation.describe("node-school")
         for name in ("node-csc", "node-school"):
             federation.until_healthy(name)
+        school.close()
+        federation.reset("node-school")
+        stack.enter_context(federation.running("node-school"))
+        for name in ("node-school", "node-csc"):
+            federation.until_healthy(name)
+        federation.service("node-school", "index")
+        after_reset = federation.asked_until_someone_is(*question, *attested)
+        changes = json.loads(federation.service("node-csc", "status", "--json"))["members"]["changes"]
 
     (question_put,) = accounts["node-csc"]["we_asked"]
     (question_met,) = accounts["node-school"]["asked_us"]
@@ -323,7 +373,9 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
     assert [told["category"] for decision in question_met["decisions"] for told in decision["told"]] != []
     assert (alone["effect"], set(alone)) == ("deny", {"effect", "reasons"})
     assert {target["agency"]: target["outcome"] for target in picture["targets"]} == {"testshire-academy": "records"}
-    assert picture["completeness"] == "complete"
+    assert picture["completeness"] == after_reset["completeness"] == "complete"
+    assert {target["outcome"] for target in after_reset["targets"]} == {"records"}
+    assert ("testshire-academy", "keys_reset") in {(item["agency"], item["change"]) for item in changes}
     assert {row["misuse_week"] for row in links} == {0}
     assert {row["agency"] for row in links if row["attached"]} == {"testshire-csc", "testshire-academy"}
     assert all(status["components"].values())

@@ -45,6 +45,8 @@ class Pending(Document):
         fingerprint: Of the key stated last: what the agency reads out over a channel that the gateway did not supply.
         declared_caseload: What the agency declares; what counts is what is approved.
         signed: Whether the agency itself signed that it is described so: nobody approves one that has not.
+        resets: Where these keys replace others that the agency says it has lost: the fingerprint of the ones that were
+            believed; otherwise empty. Somebody who is not the agency would say so too.
         approved_by: Who approved it as it stands already.
     """
 
@@ -58,6 +60,7 @@ class Pending(Document):
     description: Hex32
     declared_caseload: int
     signed: bool
+    resets: str
     approved_by: list[AgencyName]
 
 
@@ -119,13 +122,13 @@ def load_person_key(folder: Path) -> SigningKey:
 def pending_of(listed: TrustedDirectory, register: Register, given: list[Approval], now: float) -> list[Pending]:
     """What is listed and not endorsed as it stands, by agency."""
     return [
-        _pending(agency, given)
+        _pending(agency, given, register)
         for _, agency in sorted(listed.agencies.items())
         if not (register.believes(agency, now) and register.members[agency.descriptor.id].is_endorsed)
     ]
 
 
-def _pending(agency: Agency, given: list[Approval]) -> Pending:
+def _pending(agency: Agency, given: list[Approval], register: Register) -> Pending:
     descriptor, statement, description = agency.descriptor, agency.chain[-1], description_of(agency)
     of_this = (descriptor.id, statement, description)
     return Pending(
@@ -139,8 +142,17 @@ def _pending(agency: Agency, given: list[Approval]) -> Pending:
         description=description,
         declared_caseload=descriptor.declared_caseload,
         signed=agency.describes_itself,
+        resets=_lost(agency, register),
         approved_by=sorted({item.approver for item in given if item.subject[:3] == of_this}),
     )
+
+
+def _lost(agency: Agency, register: Register) -> str:
+    """The fingerprint of the keys that a reset replaces which nobody has approved yet; empty where there is none."""
+    member = register.members.get(agency.descriptor.id)
+    if not agency.resets or (member is not None and member.statement in agency.since_reset):
+        return ""
+    return agency.replaced[-1].fingerprint
 
 
 def sign_approval(
@@ -153,12 +165,24 @@ def sign_approval(
     approver: str,
     key: SigningKey,
     at: int,
+    is_reset: bool = False,
 ) -> SignedApproval:
     """Approve one pending agency with a person's own key.
 
+    Args:
+        pending: What there is to approve.
+        agency: Which.
+        fingerprint: As the agency read it out.
+        caseload: Children that count for its quotas.
+        compared: How the fingerprint was compared.
+        approver: The person's short name.
+        key: The person's own.
+        at: Seconds since the epoch.
+        is_reset: Whether the person knows that keys are replaced which the agency says it has lost.
+
     Raises:
-        WardgateError: `APPROVAL_REFUSED`: it is not pending, has not signed its description, or the fingerprint that
-            was compared is another.
+        WardgateError: `APPROVAL_REFUSED`: it is not pending, has not signed its description, the fingerprint that was
+            compared is another, or it is a reset and the person does not say so, or the other way round.
     """
     found = next((item for item in pending.pending if item.agency == agency), None)
     if found is None:
@@ -167,6 +191,9 @@ def sign_approval(
         raise WardgateError(ErrorCode.APPROVAL_REFUSED, f"{agency} has not signed how it is described")
     if found.fingerprint != fingerprint:
         raise WardgateError(ErrorCode.APPROVAL_REFUSED, f"{agency} has another fingerprint than was compared")
+    if bool(found.resets) != is_reset:
+        said = f"would replace keys {found.resets}" if found.resets else "replaces no keys"
+        raise WardgateError(ErrorCode.APPROVAL_REFUSED, f"{agency} {said}")
     approval = Approval(
         agency=agency,
         statement=found.statement,

@@ -151,6 +151,9 @@ def approval_sign(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File for the signed approval.")],
+    reset: Annotated[
+        bool, typer.Option("--reset", help="The agency has lost its keys, and said so itself: `resets` of `pending`.")
+    ] = False,
 ) -> None:
     """Approve one agency, on the person's own machine, with the person's own key."""
     from trustee.approving import PendingFile, load_person_key, sign_approval
@@ -164,6 +167,7 @@ def approval_sign(
         approver=approver,
         key=load_person_key(keyring),
         at=int(time.time()),
+        is_reset=reset,
     )
     out.write_bytes(signed.canonical())
     done(f"{agency}: approved by {approver}; bring {out.name} to the trustee")

@@ -112,6 +112,7 @@ class Evaluation:
             caseload=accepted_caseload(agency, self._members.caseloads),
             now=self._clock(),
             quotas=self._quotas,
+            resets=len(agency.resets),
         )
         body = {
             "use": batch.use,

@@ -16,6 +16,8 @@ from federation.settings import Section
 
 HOUR_S: Final = 3_600
 DAY_S: Final = 24 * HOUR_S
+EPOCHS_AT_MOST: Final = 1_000_000
+"""More than any scope will ever have."""
 
 
 class CounterKind(StrEnum):
@@ -70,7 +72,8 @@ class Quotas(Section):
 class Charge:
     """`count` more of `kind` in one window; `limit` is the highest total allowed, None where it is only counted.
 
-    `start` is the window's first second (hour, day) or the epoch's number.
+    `start` is the window's first second (hour, day) or the epoch's number; each reset of the agency's keys, which came
+    with a caseload approved anew, has numbers of its own (`epoch_window`).
     """
 
     kind: CounterKind
@@ -104,8 +107,20 @@ def caseload_limit(caseload: int, quotas: Quotas) -> int:
     return caseload * quotas.caseload_percent // 100
 
 
+def epoch_window(epoch: int, resets: int) -> int:
+    """Number of the window that an epoch is, after so many resets of the agency's keys: what was lost is read again."""
+    return epoch + resets * EPOCHS_AT_MOST
+
+
 def evaluation_charges(
-    use: Literal["caseload", "query"], *, count: int, epoch: int, caseload: int, now: float, quotas: Quotas
+    use: Literal["caseload", "query"],
+    *,
+    count: int,
+    epoch: int,
+    caseload: int,
+    now: float,
+    quotas: Quotas,
+    resets: int = 0,
 ) -> tuple[Charge, ...]:
     """What evaluating `count` points costs.
 
@@ -116,11 +131,12 @@ def evaluation_charges(
         caseload: Children the agency declared and the trustee accepted.
         now: Seconds since the epoch.
         quotas: The trustee's limits.
+        resets: How often the agency's keys were replaced after it had lost them.
     """
     if use == "caseload":
         kind = CounterKind.CASELOAD_EVALUATION
         return (
-            Charge(kind, Window.EPOCH, epoch, count, caseload_limit(caseload, quotas)),
+            Charge(kind, Window.EPOCH, epoch_window(epoch, resets), count, caseload_limit(caseload, quotas)),
             Charge(kind, Window.HOUR, hour_of(now), count, None),
         )
     kind = CounterKind.QUERY_EVALUATION

@@ -30,6 +30,11 @@ def is_disbelief(error: WardgateError) -> bool:
     return error.spec.disbelief
 
 
+def is_shut_out(error: WardgateError) -> bool:
+    """Whether the other side says that this very party is revoked, or that others have its keys now."""
+    return isinstance(error, RemoteError) and error.is_answer and error.code is ErrorCode.CERTIFICATE_REVOKED
+
+
 class Disbelief:
     """Raises the alarm about one party that is followed.
 
@@ -37,12 +42,21 @@ class Disbelief:
         event: The alarm's name.
         journal: That of who follows.
         clock: Seconds since the epoch.
+        about: Which errors it is about.
     """
 
-    def __init__(self, event: Event, *, journal: Journal, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        event: Event,
+        *,
+        journal: Journal,
+        clock: Callable[[], float],
+        about: Callable[[WardgateError], bool] = is_disbelief,
+    ) -> None:
         self._event = event
         self._journal = journal
         self._clock = clock
+        self._about = about
         self._alarmed: tuple[ErrorCode, str] | None = None
         self._alarmed_at = float("-inf")
 
@@ -51,7 +65,7 @@ class Disbelief:
         self._alarmed = None
 
     async def alarm(self, error: WardgateError, version: int) -> None:
-        """Raise the alarm, where the error is one of disbelief; the same one again only after an hour.
+        """Raise the alarm, where it is about this error; the same one again only after an hour.
 
         Args:
             error: What did not prove itself.
@@ -61,7 +75,7 @@ class Disbelief:
             WardgateError: `LEDGER_UNAVAILABLE`; the alarm is raised with the next look.
         """
         now, alarm = self._clock(), (error.code, error.detail)
-        if not is_disbelief(error) or (self._alarmed == alarm and now - self._alarmed_at < ALARM_EVERY_S):
+        if not self._about(error) or (self._alarmed == alarm and now - self._alarmed_at < ALARM_EVERY_S):
             return
         _log.event(self._event, code=error.code, detail=error.detail)
         body: JsonObject = {

@@ -18,7 +18,7 @@ from federation.canonical import JsonObject
 from federation.directory import TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
-from federation.following.alarm import Disbelief, is_disbelief
+from federation.following.alarm import Disbelief, is_disbelief, is_shut_out
 from federation.following.follower import Kept, View
 from federation.following.kept import State, keep_states, read_states
 from federation.ledger.checkpoint import SignedCheckpoint, with_cosignatures
@@ -124,6 +124,9 @@ class FollowedGateway:
         self._began_at = float("-inf")
         self._fresh_as_of = float("-inf")
         self._disbelief = Disbelief(Event.GATEWAY_NOT_BELIEVED, journal=follower.journal, clock=clock)
+        self._shut_out = Disbelief(
+            Event.OWN_CERTIFICATE_REVOKED, journal=follower.journal, clock=clock, about=is_shut_out
+        )
         self.verified_at = 0
         """When the directory was last shown to be the newest; seconds since the epoch, 0 for never."""
         self.failure: WardgateError | None = None
@@ -180,6 +183,7 @@ class FollowedGateway:
                 newer = await self._look()
                 self.failure = None
                 self._disbelief.ended()
+                self._shut_out.ended()
             except WardgateError as error:
                 await self._fail(error)
                 self._fresh_as_of = began_at
@@ -357,6 +361,7 @@ class FollowedGateway:
         self._cosigned = head.size
 
     async def _fail(self, error: WardgateError) -> None:
+        await self._shut_out.alarm(error, self._view.directory.version)
         if is_disbelief(error):
             await self._disbelief.alarm(error, self._view.directory.version)
         elif self.failure is None or self.failure.code is not error.code:

@@ -96,6 +96,7 @@ class EntryKind(StrEnum):
     DESCRIPTION_SIGNED = "description_signed"
     DESCRIPTION_PROPOSED = "description_proposed"
     DESCRIPTION_ACCEPTED = "description_accepted"
+    KEYS_RESET = "keys_reset"
     AGENCY_REVOKED = "agency_revoked"
     CERTIFICATE_ISSUED = "certificate_issued"
     DIRECTORY_PUBLISHED = "directory_published"

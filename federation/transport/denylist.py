@@ -26,11 +26,15 @@ class DenyEntry(Document):
     """One denial. It matches a certificate that has *every* field given; at least one is.
 
     The identity alone denies a party whatever certificate it shows; the key's hash alone denies whoever shows that key.
+
+    Attributes:
+        before: Matches certificates that begin before this, seconds since the epoch; 0 for whenever they begin.
     """
 
     identity: Annotated[str, Field(pattern=r"^(wardgate://[a-z]+/[a-z][a-z0-9-]{1,62})?$")] = ""
     serial: Annotated[str, Field(pattern=r"^([1-9a-f][0-9a-f]{0,39})?$")] = ""
     spki_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    before: Instant = 0
     reason_code: Code
 
     @model_validator(mode="after")
@@ -45,6 +49,7 @@ class DenyEntry(Document):
             self.identity in ("", peer.party.uri)
             and self.serial in ("", peer.serial)
             and self.spki_sha256 in ("", peer.spki_sha256)
+            and (not self.before or peer.begins_at < self.before)
         )
 
 
@@ -60,8 +65,12 @@ class DenyListDocument(Document):
     entries: Annotated[list[DenyEntry], Field(max_length=4_096)]
 
     def agencies(self) -> frozenset[str]:
-        """The agencies that are denied as a whole, and not for one certificate or key."""
-        whole = (entry for entry in self.entries if entry.identity and not entry.serial and not entry.spki_sha256)
+        """The agencies that are denied as a whole, and not for some certificates or one key."""
+        whole = (
+            entry
+            for entry in self.entries
+            if entry.identity and not (entry.serial or entry.spki_sha256 or entry.before)
+        )
         parties = (Party.parse(entry.identity) for entry in whole)
         return frozenset(party.id for party in parties if party.kind is PartyKind.NODE)
 

@@ -86,12 +86,14 @@ class Peer:
         serial: Certificate serial number, lower-case hexadecimal; empty for an anonymous caller.
         spki_sha256: SHA-256 of the SubjectPublicKeyInfo, lower-case hexadecimal; empty for an anonymous caller.
         expires_at: End of the certificate's validity, seconds since the epoch.
+        begins_at: Its beginning; 0, which is before everything, where nobody looked.
     """
 
     party: Party
     serial: str
     spki_sha256: str
     expires_at: int
+    begins_at: int = 0
 
 
 ANONYMOUS_PEER: Final = Peer(ANONYMOUS, "", "", 2**62)
@@ -121,11 +123,12 @@ def _read(pem: bytes, uris: tuple[bytes, ...]) -> Peer:
         serial = certificates.serial_of(pem)
         spki_sha256 = certificates.key_digest_of(pem)
         expires_at = int(certificates.not_after(pem).timestamp())
+        begins_at = int(certificates.not_before(pem).timestamp())
     except CertificateRejected as error:
         raise WardgateError(ErrorCode.NOT_AUTHENTICATED, "unreadable certificate") from error
     if identity.encode() != uris[0]:
         raise WardgateError(ErrorCode.NOT_AUTHENTICATED, "two readings of one certificate differ")
-    return Peer(Party.parse(identity), serial, spki_sha256, expires_at)
+    return Peer(Party.parse(identity), serial, spki_sha256, expires_at, begins_at)
 
 
 def bind_peer(peer: Peer) -> None:

@@ -11,10 +11,12 @@ from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
 from federation.transport.identity import current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
+from gateway.applying import Application, Progress, fingerprint_of
 from gateway.descriptions import DescriptionDesk, SignedDescription
 from gateway.dispatch import Links
-from gateway.enrolment import EnrolmentDesk, Progress, fingerprint_of
+from gateway.enrolment import EnrolmentDesk
 from gateway.misuse import MisuseDesk
+from gateway.resets import ResetDesk
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_REQUEST_BYTES: Final = 16 * 1024
@@ -45,18 +47,20 @@ def _limit(content: bytes, what: str) -> bytes:
 class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     """The applicant's side."""
 
-    def __init__(self, desk: EnrolmentDesk, trust_bundle: bytes) -> None:
+    def __init__(self, desk: EnrolmentDesk, resets: ResetDesk, trust_bundle: bytes) -> None:
         self._desk = desk
+        self._resets = resets
         self._trust_bundle = trust_bundle
 
     async def Enrol(self, request: enrolment_pb2.EnrolRequest, context: Context) -> enrolment_pb2.EnrolResponse:
         """Present a token with keys, or ask how it stands."""
-        enrolled = await self._desk.enrol(
-            token=request.token,
-            certificate_request=_limit(request.certificate_request, "certificate request"),
-            stated=signed_statement(_limit(request.key_statement, "key statement"), request.key_statement_signature),
-            description=SignedDescription(_limit(request.description, "description"), request.description_signature),
+        application = Application(
+            request.token,
+            _limit(request.certificate_request, "certificate request"),
+            signed_statement(_limit(request.key_statement, "key statement"), request.key_statement_signature),
+            SignedDescription(_limit(request.description, "description"), request.description_signature),
         )
+        enrolled = await self._resets.enrol(application) or await self._desk.enrol(application)
         return enrolment_pb2.EnrolResponse(
             state=_STATE[enrolled.progress],
             certificate_chain=enrolled.certificate,
@@ -95,13 +99,16 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     def __init__(
         self,
+        *,
         desk: EnrolmentDesk,
+        resets: ResetDesk,
         descriptions: DescriptionDesk,
         links: Links,
         misuse: MisuseDesk,
         operators: Sequence[str],
     ) -> None:
         self._desk = desk
+        self._resets = resets
         self._descriptions = descriptions
         self._links = links
         self._misuse = misuse
@@ -123,29 +130,38 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         if not 0 < request.valid_s <= MAX_TOKEN_LIFE_S:
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "token life")
         descriptor = AgencyDescriptor.parse(request.agency)
-        token = await self._desk.invite(descriptor, valid_s=request.valid_s, operator=self._operator())
-        return admin_pb2.InviteResponse(token=token)
+        operator = self._operator()
+        if not request.reset:
+            token = await self._desk.invite(descriptor, valid_s=request.valid_s, operator=operator)
+            return admin_pb2.InviteResponse(token=token)
+        invited = await self._resets.invite(descriptor, valid_s=request.valid_s, operator=operator)
+        return admin_pb2.InviteResponse(token=invited.token, replaces=invited.replaces)
 
     async def ListEnrolments(
         self, request: admin_pb2.ListEnrolmentsRequest, context: Context
     ) -> admin_pb2.ListEnrolmentsResponse:
         """Every enrolment with the fingerprint to compare."""
         self._operator()
+        rows = [(row, False) for row in await self._desk.enrolments()]
+        rows += [(row, True) for row in await self._resets.all()]
         return admin_pb2.ListEnrolmentsResponse(
             enrolments=[
                 admin_pb2.EnrolmentSummary(
                     agency=row.agency,
                     progress=_PROGRESS[Progress(row.progress)],
                     key_fingerprint=fingerprint_of(row.statement),
+                    reset=is_reset,
                 )
-                for row in await self._desk.enrolments()
+                for row, is_reset in rows
             ]
         )
 
     async def Approve(self, request: admin_pb2.ApproveRequest, context: Context) -> admin_pb2.ApproveResponse:
         """Approve the key that was presented."""
+        operator = self._operator()
+        desk = self._resets if await self._resets.waits(request.agency) else self._desk
         version = await to_the_end(
-            self._desk.approve(request.agency, key_fingerprint=request.key_fingerprint, operator=self._operator())
+            desk.approve(request.agency, key_fingerprint=request.key_fingerprint, operator=operator)
         )
         return admin_pb2.ApproveResponse(directory_version=version)
 
@@ -153,7 +169,9 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         """Refuse an application."""
         if len(request.reason) > MAX_REASON_CHARS:
             raise WardgateError(ErrorCode.MESSAGE_TOO_LARGE, "reason")
-        await self._desk.reject(request.agency, reason=request.reason, operator=self._operator())
+        operator = self._operator()
+        desk = self._resets if await self._resets.waits(request.agency) else self._desk
+        await desk.reject(request.agency, reason=request.reason, operator=operator)
         return admin_pb2.RejectResponse()
 
     async def Revoke(self, request: admin_pb2.RevokeRequest, context: Context) -> admin_pb2.RevokeResponse:

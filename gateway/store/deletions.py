@@ -7,10 +7,10 @@ from sqlalchemy import and_, func
 from federation.retention import Deletion
 from gateway.store.exchange import DECISION, QUERY
 from gateway.store.misuse import MISUSE
-from gateway.store.tables import Enrolment, EvaluationCount, table
+from gateway.store.tables import Enrolment, EvaluationCount, KeyReset, table
 from gateway.store.teams import ORDER
 
-ENROLMENT, COUNT = table(Enrolment), table(EvaluationCount)
+ENROLMENT, RESET, COUNT = table(Enrolment), table(KeyReset), table(EvaluationCount)
 
 DELETIONS: Final[tuple[Deletion, ...]] = (
     Deletion(
@@ -67,5 +67,12 @@ DELETIONS: Final[tuple[Deletion, ...]] = (
         due=lambda before: and_(
             ENROLMENT.c.progress.in_(["invited", "rejected"]), ENROLMENT.c.token_expires_at < before
         ),
+    ),
+    Deletion(
+        what="key_resets",
+        text="Invitations to replace lost keys that were rejected, or never taken up, counted likewise.",
+        setting="enrolments_days",
+        table=RESET,
+        due=lambda before: and_(RESET.c.progress.in_(["invited", "rejected"]), RESET.c.token_expires_at < before),
     ),
 )

@@ -54,6 +54,21 @@ class ProposedDescription(GatewayTable, table=True):
     proposed_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class KeyReset(GatewayTable, table=True):
+    """An enrolled agency's way to new keys after it lost its own: as `Enrolment`, which stays in force beside it."""
+
+    agency: str = Field(primary_key=True)
+    descriptor: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    token_sha256: str
+    token_expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    progress: str
+    invited_by: str
+    certificate_request: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    statement: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    statement_signature: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    description_signature: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+
+
 class DirectoryVersion(GatewayTable, table=True):
     """Every directory ever published, as signed."""
 

@@ -38,7 +38,7 @@ class Shown:
 
 
 def neighbours(node: NodeHouse, shown: Shown) -> Neighbours:
-    return Neighbours(OWN, shown, engine=node.engine, journal=node.journal, clock=node.clock)
+    return Neighbours(OWN, shown, shown, engine=node.engine, journal=node.journal, clock=node.clock)
 
 
 async def told(node: NodeHouse) -> list[Any]:
@@ -118,3 +118,46 @@ async def test_a_node_that_is_believed_no_more_says_so_once(node: NodeHouse, cap
     shown.publish()
     await desk.refresh()
     assert [(change["agency"], change["change"]) for change in desk.changes()] == [("uclh", "new"), (OWN, "left_out")]
+
+
+async def test_a_reset_of_keys_is_told_as_soon_as_it_is_listed_whoever_believes_it(node: NodeHouse) -> None:
+    shown, listed = Shown("met-police", "uclh"), Shown("met-police", "uclh")
+    listed.region = shown.region
+    listed.publish()
+    desk = Neighbours(OWN, shown, listed, engine=node.engine, journal=node.journal, clock=node.clock)
+    await desk.load()
+    await desk.refresh()
+    assert await told(node) == []
+
+    shown.region.members["met-police"].reset_keys()
+    listed.publish()
+    shown.publish("met-police")  # the trustee's people have not approved it
+    await desk.refresh()
+    reset = {"agency": "met-police", "change": "keys_reset", "kind": "test_kind"}
+    assert await told(node) == [reset]
+    again = Neighbours(OWN, shown, listed, engine=node.engine, journal=node.journal, clock=node.clock)
+    await again.load()
+    listed.publish()
+    shown.publish("met-police")
+    await again.refresh()
+    assert await told(node) == [reset], "once, also after a restart"
+    assert reset.items() <= again.changes()[0].items()
+
+    shown.region.members["met-police"].reset_keys()
+    listed.publish()
+    shown.publish("met-police")
+    await again.refresh()
+    assert await told(node) == [reset, reset]
+
+
+async def test_a_reset_in_other_areas_is_no_news(node: NodeHouse) -> None:
+    shown = Shown("met-police", "uclh")
+    shown.areas["met-police"] = ["barnet"]
+    shown.publish()
+    desk = neighbours(node, shown)
+    await desk.load()
+    await desk.refresh()
+    shown.region.members["met-police"].reset_keys()
+    shown.publish()
+    await desk.refresh()
+    assert await told(node) == []

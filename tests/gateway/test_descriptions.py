@@ -12,9 +12,10 @@ from federation.policy.evaluator import PolicyPoint
 from federation.transport.identity import Party as Identity
 from federation.transport.identity import PartyKind, Peer, bind_peer
 from federation.wire.v1 import admin_pb2, enrolment_pb2
+from gateway.applying import Application, Progress
 from gateway.description_words import description_digest, waiting
-from gateway.descriptions import SignedDescription, differences
-from gateway.enrolment import ENROLMENT, Progress
+from gateway.descriptions import PROPOSED_EVERY_S, SignedDescription, differences
+from gateway.enrolment import ENROLMENT
 from gateway.servicers.description import DescriptionServicer
 from gateway.servicers.enrolment import AdminServicer
 from keys.digest import sha256
@@ -88,7 +89,7 @@ async def test_an_application_whose_description_its_key_did_not_sign_is_refused(
     signed = signed_description(party)
     stranger = Party(NEW, "community_health")
     for wrong in (signed._replace(signature=signature), signed_description(stranger)):
-        applying = world.desk.enrol(token=token, certificate_request=b"x", stated=party.signed(), description=wrong)
+        applying = world.desk.enrol(Application(token, b"x", party.signed(), wrong))
         await refused(applying, told="not signed")
 
 
@@ -133,6 +134,9 @@ async def test_a_proposal_is_written_once_and_a_newer_one_takes_its_place(world:
         await world.descriptions.propose(SCHOOL, proposal(world, first))
     assert len(await world.entries(EntryKind.DESCRIPTION_PROPOSED)) == 1
     second = first.model_copy(update={"name": "Another"})
+    world.clock.now += PROPOSED_EVERY_S - 1
+    await refused(world.descriptions.propose(SCHOOL, proposal(world, second)), told="less than 60 s ago")
+    world.clock.now += 1
     await world.descriptions.propose(SCHOOL, proposal(world, second))
     await refused(world.descriptions.accept(SCHOOL, digest=sha256(first.canonical()), operator="olga"))
     await world.descriptions.accept(SCHOOL, digest=sha256(second.canonical()), operator="olga")
@@ -187,7 +191,14 @@ async def test_what_an_operator_is_shown_names_every_field_that_would_change(wor
     assert not (await agency.Propose(request, None)).listed
 
     bind_peer(Peer(Identity(PartyKind.OPERATOR, "olga"), "", "", 0))
-    admin: Any = AdminServicer(world.desk, world.descriptions, world.links, world.misuse, ["olga"])
+    admin: Any = AdminServicer(
+        desk=world.desk,
+        resets=world.resets,
+        descriptions=world.descriptions,
+        links=world.links,
+        misuse=world.misuse,
+        operators=["olga"],
+    )
     shown = (await admin.ListDescriptions(admin_pb2.ListDescriptionsRequest(), None)).descriptions
     (row,) = [waiting(item) for item in shown]
     assert row["changes"] == {"areas": {"from": ["testshire"], "to": ["testshire", "farshire"]}}

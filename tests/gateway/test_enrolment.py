@@ -13,7 +13,7 @@ from federation.policy.evaluator import PolicyPoint
 from federation.transport.identity import Party as Identity
 from federation.transport.identity import PartyKind
 from federation.wire.v1 import enrolment_pb2
-from gateway.enrolment import Progress
+from gateway.applying import Progress
 from gateway.servicers.enrolment import EnrolmentServicer
 from keys import domains
 from keys.certificates import identity_of
@@ -358,5 +358,5 @@ async def test_a_signature_that_cannot_be_one_is_an_error_of_the_catalogue(
         description=described.content,
         description_signature=described.signature,
     )
-    servicer: Any = EnrolmentServicer(world.desk, b"")
+    servicer: Any = EnrolmentServicer(world.desk, world.resets, b"")
     await refused(servicer.Enrol(request, None), ErrorCode.MESSAGE_MALFORMED)

@@ -51,6 +51,7 @@ from federation.wire.v1 import query_pb2 as wire
 from gateway.admitting import Admitting
 from gateway.alarms import Alarms
 from gateway.answers import Answers
+from gateway.applying import Application
 from gateway.clocks import Clocks
 from gateway.descriptions import DescriptionDesk, SignedDescription
 from gateway.directory import DirectoryAuthority
@@ -64,6 +65,7 @@ from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
 from gateway.queries import Queries
 from gateway.rates import QueryRates
+from gateway.resets import ResetDesk
 from gateway.store.exchange import recent_queries
 from gateway.teams.desk import TeamDesk
 from gateway.teams.register import TeamRegister
@@ -249,6 +251,7 @@ class World:
     directory: DirectoryAuthority
     desk: EnrolmentDesk
     descriptions: DescriptionDesk
+    resets: ResetDesk
     queries: Queries
     clocks: Clocks
     links: Links
@@ -283,12 +286,13 @@ class World:
         description: AgencyDescriptor | None = None,
     ) -> Any:
         """Present a token; what an honest agency would, unless it is given."""
-        return await self.desk.enrol(
-            token=token,
-            certificate_request=make_request(PrivateKey.generate(), identity or f"wardgate://node/{party.agency}"),
-            stated=stated or party.signed(),
-            description=signed_description(party, description),
+        application = Application(
+            token,
+            make_request(PrivateKey.generate(), identity or f"wardgate://node/{party.agency}"),
+            stated or party.signed(),
+            signed_description(party, description),
         )
+        return await self.resets.enrol(application) or await self.desk.enrol(application)
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -672,6 +676,7 @@ async def _compose(
         directory=directory,
         desk=desk,
         descriptions=DescriptionDesk(engine=reader, journal=journal, directory=directory, clock=clock),
+        resets=ResetDesk(engine=reader, journal=journal, directory=directory, desk=desk, clock=clock),
         queries=queries,
         clocks=clocks,
         links=links,

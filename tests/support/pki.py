@@ -8,7 +8,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party, PartyKind, Peer
-from keys.certificates import CertificateAuthority, PrivateKey, key_digest_of, make_request, not_after, serial_of
+from keys.certificates import (
+    CertificateAuthority,
+    PrivateKey,
+    key_digest_of,
+    make_request,
+    not_after,
+    not_before,
+    serial_of,
+)
 
 GATEWAY = Party(PartyKind.GATEWAY, "main")
 TRUSTEE = Party(PartyKind.TRUSTEE, "main")
@@ -73,4 +81,5 @@ class Pki:
 def peer_with(credentials: Credentials, party: Party) -> Peer:
     """What a server sees of whoever presents these credentials."""
     chain = credentials.chain
-    return Peer(party, serial_of(chain), key_digest_of(chain), int(not_after(chain).timestamp()))
+    ends, begins = int(not_after(chain).timestamp()), int(not_before(chain).timestamp())
+    return Peer(party, serial_of(chain), key_digest_of(chain), ends, begins)

@@ -44,6 +44,7 @@ class Member:
     Attributes:
         describing: Signs its description in the place of its newest key.
         describes_itself: Whether it signed its description at all.
+        resets: Versions of its keys that the version before did not introduce.
     """
 
     agency: str
@@ -54,6 +55,7 @@ class Member:
     areas: list[str] = field(default_factory=lambda: ["camden"])
     describing: SigningKey | None = None
     describes_itself: bool = True
+    resets: set[int] = field(default_factory=set)
 
     @property
     def signer(self) -> Signer:
@@ -63,6 +65,11 @@ class Member:
     def change_key(self) -> None:
         """Take a new signing key, introduced by the old one."""
         self.chain.append(SigningKey.generate())
+
+    def reset_keys(self) -> None:
+        """Take a new signing key that the old one, being lost, does not introduce; it describes the agency too."""
+        self.chain.append(SigningKey.generate())
+        self.resets.add(len(self.chain))
 
     def descriptor(self) -> AgencyDescriptor:
         return AgencyDescriptor(
@@ -97,7 +104,8 @@ class Member:
             self.sealing.public,
             version=version,
             sealing_epoch=version,
-            predecessor=old,
+            predecessor=None if version in self.resets else old,
+            lost=old.verify_key if old and version in self.resets else None,
             issued_at=NOW,
         )
 

@@ -24,6 +24,7 @@ from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
 from federation.renewal import certificate_request
 from federation.transport.identity import Party, PartyKind
+from gateway.applying import Application
 from gateway.descriptions import SignedDescription
 from keys.digest import sha256
 from keys.keyring import Keyring
@@ -57,12 +58,9 @@ class Whole:
         keychain, signed = node_keys.load_keychain(keyring), node_keys.signed_statement(keyring)
         token = await gateway.desk.invite(descriptor, valid_s=600, operator="olga")
         content = descriptor.canonical()
-        await gateway.desk.enrol(
-            token=token,
-            certificate_request=certificate_request(keyring, Party(PartyKind.NODE, SHAM)),
-            stated=signed,
-            description=SignedDescription(content, sign_description(content, keychain.signing_key)),
-        )
+        request = certificate_request(keyring, Party(PartyKind.NODE, SHAM))
+        described = SignedDescription(content, sign_description(content, keychain.signing_key))
+        await gateway.desk.enrol(Application(token, request, signed, described))
         self.fingerprint = keychain.signing_key.verify_key.fingerprint
         await gateway.desk.approve(SHAM, key_fingerprint=self.fingerprint, operator="olga")
 

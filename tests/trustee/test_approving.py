@@ -28,7 +28,7 @@ def registered(region: Region, people: People, *, first: dict[str, int] | None =
     )
 
 
-def approve(pending: PendingFile, region: Region, agency: str) -> SignedApproval:
+def approve(pending: PendingFile, region: Region, agency: str, *, is_reset: bool = False) -> SignedApproval:
     people = People()
     return sign_approval(
         pending,
@@ -39,6 +39,7 @@ def approve(pending: PendingFile, region: Region, agency: str) -> SignedApproval
         approver="amara",
         key=people.keys["amara"],
         at=NOW,
+        is_reset=is_reset,
     )
 
 
@@ -63,3 +64,32 @@ def test_a_description_that_its_agency_signed_anew_is_pending_until_two_approve_
     assert not register.believes(listed.agency("uclh"), NOW)
     (item,) = pending_of(listed, register, [], NOW)
     assert (item.agency, item.areas, item.signed, item.approved_by) == ("uclh", ["barnet"], True, [])
+
+
+def test_a_reset_is_pending_and_says_which_keys_it_replaces_until_it_is_approved() -> None:
+    region, people = Region.of("camden-csc", "uclh"), People()
+    register = registered(region, people)
+    lost = region.members["uclh"].chain[0].verify_key
+    region.members["uclh"].reset_keys()
+    listed = region.trusted()
+    (item,) = pending_of(listed, register, [], NOW)
+    new = region.members["uclh"].chain[1].verify_key
+    assert (item.agency, item.fingerprint, item.resets) == ("uclh", new.fingerprint, lost.fingerprint)
+    pending = PendingFile(pending=[item])
+    assert approve(pending, region, "uclh", is_reset=True).approver == "amara"
+    with pytest.raises(WardgateError, match="would replace keys") as caught:
+        approve(pending, region, "uclh")
+    assert caught.value.code is ErrorCode.APPROVAL_REFUSED
+    approved = registered(region, people)
+    assert pending_of(region.trusted(), approved, [], NOW) == []
+    region.members["uclh"].areas = ["barnet"]
+    (item,) = pending_of(region.trusted(), approved, [], NOW)
+    assert item.resets == "", "it is described otherwise, under keys that were approved"
+
+
+def test_a_newcomer_resets_nothing() -> None:
+    region = Region.of("uclh")
+    (item,) = pending_of(region.trusted(), Register(), [], NOW)
+    assert item.resets == ""
+    with pytest.raises(WardgateError, match="replaces no keys"):
+        approve(PendingFile(pending=[item]), region, "uclh", is_reset=True)

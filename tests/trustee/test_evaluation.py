@@ -129,6 +129,18 @@ async def test_a_caseload_the_gateway_declares_larger_does_not_raise_the_quota(h
     assert await refused(house, camden(house).batch(some_elements(12))) is ErrorCode.QUOTA_EXCEEDED
 
 
+async def test_after_a_reset_of_its_keys_an_agency_reads_its_caseload_again_within_what_was_approved_anew(
+    house: House,
+) -> None:
+    house.members.caseloads = {"camden-csc": 10}
+    await evaluate(house, camden(house).batch(some_elements(11)))
+    assert await refused(house, camden(house).batch(some_elements(1))) is ErrorCode.QUOTA_EXCEEDED
+    house.region.members["camden-csc"].reset_keys()
+    await house.members.refresh()
+    await evaluate(house, camden(house).batch(some_elements(11)))
+    assert await refused(house, camden(house).batch(some_elements(1))) is ErrorCode.QUOTA_EXCEEDED
+
+
 async def test_a_caseload_declared_smaller_lowers_the_quota(house: House) -> None:
     house.region.members["camden-csc"].declared_caseload = 10
     await house.members.refresh()

@@ -148,6 +148,31 @@ async def test_nobody_is_a_member_before_two_people_approved(open_desk: OpenDesk
     assert (await open_desk()).view.caseloads == {"uclh": 1_000}
 
 
+async def test_a_reset_of_keys_makes_a_pending_member_of_one_until_two_people_approved_it(
+    open_desk: OpenDesk, gateway: GatewaySide, people: People
+) -> None:
+    desk = await open_desk()
+    await desk.view.refresh()
+    await desk.add(people.approve(desk.view.followed.directory().agency("uclh")))
+    await desk.view.refresh()
+    for round_, caseload in ((1, 700), (2, 800)):
+        assert list(desk.view.directory.agencies) == ["uclh"]
+        gateway.region.members["uclh"].reset_keys()
+        await gateway.publish()
+        await desk.view.refresh()
+        assert desk.view.directory.agencies == {}, "by the gateway alone"
+        agency = desk.view.followed.directory().agency("uclh")
+        await desk.add(people.approve(agency, "amara", caseload=caseload, at=NOW + round_))
+        await desk.view.refresh()
+        assert desk.view.directory.agencies == {}, "by one"
+        await desk.add(people.approve(agency, "idris", caseload=caseload, at=NOW + round_))
+        await desk.view.refresh()
+        assert desk.view.directory.agency("uclh").verify_key == agency.verify_key
+        assert desk.view.caseloads == {"uclh": caseload}
+        desk = await open_desk()
+        await desk.view.refresh()
+
+
 async def test_the_approval_of_somebody_who_is_no_approver_counts_nothing(open_desk: OpenDesk, people: People) -> None:
     desk = await open_desk()
     await desk.view.refresh()

@@ -5,11 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustee.quotas import (
+    EPOCHS_AT_MOST,
     CounterKind,
     Quotas,
     Window,
     caseload_limit,
     day_of,
+    epoch_window,
     evaluation_charges,
     exceeded,
     hour_of,
@@ -37,6 +39,17 @@ def test_a_caseload_evaluation_is_limited_by_epoch_and_counted_by_hour() -> None
     assert (by_epoch.count, by_epoch.limit) == (7, 11)
     assert by_hour.counter == (CounterKind.CASELOAD_EVALUATION, Window.HOUR, NOON)
     assert (by_hour.count, by_hour.limit) == (7, None)
+
+
+@given(
+    one=st.tuples(st.integers(1, EPOCHS_AT_MOST), st.integers(0, 64)),
+    other=st.tuples(st.integers(1, EPOCHS_AT_MOST), st.integers(0, 64)),
+)
+def test_no_epoch_shares_a_window_with_another_or_with_itself_after_a_reset(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    assert (epoch_window(*one) == epoch_window(*other)) is (one == other)
+    assert epoch_window(one[0], 0) == one[0], "counters of before go on"
 
 
 def test_a_query_evaluation_is_limited_by_day_and_hour_whatever_the_caseload() -> None:

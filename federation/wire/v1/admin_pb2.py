@@ -24,53 +24,53 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/admin.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"0\n\rInviteRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\x0c\x12\x0f\n\x07valid_s\x18\x02 \x01(\r\"\x1f\n\x0eInviteResponse\x12\r\n\x05token\x18\x01 \x01(\t\"\x17\n\x15ListEnrolmentsRequest\"t\n\x10\x45nrolmentSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x37\n\x08progress\x18\x02 \x01(\x0e\x32%.federation.wire.v1.EnrolmentProgress\x12\x17\n\x0fkey_fingerprint\x18\x03 \x01(\t\"R\n\x16ListEnrolmentsResponse\x12\x38\n\nenrolments\x18\x01 \x03(\x0b\x32$.federation.wire.v1.EnrolmentSummary\"9\n\x0e\x41pproveRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x17\n\x0fkey_fingerprint\x18\x02 \x01(\t\",\n\x0f\x41pproveResponse\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\"/\n\rRejectRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x10\n\x0eRejectResponse\"/\n\rRevokeRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"+\n\x0eRevokeResponse\x12\x19\n\x11\x64\x65ny_list_version\x18\x01 \x01(\x04\"\x11\n\x0fGetLinksRequest\"m\n\x0bLinkSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x10\n\x08\x61ttached\x18\x02 \x01(\x08\x12\x11\n\tin_flight\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x62sent_until\x18\x04 \x01(\x04\x12\x13\n\x0bmisuse_week\x18\x05 \x01(\r\"B\n\x10GetLinksResponse\x12.\n\x05links\x18\x01 \x03(\x0b\x32\x1f.federation.wire.v1.LinkSummary\"\x19\n\x17ListDescriptionsRequest\"\\\n\x13ProposedDescription\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06listed\x18\x02 \x01(\x0c\x12\x10\n\x08proposed\x18\x03 \x01(\x0c\x12\x13\n\x0bproposed_at\x18\x04 \x01(\x04\"Y\n\x18ListDescriptionsResponse\x12=\n\x0c\x64\x65scriptions\x18\x01 \x03(\x0b\x32\'.federation.wire.v1.ProposedDescription\"F\n\x18\x41\x63\x63\x65ptDescriptionRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x1a\n\x12\x64\x65scription_sha256\x18\x02 \x01(\x0c\"6\n\x19\x41\x63\x63\x65ptDescriptionResponse\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04*\xc3\x01\n\x11\x45nrolmentProgress\x12\"\n\x1e\x45NROLMENT_PROGRESS_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45NROLMENT_PROGRESS_INVITED\x10\x01\x12(\n$ENROLMENT_PROGRESS_AWAITING_APPROVAL\x10\x02\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_APPROVED\x10\x03\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_REJECTED\x10\x04\x32\xf6\x05\n\x0c\x41\x64minService\x12O\n\x06Invite\x12!.federation.wire.v1.InviteRequest\x1a\".federation.wire.v1.InviteResponse\x12g\n\x0eListEnrolments\x12).federation.wire.v1.ListEnrolmentsRequest\x1a*.federation.wire.v1.ListEnrolmentsResponse\x12R\n\x07\x41pprove\x12\".federation.wire.v1.ApproveRequest\x1a#.federation.wire.v1.ApproveResponse\x12O\n\x06Reject\x12!.federation.wire.v1.RejectRequest\x1a\".federation.wire.v1.RejectResponse\x12O\n\x06Revoke\x12!.federation.wire.v1.RevokeRequest\x1a\".federation.wire.v1.RevokeResponse\x12U\n\x08GetLinks\x12#.federation.wire.v1.GetLinksRequest\x1a$.federation.wire.v1.GetLinksResponse\x12m\n\x10ListDescriptions\x12+.federation.wire.v1.ListDescriptionsRequest\x1a,.federation.wire.v1.ListDescriptionsResponse\x12p\n\x11\x41\x63\x63\x65ptDescription\x12,.federation.wire.v1.AcceptDescriptionRequest\x1a-.federation.wire.v1.AcceptDescriptionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/admin.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"?\n\rInviteRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\x0c\x12\x0f\n\x07valid_s\x18\x02 \x01(\r\x12\r\n\x05reset\x18\x03 \x01(\x08\"1\n\x0eInviteResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08replaces\x18\x02 \x01(\t\"\x17\n\x15ListEnrolmentsRequest\"\x83\x01\n\x10\x45nrolmentSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x37\n\x08progress\x18\x02 \x01(\x0e\x32%.federation.wire.v1.EnrolmentProgress\x12\x17\n\x0fkey_fingerprint\x18\x03 \x01(\t\x12\r\n\x05reset\x18\x04 \x01(\x08\"R\n\x16ListEnrolmentsResponse\x12\x38\n\nenrolments\x18\x01 \x03(\x0b\x32$.federation.wire.v1.EnrolmentSummary\"9\n\x0e\x41pproveRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x17\n\x0fkey_fingerprint\x18\x02 \x01(\t\",\n\x0f\x41pproveResponse\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\"/\n\rRejectRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x10\n\x0eRejectResponse\"/\n\rRevokeRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"+\n\x0eRevokeResponse\x12\x19\n\x11\x64\x65ny_list_version\x18\x01 \x01(\x04\"\x11\n\x0fGetLinksRequest\"m\n\x0bLinkSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x10\n\x08\x61ttached\x18\x02 \x01(\x08\x12\x11\n\tin_flight\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x62sent_until\x18\x04 \x01(\x04\x12\x13\n\x0bmisuse_week\x18\x05 \x01(\r\"B\n\x10GetLinksResponse\x12.\n\x05links\x18\x01 \x03(\x0b\x32\x1f.federation.wire.v1.LinkSummary\"\x19\n\x17ListDescriptionsRequest\"\\\n\x13ProposedDescription\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06listed\x18\x02 \x01(\x0c\x12\x10\n\x08proposed\x18\x03 \x01(\x0c\x12\x13\n\x0bproposed_at\x18\x04 \x01(\x04\"Y\n\x18ListDescriptionsResponse\x12=\n\x0c\x64\x65scriptions\x18\x01 \x03(\x0b\x32\'.federation.wire.v1.ProposedDescription\"F\n\x18\x41\x63\x63\x65ptDescriptionRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x1a\n\x12\x64\x65scription_sha256\x18\x02 \x01(\x0c\"6\n\x19\x41\x63\x63\x65ptDescriptionResponse\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04*\xc3\x01\n\x11\x45nrolmentProgress\x12\"\n\x1e\x45NROLMENT_PROGRESS_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45NROLMENT_PROGRESS_INVITED\x10\x01\x12(\n$ENROLMENT_PROGRESS_AWAITING_APPROVAL\x10\x02\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_APPROVED\x10\x03\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_REJECTED\x10\x04\x32\xf6\x05\n\x0c\x41\x64minService\x12O\n\x06Invite\x12!.federation.wire.v1.InviteRequest\x1a\".federation.wire.v1.InviteResponse\x12g\n\x0eListEnrolments\x12).federation.wire.v1.ListEnrolmentsRequest\x1a*.federation.wire.v1.ListEnrolmentsResponse\x12R\n\x07\x41pprove\x12\".federation.wire.v1.ApproveRequest\x1a#.federation.wire.v1.ApproveResponse\x12O\n\x06Reject\x12!.federation.wire.v1.RejectRequest\x1a\".federation.wire.v1.RejectResponse\x12O\n\x06Revoke\x12!.federation.wire.v1.RevokeRequest\x1a\".federation.wire.v1.RevokeResponse\x12U\n\x08GetLinks\x12#.federation.wire.v1.GetLinksRequest\x1a$.federation.wire.v1.GetLinksResponse\x12m\n\x10ListDescriptions\x12+.federation.wire.v1.ListDescriptionsRequest\x1a,.federation.wire.v1.ListDescriptionsResponse\x12p\n\x11\x41\x63\x63\x65ptDescription\x12,.federation.wire.v1.AcceptDescriptionRequest\x1a-.federation.wire.v1.AcceptDescriptionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENROLMENTPROGRESS']._serialized_start=1169
-  _globals['_ENROLMENTPROGRESS']._serialized_end=1364
+  _globals['_ENROLMENTPROGRESS']._serialized_start=1218
+  _globals['_ENROLMENTPROGRESS']._serialized_end=1413
   _globals['_INVITEREQUEST']._serialized_start=54
-  _globals['_INVITEREQUEST']._serialized_end=102
-  _globals['_INVITERESPONSE']._serialized_start=104
-  _globals['_INVITERESPONSE']._serialized_end=135
-  _globals['_LISTENROLMENTSREQUEST']._serialized_start=137
-  _globals['_LISTENROLMENTSREQUEST']._serialized_end=160
-  _globals['_ENROLMENTSUMMARY']._serialized_start=162
-  _globals['_ENROLMENTSUMMARY']._serialized_end=278
-  _globals['_LISTENROLMENTSRESPONSE']._serialized_start=280
-  _globals['_LISTENROLMENTSRESPONSE']._serialized_end=362
-  _globals['_APPROVEREQUEST']._serialized_start=364
-  _globals['_APPROVEREQUEST']._serialized_end=421
-  _globals['_APPROVERESPONSE']._serialized_start=423
-  _globals['_APPROVERESPONSE']._serialized_end=467
-  _globals['_REJECTREQUEST']._serialized_start=469
-  _globals['_REJECTREQUEST']._serialized_end=516
-  _globals['_REJECTRESPONSE']._serialized_start=518
-  _globals['_REJECTRESPONSE']._serialized_end=534
-  _globals['_REVOKEREQUEST']._serialized_start=536
-  _globals['_REVOKEREQUEST']._serialized_end=583
-  _globals['_REVOKERESPONSE']._serialized_start=585
-  _globals['_REVOKERESPONSE']._serialized_end=628
-  _globals['_GETLINKSREQUEST']._serialized_start=630
-  _globals['_GETLINKSREQUEST']._serialized_end=647
-  _globals['_LINKSUMMARY']._serialized_start=649
-  _globals['_LINKSUMMARY']._serialized_end=758
-  _globals['_GETLINKSRESPONSE']._serialized_start=760
-  _globals['_GETLINKSRESPONSE']._serialized_end=826
-  _globals['_LISTDESCRIPTIONSREQUEST']._serialized_start=828
-  _globals['_LISTDESCRIPTIONSREQUEST']._serialized_end=853
-  _globals['_PROPOSEDDESCRIPTION']._serialized_start=855
-  _globals['_PROPOSEDDESCRIPTION']._serialized_end=947
-  _globals['_LISTDESCRIPTIONSRESPONSE']._serialized_start=949
-  _globals['_LISTDESCRIPTIONSRESPONSE']._serialized_end=1038
-  _globals['_ACCEPTDESCRIPTIONREQUEST']._serialized_start=1040
-  _globals['_ACCEPTDESCRIPTIONREQUEST']._serialized_end=1110
-  _globals['_ACCEPTDESCRIPTIONRESPONSE']._serialized_start=1112
-  _globals['_ACCEPTDESCRIPTIONRESPONSE']._serialized_end=1166
-  _globals['_ADMINSERVICE']._serialized_start=1367
-  _globals['_ADMINSERVICE']._serialized_end=2125
+  _globals['_INVITEREQUEST']._serialized_end=117
+  _globals['_INVITERESPONSE']._serialized_start=119
+  _globals['_INVITERESPONSE']._serialized_end=168
+  _globals['_LISTENROLMENTSREQUEST']._serialized_start=170
+  _globals['_LISTENROLMENTSREQUEST']._serialized_end=193
+  _globals['_ENROLMENTSUMMARY']._serialized_start=196
+  _globals['_ENROLMENTSUMMARY']._serialized_end=327
+  _globals['_LISTENROLMENTSRESPONSE']._serialized_start=329
+  _globals['_LISTENROLMENTSRESPONSE']._serialized_end=411
+  _globals['_APPROVEREQUEST']._serialized_start=413
+  _globals['_APPROVEREQUEST']._serialized_end=470
+  _globals['_APPROVERESPONSE']._serialized_start=472
+  _globals['_APPROVERESPONSE']._serialized_end=516
+  _globals['_REJECTREQUEST']._serialized_start=518
+  _globals['_REJECTREQUEST']._serialized_end=565
+  _globals['_REJECTRESPONSE']._serialized_start=567
+  _globals['_REJECTRESPONSE']._serialized_end=583
+  _globals['_REVOKEREQUEST']._serialized_start=585
+  _globals['_REVOKEREQUEST']._serialized_end=632
+  _globals['_REVOKERESPONSE']._serialized_start=634
+  _globals['_REVOKERESPONSE']._serialized_end=677
+  _globals['_GETLINKSREQUEST']._serialized_start=679
+  _globals['_GETLINKSREQUEST']._serialized_end=696
+  _globals['_LINKSUMMARY']._serialized_start=698
+  _globals['_LINKSUMMARY']._serialized_end=807
+  _globals['_GETLINKSRESPONSE']._serialized_start=809
+  _globals['_GETLINKSRESPONSE']._serialized_end=875
+  _globals['_LISTDESCRIPTIONSREQUEST']._serialized_start=877
+  _globals['_LISTDESCRIPTIONSREQUEST']._serialized_end=902
+  _globals['_PROPOSEDDESCRIPTION']._serialized_start=904
+  _globals['_PROPOSEDDESCRIPTION']._serialized_end=996
+  _globals['_LISTDESCRIPTIONSRESPONSE']._serialized_start=998
+  _globals['_LISTDESCRIPTIONSRESPONSE']._serialized_end=1087
+  _globals['_ACCEPTDESCRIPTIONREQUEST']._serialized_start=1089
+  _globals['_ACCEPTDESCRIPTIONREQUEST']._serialized_end=1159
+  _globals['_ACCEPTDESCRIPTIONRESPONSE']._serialized_start=1161
+  _globals['_ACCEPTDESCRIPTIONRESPONSE']._serialized_end=1215
+  _globals['_ADMINSERVICE']._serialized_start=1416
+  _globals['_ADMINSERVICE']._serialized_end=2174
 # @@protoc_insertion_point(module_scope)

@@ -46,19 +46,23 @@ class InviteRequest(_message.Message):
 
     AGENCY_FIELD_NUMBER: _builtins.int
     VALID_S_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
     agency: _builtins.bytes
     """Canonical JSON of the agency as it will stand in the directory: id, name, kind, legal class, areas, agreements, declared caseload."""
     valid_s: _builtins.int
     """How long the token can be used, seconds."""
+    reset: _builtins.bool
+    """The agency is enrolled, has lost its keys, and is to have new ones."""
     def __init__(
         self,
         *,
         agency: _builtins.bytes = ...,
         valid_s: _builtins.int = ...,
+        reset: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "valid_s", b"valid_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "reset", b"reset", "valid_s", b"valid_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -69,16 +73,20 @@ class InviteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Shown once; only its hash is kept."""
+    replaces: _builtins.str
+    """For a reset: VERSION:KEY of the key statement that is replaced, which the new one must name."""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        replaces: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replaces", b"replaces", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -106,20 +114,24 @@ class EnrolmentSummary(_message.Message):
     AGENCY_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     KEY_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     progress: Global___EnrolmentProgress.ValueType
     key_fingerprint: _builtins.str
     """SHA-256 of the signing key, hex, in groups of four: read out over the phone before approval."""
+    reset: _builtins.bool
+    """These keys are to replace the ones that the agency has lost."""
     def __init__(
         self,
         *,
         agency: _builtins.str = ...,
         progress: Global___EnrolmentProgress.ValueType = ...,
         key_fingerprint: _builtins.str = ...,
+        reset: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "key_fingerprint", b"key_fingerprint", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "key_fingerprint", b"key_fingerprint", "progress", b"progress", "reset", b"reset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +22,7 @@ from federation.errors import CATALOGUE, ErrorCode, WardgateError
 from federation.following.alarm import ALARM_EVERY_S, is_disbelief
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
+from federation.key_statement import state_keys
 from federation.ledger.checkpoint import (
     Checkpoint,
     NoteKey,
@@ -554,6 +556,92 @@ async def test_an_agency_that_left_comes_back_with_its_own_keys_alone_also_after
     gateway.region.members["uclh"].chain = own
     await gateway.publish()
     assert await restarted.refresh()
+
+
+# -- keys that were lost -----------------------------------------------------------------------------------------------
+
+
+async def test_a_reset_is_the_end_of_a_chain_for_everybody_and_an_alarm_at_the_agencys_own_node(
+    open_desk: OpenDesk, gateway: GatewaySide, party: Following
+) -> None:
+    """Whether anybody believes the agency on it is the register's affair: see `test_register`."""
+    desk = await open_desk()
+    await desk.refresh()
+    restarted = await open_desk()
+    gateway.region.members["uclh"].reset_keys()
+    await gateway.publish()
+    assert await restarted.refresh()
+    listed = restarted.followed.directory().agency("uclh")
+    assert (len(listed.chain), listed.resets, listed.since_reset) == (2, listed.chain[1:], listed.chain[1:])
+    gateway.region.members[NODE].reset_keys()
+    await gateway.publish()
+    if party.is_listed:
+        assert await restarted.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+        assert await restarted.alarms() == ["DIRECTORY_REJECTED"]
+    else:
+        assert await restarted.refresh()
+
+
+async def test_the_chain_of_before_a_reset_does_not_come_back_also_after_a_restart(
+    open_desk: OpenDesk, gateway: GatewaySide
+) -> None:
+    desk, member = await open_desk(), gateway.region.members["uclh"]
+    for _ in range(2):
+        member.reset_keys()
+        await gateway.publish()
+        assert await desk.refresh()
+    chain, restarted = list(member.chain), await open_desk()
+    for shown in (chain[:1], chain[:2], [*chain[:2], SigningKey.generate()]):
+        member.chain = shown
+        await gateway.publish()
+        assert await restarted.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+    member.chain = chain
+    member.change_key()
+    await gateway.publish()
+    assert await restarted.refresh()
+    assert len(restarted.followed.directory().agency("uclh").since_reset) == 2
+
+
+async def test_the_auditors_keys_are_never_reset(desk: Desk, gateway: GatewaySide) -> None:
+    await desk.refresh()
+    auditors = gateway.region.auditors
+    key = SigningKey.generate()
+    lost = auditors.signing.verify_key
+    auditors.statements = [
+        *auditors.statements,
+        state_keys("auditors", key, auditors.sealing.public, version=2, sealing_epoch=2, lost=lost, issued_at=NOW),
+    ]
+    await gateway.publish()
+    assert await desk.disbelieved() is ErrorCode.DIRECTORY_REJECTED
+
+
+async def test_a_party_that_is_shut_out_says_so_once_an_hour(
+    desk: Desk, gateway: GatewaySide, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """It was revoked, or somebody has got new keys in its name: its owner must hear of it from its own node."""
+    await desk.refresh()
+    peer, said = Party(PartyKind.GATEWAY, "main"), [False]
+    status, code = grpc.StatusCode.PERMISSION_DENIED, ErrorCode.CERTIFICATE_REVOKED
+
+    async def refuses(*_: int) -> directory_pb2.GetDirectoryResponse:
+        raise RemoteError(code, "said so", peer=peer, status=status, is_answer=said[-1])
+
+    for is_answer, alarms in ((False, 0), (True, 1), (True, 1)):
+        said.append(is_answer)
+        with monkeypatch.context() as patched:
+            patched.setattr(gateway, "directory", refuses)
+            with pytest.raises(WardgateError):
+                await desk.refresh()
+        bodies = await desk.bodies(EntryKind.ALARM_RAISED)
+        assert [body["alarm"] for body in bodies] == ["OWN_CERTIFICATE_REVOKED"] * alarms
+    clock.now += ALARM_EVERY_S
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "directory", refuses)
+        with pytest.raises(WardgateError):
+            await desk.refresh()
+    assert len(await desk.bodies(EntryKind.ALARM_RAISED)) == 2
+    assert await desk.refresh() is False
+    assert desk.followed.failure is None
 
 
 # -- descriptions: each agency signs its own ---------------------------------------------------------------------------

@@ -122,7 +122,7 @@ async def trustee(tmp_path: Path, clock: Clock) -> AsyncIterator[TrusteeSide]:
     async with Journal(engine, THEIRS, region.trustee_key, clock) as journal:
         denied: set[str] = set()
         keeper = RegisterKeeper(
-            Grounds(lambda: listed, lambda: frozenset(denied), people.approvers),
+            Grounds(lambda: side.listed, lambda: frozenset(denied), people.approvers),
             engine=engine,
             journal=journal,
             books=Books(journal=journal, clock=clock),
@@ -337,3 +337,63 @@ async def test_what_the_directory_lists_otherwise_than_was_approved_is_not_belie
     believed = Believed(lying.trusted, desk.followed.register, clock=lambda: NOW)
     expected = ["camden-csc", "met-police"] if what == "made up" else ["met-police"]
     assert sorted(believed.directory().agencies) == expected
+
+
+# -- keys that were lost -----------------------------------------------------------------------------------------------
+
+
+def listed_anew(trustee: TrusteeSide) -> TrustedDirectory:
+    """The directory as the gateway shows it now, to the trustee too; verified against the one before."""
+    found = trustee.region.publish()
+    trustee.listed = trustee.listed.advance(found.content, found.signature, entry=found.body)
+    return trustee.listed
+
+
+async def approve_by(trustee: TrusteeSide, agency: str, *people: str, at: int) -> None:
+    async with trustee.engine.begin() as connection:
+        for signed in trustee.people.approve(trustee.listed.agency(agency), *people, at=at):
+            await add_approval(connection, signed, at)
+    await trustee.keeper.refresh()
+
+
+async def believed_by(desk: Desk, listed: TrustedDirectory) -> list[str]:
+    await desk.followed.refresh()
+    return sorted(Believed(lambda: listed, desk.followed.register, clock=lambda: NOW).directory().agencies)
+
+
+async def test_a_reset_is_believed_when_two_people_approved_it_and_by_nobody_before(
+    desk: Desk, trustee: TrusteeSide
+) -> None:
+    everybody = ["camden-csc", "met-police"]
+    assert await believed_by(desk, trustee.listed) == everybody
+    before = trustee.listed
+    trustee.region.members["met-police"].reset_keys()
+    first = listed_anew(trustee)
+    assert await believed_by(desk, first) == ["camden-csc"], "by the gateway alone"
+    await approve_by(trustee, "met-police", "amara", at=NOW + 1)
+    assert await believed_by(desk, first) == ["camden-csc"], "by one"
+    await approve_by(trustee, "met-police", "idris", at=NOW + 2)
+    assert await believed_by(desk, first) == everybody, "by two"
+    assert await believed_by(desk, before) == ["camden-csc"], "the old chain is nobody's any more"
+
+    trustee.region.members["met-police"].change_key()
+    assert await believed_by(desk, listed_anew(trustee)) == everybody, "what the new key signed needs nobody"
+
+    trustee.region.members["met-police"].reset_keys()
+    second = listed_anew(trustee)
+    assert await believed_by(desk, second) == ["camden-csc"], "twice is approved twice"
+    await approve_by(trustee, "met-police", at=NOW + 3)
+    assert await believed_by(desk, second) == everybody
+    assert await believed_by(desk, first) == ["camden-csc"]
+
+
+async def test_approvals_of_the_keys_of_before_do_not_carry_a_reset(desk: Desk, trustee: TrusteeSide) -> None:
+    """Nor does a later approval of the old keys: people approve what they were shown."""
+    old = trustee.people.approve(trustee.listed.agency("met-police"), caseload=7, at=NOW + 9)
+    trustee.region.members["met-police"].reset_keys()
+    listed = listed_anew(trustee)
+    async with trustee.engine.begin() as connection:
+        for signed in old:
+            await add_approval(connection, signed, NOW + 9)
+    await trustee.keeper.refresh()
+    assert await believed_by(desk, listed) == ["camden-csc"]

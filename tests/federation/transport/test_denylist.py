@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from keys.signing import SigningKey
 from tests.support.pki import BARNET, CAMDEN
 
 KEY = SigningKey.generate()
-PEER = Peer(CAMDEN, "a1b2", "c" * 64, 2_000_000_000)
+PEER = Peer(CAMDEN, "a1b2", "c" * 64, 2_000_000_000, 1_900_000_000)
 OTHER = Peer(BARNET, "a1b3", "d" * 64, 2_000_000_000)
 
 
@@ -153,3 +155,17 @@ def test_a_list_of_another_form_is_refused(change: dict[str, object]) -> None:
         in_force().adopt(SignedDenyList(document, KEY.sign(domains.DENY_LIST, document)))
 
     assert refused.value.code is ErrorCode.MESSAGE_MALFORMED
+
+
+@pytest.mark.parametrize(("before", "denied"), [(1_900_000_000, False), (1_900_000_001, True)])
+def test_certificates_of_a_party_that_begin_before_a_time_are_denied_and_the_party_is_not(
+    before: int, *, denied: bool
+) -> None:
+    key = SigningKey.generate()
+    entry = DenyEntry(identity=CAMDEN.uri, before=before, reason_code="KEYS_RESET")
+    found = DenyList(key.verify_key)
+    found.adopt(SignedDenyList.issue(key, version=1, issued_at=1, entries=[entry]))
+    assert found.is_denied(PEER) is denied
+    assert found.is_denied(replace(PEER, begins_at=0)), "nobody looked when it begins"
+    assert not found.is_denied(OTHER)
+    assert found.denied_agencies() == frozenset()
