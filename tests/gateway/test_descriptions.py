@@ -1,14 +1,16 @@
 """How agencies are described at the gateway: as they sign it, and as an operator accepts it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from federation.directory import AgencyDescriptor
+from federation.directory import AgencyDescriptor, AgencyEntry
 from federation.errors import ErrorCode, WardgateError
 from federation.following.follower import View
 from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
+from federation.seen import Seen
 from federation.transport.identity import Party as Identity
 from federation.transport.identity import PartyKind, Peer, bind_peer
 from federation.wire.v1 import admin_pb2, enrolment_pb2
@@ -223,3 +225,40 @@ def test_differences_are_named_in_the_order_of_the_description() -> None:
     assert differences(one, one) == []
     other = one.model_copy(update={"declared_caseload": 1, "name": "x"})
     assert differences(one, other) == ["name", "declared_caseload"]
+
+
+# -- a region of before ------------------------------------------------------------------------------------------------
+
+
+async def test_a_region_of_before_comes_up_and_its_agencies_sign_one_after_the_other(
+    store_url: str, policy: PolicyPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets, clock = Secrets(), Clock()
+
+    def unsigned(entries: list[AgencyEntry]) -> list[AgencyEntry]:
+        return [entry.model_copy(update={"description_signature": ""}) for entry in entries]
+
+    async with a_world(store_url, policy, secrets=secrets, clock=clock) as before:
+        with monkeypatch.context() as older:  # a gateway that does not know yet that descriptions are signed
+            older.setattr(Seen, "check_unsigned", lambda *_: None)
+            await before.directory.publish(unsigned, change="as before", entries=[])
+    async with a_world(store_url, policy, secrets=secrets, clock=clock, enrol=[]) as world:
+        listed = world.directory.current()
+        assert not any(agency.describes_itself for agency in listed.agencies.values())
+        party = secrets.parties[SCHOOL]
+        own = party.own(described(party))
+        follower = Following(View.first(secrets.anchors, ORIGIN, own=lambda: replace(own, descriptions=signed)))
+        signed: tuple[bytes, ...] = ()
+        assert follower.accept_directory(await world.directory.directory_response(0, 0))
+
+        same = described(party)
+        signed = (sha256(same.canonical()),)
+        assert not await world.descriptions.propose(SCHOOL, proposal(world, same)), "it is listed, and not signed"
+        await world.descriptions.accept(SCHOOL, digest=signed[0], operator="olga")
+        response = await world.directory.directory_response(follower.directory.version, follower.known_size)
+        assert follower.accept_directory(response)
+        assert [name for name, agency in follower.directory.agencies.items() if agency.describes_itself] == [SCHOOL]
+
+        with pytest.raises(WardgateError) as caught:
+            await world.directory.publish(unsigned, change="and back", entries=[])
+        assert caught.value.code is ErrorCode.DIRECTORY_REJECTED, "what was signed stays signed"
