@@ -38,6 +38,20 @@ def check_published(agency: Agency, epoch: int, keys: HolderKeys) -> HolderKey:
     return key
 
 
+def check_in_use(agency: Agency, epoch: int, keys: HolderKeys) -> HolderKey:
+    """The holder's key as `check_published` gives it, of an epoch that both holders publish.
+
+    One that a single holder publishes is not in use: it is not open at the other yet, or retired there.
+
+    Raises:
+        WardgateError: As `check_published`.
+    """
+    if epoch not in agency.epochs:
+        scope = agency.descriptor.id
+        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{scope} epoch {epoch} is not published by both holders")
+    return check_published(agency, epoch, keys)
+
+
 def check_all_published(directory: TrustedDirectory, keys: HolderKeys) -> None:
     """Check every agency in every published epoch whose seed is there, and in its newest epoch in any case.
 

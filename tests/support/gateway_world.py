@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.composing import Asker, Composed, OwnPseudonym, compose
 from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
 from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
@@ -287,10 +287,10 @@ class World:
 
     # -- asking -------------------------------------------------------------------------------------------------
 
-    def pseudonym(self, agency: str, number: NhsNumber) -> Pseudonym:
+    def pseudonym(self, agency: str, number: NhsNumber, epoch: int = 1) -> Pseudonym:
         blinds, blinded = blind_identifiers([number.identifier_input()])
-        halfway = self.secrets.trustee_holder.key(agency, 1).multiply(blinded)
-        return unblind(blinds, self.secrets.holder.key(agency, 1).multiply(halfway))[0]
+        halfway = self.secrets.trustee_holder.key(agency, epoch).multiply(blinded)
+        return unblind(blinds, self.secrets.holder.key(agency, epoch).multiply(halfway))[0]
 
     def composed(
         self,
@@ -330,12 +330,13 @@ class World:
             area="testshire",
             case_grant=case_grant,
         )
+        epoch = directory.agency(requester).epoch
         return compose(
             question,
             query_id=query_id or str(uuid4()),
             decision_id=str(uuid4()),
             asker=Asker(directory.agency(requester), UserRef(user_ref), "a.khan", "Amina Khan", role),
-            pseudonym=self.pseudonym(requester, child),
+            own=OwnPseudonym(self.pseudonym(requester, child, epoch), epoch),
             targets={name: directory.agency(name) for name in targets},
             directory=directory,
             times=Times(deadline_s=10, expiry_s=expiry_s),
