@@ -1,4 +1,4 @@
-"""The points that key holders publish: whether a holder's secrets give them.
+"""The points that key holders publish: how they are stated, and whether a holder's secrets give them.
 
 A point says which key makes the pseudonyms of a scope in an epoch. It may never become another (`federation.seen`): new
 keys come with a new epoch.
@@ -9,9 +9,39 @@ derived once and kept (`keys.holder`), so that a check costs a look-up and a com
 that the directory shows at that moment. No I/O.
 """
 
-from federation.directory import Agency, TrustedDirectory
+from collections.abc import Sequence
+
+from federation.directory import Agency, PointsStatement, PublicPoint, SignedPoints, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
+from keys import domains
+from keys.errors import EncodingRejected
 from keys.holder import HolderKey, HolderKeys
+from keys.signing import SigningKey
+
+
+def state_points(
+    keys: HolderKeys, signing_key: SigningKey, *, scope: str, epochs: Sequence[int], issued_at: int
+) -> SignedPoints:
+    """A holder's signed statement of its public points of a scope.
+
+    Args:
+        keys: The holder's, from whose seeds alone the points follow.
+        signing_key: The holder's, whose public half every party pins.
+        scope: An agency, enrolled or about to be.
+        epochs: Those to state, oldest first; at least one.
+        issued_at: Seconds since the epoch.
+
+    Raises:
+        WardgateError: `EPOCH_UNKNOWN`: there is none; `MESSAGE_MALFORMED`: the scope is not an agency id.
+    """
+    if not epochs:
+        raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"the {keys.role} has no epoch of {scope} to state")
+    try:
+        points = [PublicPoint(epoch=epoch, public=keys.key(scope, epoch).public) for epoch in epochs]
+    except EncodingRejected as error:
+        raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "the scope is not an agency id") from error
+    statement = PointsStatement(holder=keys.role, scope=scope, epochs=points, issued_at=issued_at).canonical()
+    return SignedPoints(statement=statement, signature=signing_key.sign(domains.POINTS, statement))
 
 
 def check_published(agency: Agency, epoch: int, keys: HolderKeys) -> HolderKey:
