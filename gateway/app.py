@@ -49,11 +49,13 @@ from federation.wire.v1 import (
 from gateway.admitting import Admitting
 from gateway.alarms import Alarms
 from gateway.answers import Answers
-from gateway.beginning import begin_directory, begin_membership
+from gateway.beginning import begin_directory, begin_membership, begin_points
 from gateway.clocks import Clocks
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
 from gateway.enrolment import EnrolmentDesk
+from gateway.epoch_desk import EpochDesk
+from gateway.epochs import CaseloadEpochs
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
 from gateway.following import Following
@@ -62,6 +64,7 @@ from gateway.live import OPEN
 from gateway.membership import Membership
 from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
+from gateway.points import HolderPoints
 from gateway.queries import Queries
 from gateway.rates import QueryRates
 from gateway.servicers.directory import DirectoryServicer, LedgerServicer
@@ -118,6 +121,8 @@ class Gateway:
     answers: Answers
     evaluation: Evaluation
     desk: EnrolmentDesk
+    caseloads: CaseloadEpochs
+    epochs: EpochDesk
     withdrawal: Withdrawal
     following: Following
     teams: TeamDesk
@@ -215,6 +220,8 @@ async def compose(base: Foundation) -> Gateway:
     )
     clocks = Clocks(own=base.settings.party, clock=clock)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency), clocks=clocks)
+    points = begin_points(base.settings, base.keychain, directory, base.trustee, clock=clock)
+    caseloads = CaseloadEpochs()
     queries = Queries(engine=base.engine, journal=base.journal, links=links, clock=clock)
     restored = await queries.restore(clock())
     register = TeamRegister(base.engine, base.journal)
@@ -251,7 +258,9 @@ async def compose(base: Foundation) -> Gateway:
         evaluation=Evaluation(
             translator=translator, journal=base.journal, directory=base.membership.current, clock=clock
         ),
-        desk=_desk(base),
+        desk=_desk(base, points),
+        caseloads=caseloads,
+        epochs=EpochDesk(directory=directory, points=points, links=links, caseloads=caseloads, clock=clock),
         withdrawal=withdrawal,
         following=Following(queries, [directory, register]),
         teams=_team_desk(base, register, withdrawal),
@@ -311,16 +320,14 @@ def _team_desk(base: Foundation, register: TeamRegister, withdrawal: Withdrawal)
     )
 
 
-def _desk(base: Foundation) -> EnrolmentDesk:
+def _desk(base: Foundation, points: HolderPoints) -> EnrolmentDesk:
     return EnrolmentDesk(
         engine=base.engine,
         journal=base.journal,
         directory=base.directory,
         authority=base.keychain.authority,
-        keys=base.keychain.holder_keys,
-        trustee=base.trustee,
+        points=points,
         trustee_party=base.settings.trustee.party,
-        signing_key=base.keychain.signing_key,
         certificate_life=base.settings.certificate_life,
         absence=base.settings.absence,
         clock=base.clock,
@@ -379,8 +386,10 @@ def _register(gateway: Gateway) -> None:
     """Put every servicer on its port."""
     base, server = gateway.foundation, gateway.main.grpc
     roots = base.keychain.authority.pem
-    link = LinkServicer(links=gateway.links, answers=gateway.answers, clocks=gateway.clocks)
-    admin = AdminServicer(gateway.desk, gateway.links, gateway.misuse, base.settings.operators)
+    link = LinkServicer(
+        links=gateway.links, answers=gateway.answers, clocks=gateway.clocks, caseloads=gateway.caseloads
+    )
+    admin = AdminServicer(gateway.desk, gateway.links, gateway.misuse, gateway.epochs, base.settings.operators)
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
     link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)

@@ -45,8 +45,8 @@ class TrusteeClient(Protocol):
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
         """Evaluate a signed batch: elements and batch proof."""
 
-    async def points(self, scope: str) -> tuple[bytes, bytes]:
-        """The trustee's signed public points of a scope."""
+    async def points(self, scope: str, epochs: Sequence[int] = ()) -> tuple[bytes, bytes]:
+        """The trustee's signed public points of a scope: of these epochs, or of all that it has in use."""
 
 
 @dataclass(frozen=True, slots=True)

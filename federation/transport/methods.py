@@ -47,6 +47,9 @@ _AT_GATEWAY: Final[_Rows] = {
         "Reject",
         "Revoke",
         "GetLinks",
+        "GetEpochs",
+        "OpenEpoch",
+        "RetireEpoch",
     ),
 }
 _AT_ENROLMENT: Final[_Rows] = {(f"{WIRE}.EnrolmentService", frozenset({PartyKind.ANONYMOUS})): ("Enrol", "Recertify")}

@@ -13,7 +13,9 @@ from federation.transport.identity import current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
 from gateway.dispatch import Links
 from gateway.enrolment import EnrolmentDesk, Progress, fingerprint_of
+from gateway.epoch_desk import EpochDesk
 from gateway.misuse import MisuseDesk
+from gateway.servicers import epochs
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_REQUEST_BYTES: Final = 16 * 1024
@@ -92,8 +94,11 @@ class CertificateServicer(enrolment_pb2_grpc.CertificateServiceServicer):
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """The operator's side."""
 
-    def __init__(self, desk: EnrolmentDesk, links: Links, misuse: MisuseDesk, operators: Sequence[str]) -> None:
+    def __init__(
+        self, desk: EnrolmentDesk, links: Links, misuse: MisuseDesk, epochs: EpochDesk, operators: Sequence[str]
+    ) -> None:
         self._desk = desk
+        self._epochs = epochs
         self._links = links
         self._misuse = misuse
         self._operators = frozenset(operators)
@@ -175,4 +180,27 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                 for row in await self._desk.enrolments()
                 if row.progress == Progress.APPROVED and self._desk.is_listed(row.agency)
             ]
+        )
+
+    async def GetEpochs(self, request: admin_pb2.GetEpochsRequest, context: Context) -> admin_pb2.GetEpochsResponse:
+        """How epochs of pseudonym keys stand."""
+        self._operator()
+        return admin_pb2.GetEpochsResponse(
+            agencies=[epochs.message(item) for item in await self._epochs.standings(request.agency)]
+        )
+
+    async def OpenEpoch(self, request: admin_pb2.OpenEpochRequest, context: Context) -> admin_pb2.OpenEpochResponse:
+        """Open the gateway's half of what the trustee has opened."""
+        done = await to_the_end(self._epochs.open(request.agency, operator=self._operator()))
+        return admin_pb2.OpenEpochResponse(
+            epochs=epochs.message(done.standing), directory_version=done.directory_version, changed=done.changed
+        )
+
+    async def RetireEpoch(
+        self, request: admin_pb2.RetireEpochRequest, context: Context
+    ) -> admin_pb2.RetireEpochResponse:
+        """Take an agency's oldest epoch out of the directory."""
+        done = await to_the_end(self._epochs.retire(request.agency, operator=self._operator(), force=request.force))
+        return admin_pb2.RetireEpochResponse(
+            epochs=epochs.message(done.standing), directory_version=done.directory_version, changed=done.changed
         )

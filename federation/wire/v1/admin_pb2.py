@@ -24,15 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/admin.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"0\n\rInviteRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\x0c\x12\x0f\n\x07valid_s\x18\x02 \x01(\r\"\x1f\n\x0eInviteResponse\x12\r\n\x05token\x18\x01 \x01(\t\"\x17\n\x15ListEnrolmentsRequest\"t\n\x10\x45nrolmentSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x37\n\x08progress\x18\x02 \x01(\x0e\x32%.federation.wire.v1.EnrolmentProgress\x12\x17\n\x0fkey_fingerprint\x18\x03 \x01(\t\"R\n\x16ListEnrolmentsResponse\x12\x38\n\nenrolments\x18\x01 \x03(\x0b\x32$.federation.wire.v1.EnrolmentSummary\"9\n\x0e\x41pproveRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x17\n\x0fkey_fingerprint\x18\x02 \x01(\t\",\n\x0f\x41pproveResponse\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\"/\n\rRejectRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x10\n\x0eRejectResponse\"/\n\rRevokeRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"+\n\x0eRevokeResponse\x12\x19\n\x11\x64\x65ny_list_version\x18\x01 \x01(\x04\"\x11\n\x0fGetLinksRequest\"m\n\x0bLinkSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x10\n\x08\x61ttached\x18\x02 \x01(\x08\x12\x11\n\tin_flight\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x62sent_until\x18\x04 \x01(\x04\x12\x13\n\x0bmisuse_week\x18\x05 \x01(\r\"B\n\x10GetLinksResponse\x12.\n\x05links\x18\x01 \x03(\x0b\x32\x1f.federation.wire.v1.LinkSummary*\xc3\x01\n\x11\x45nrolmentProgress\x12\"\n\x1e\x45NROLMENT_PROGRESS_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45NROLMENT_PROGRESS_INVITED\x10\x01\x12(\n$ENROLMENT_PROGRESS_AWAITING_APPROVAL\x10\x02\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_APPROVED\x10\x03\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_REJECTED\x10\x04\x32\x95\x04\n\x0c\x41\x64minService\x12O\n\x06Invite\x12!.federation.wire.v1.InviteRequest\x1a\".federation.wire.v1.InviteResponse\x12g\n\x0eListEnrolments\x12).federation.wire.v1.ListEnrolmentsRequest\x1a*.federation.wire.v1.ListEnrolmentsResponse\x12R\n\x07\x41pprove\x12\".federation.wire.v1.ApproveRequest\x1a#.federation.wire.v1.ApproveResponse\x12O\n\x06Reject\x12!.federation.wire.v1.RejectRequest\x1a\".federation.wire.v1.RejectResponse\x12O\n\x06Revoke\x12!.federation.wire.v1.RevokeRequest\x1a\".federation.wire.v1.RevokeResponse\x12U\n\x08GetLinks\x12#.federation.wire.v1.GetLinksRequest\x1a$.federation.wire.v1.GetLinksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x64\x65ration/wire/v1/admin.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"0\n\rInviteRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\x0c\x12\x0f\n\x07valid_s\x18\x02 \x01(\r\"\x1f\n\x0eInviteResponse\x12\r\n\x05token\x18\x01 \x01(\t\"\x17\n\x15ListEnrolmentsRequest\"t\n\x10\x45nrolmentSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x37\n\x08progress\x18\x02 \x01(\x0e\x32%.federation.wire.v1.EnrolmentProgress\x12\x17\n\x0fkey_fingerprint\x18\x03 \x01(\t\"R\n\x16ListEnrolmentsResponse\x12\x38\n\nenrolments\x18\x01 \x03(\x0b\x32$.federation.wire.v1.EnrolmentSummary\"9\n\x0e\x41pproveRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x17\n\x0fkey_fingerprint\x18\x02 \x01(\t\",\n\x0f\x41pproveResponse\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\"/\n\rRejectRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x10\n\x0eRejectResponse\"/\n\rRevokeRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"+\n\x0eRevokeResponse\x12\x19\n\x11\x64\x65ny_list_version\x18\x01 \x01(\x04\"\x11\n\x0fGetLinksRequest\"m\n\x0bLinkSummary\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x10\n\x08\x61ttached\x18\x02 \x01(\x08\x12\x11\n\tin_flight\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x62sent_until\x18\x04 \x01(\x04\x12\x13\n\x0bmisuse_week\x18\x05 \x01(\r\"B\n\x10GetLinksResponse\x12.\n\x05links\x18\x01 \x03(\x0b\x32\x1f.federation.wire.v1.LinkSummary\"\"\n\x10GetEpochsRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\"\xa6\x01\n\x0c\x41gencyEpochs\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x03(\x04\x12\x0f\n\x07trustee\x18\x03 \x03(\x04\x12\x13\n\x0btrustee_now\x18\x04 \x03(\x04\x12\x10\n\x08\x63\x61seload\x18\x05 \x01(\x04\x12\x10\n\x08\x61ttached\x18\x06 \x01(\x08\x12+\n\x04step\x18\x07 \x01(\x0e\x32\x1d.federation.wire.v1.EpochStep\"G\n\x11GetEpochsResponse\x12\x32\n\x08\x61gencies\x18\x01 \x03(\x0b\x32 .federation.wire.v1.AgencyEpochs\"\"\n\x10OpenEpochRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\"q\n\x11OpenEpochResponse\x12\x30\n\x06\x65pochs\x18\x01 \x01(\x0b\x32 .federation.wire.v1.AgencyEpochs\x12\x19\n\x11\x64irectory_version\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"3\n\x12RetireEpochRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"s\n\x13RetireEpochResponse\x12\x30\n\x06\x65pochs\x18\x01 \x01(\x0b\x32 .federation.wire.v1.AgencyEpochs\x12\x19\n\x11\x64irectory_version\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08*\xc3\x01\n\x11\x45nrolmentProgress\x12\"\n\x1e\x45NROLMENT_PROGRESS_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45NROLMENT_PROGRESS_INVITED\x10\x01\x12(\n$ENROLMENT_PROGRESS_AWAITING_APPROVAL\x10\x02\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_APPROVED\x10\x03\x12\x1f\n\x1b\x45NROLMENT_PROGRESS_REJECTED\x10\x04*\xfb\x01\n\tEpochStep\x12\x1a\n\x16\x45POCH_STEP_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45POCH_STEP_NONE\x10\x01\x12\x1e\n\x1a\x45POCH_STEP_OPEN_AT_GATEWAY\x10\x02\x12 \n\x1c\x45POCH_STEP_WAIT_FOR_CASELOAD\x10\x03\x12 \n\x1c\x45POCH_STEP_RETIRE_AT_GATEWAY\x10\x04\x12 \n\x1c\x45POCH_STEP_RETIRE_AT_TRUSTEE\x10\x05\x12\x1a\n\x16\x45POCH_STEP_ASK_TRUSTEE\x10\x06\x12\x1b\n\x17\x45POCH_STEP_MEND_TRUSTEE\x10\x07\x32\xa9\x06\n\x0c\x41\x64minService\x12O\n\x06Invite\x12!.federation.wire.v1.InviteRequest\x1a\".federation.wire.v1.InviteResponse\x12g\n\x0eListEnrolments\x12).federation.wire.v1.ListEnrolmentsRequest\x1a*.federation.wire.v1.ListEnrolmentsResponse\x12R\n\x07\x41pprove\x12\".federation.wire.v1.ApproveRequest\x1a#.federation.wire.v1.ApproveResponse\x12O\n\x06Reject\x12!.federation.wire.v1.RejectRequest\x1a\".federation.wire.v1.RejectResponse\x12O\n\x06Revoke\x12!.federation.wire.v1.RevokeRequest\x1a\".federation.wire.v1.RevokeResponse\x12U\n\x08GetLinks\x12#.federation.wire.v1.GetLinksRequest\x1a$.federation.wire.v1.GetLinksResponse\x12X\n\tGetEpochs\x12$.federation.wire.v1.GetEpochsRequest\x1a%.federation.wire.v1.GetEpochsResponse\x12X\n\tOpenEpoch\x12$.federation.wire.v1.OpenEpochRequest\x1a%.federation.wire.v1.OpenEpochResponse\x12^\n\x0bRetireEpoch\x12&.federation.wire.v1.RetireEpochRequest\x1a\'.federation.wire.v1.RetireEpochResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENROLMENTPROGRESS']._serialized_start=829
-  _globals['_ENROLMENTPROGRESS']._serialized_end=1024
+  _globals['_ENROLMENTPROGRESS']._serialized_start=1428
+  _globals['_ENROLMENTPROGRESS']._serialized_end=1623
+  _globals['_EPOCHSTEP']._serialized_start=1626
+  _globals['_EPOCHSTEP']._serialized_end=1877
   _globals['_INVITEREQUEST']._serialized_start=54
   _globals['_INVITEREQUEST']._serialized_end=102
   _globals['_INVITERESPONSE']._serialized_start=104
@@ -61,6 +63,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINKSUMMARY']._serialized_end=758
   _globals['_GETLINKSRESPONSE']._serialized_start=760
   _globals['_GETLINKSRESPONSE']._serialized_end=826
-  _globals['_ADMINSERVICE']._serialized_start=1027
-  _globals['_ADMINSERVICE']._serialized_end=1560
+  _globals['_GETEPOCHSREQUEST']._serialized_start=828
+  _globals['_GETEPOCHSREQUEST']._serialized_end=862
+  _globals['_AGENCYEPOCHS']._serialized_start=865
+  _globals['_AGENCYEPOCHS']._serialized_end=1031
+  _globals['_GETEPOCHSRESPONSE']._serialized_start=1033
+  _globals['_GETEPOCHSRESPONSE']._serialized_end=1104
+  _globals['_OPENEPOCHREQUEST']._serialized_start=1106
+  _globals['_OPENEPOCHREQUEST']._serialized_end=1140
+  _globals['_OPENEPOCHRESPONSE']._serialized_start=1142
+  _globals['_OPENEPOCHRESPONSE']._serialized_end=1255
+  _globals['_RETIREEPOCHREQUEST']._serialized_start=1257
+  _globals['_RETIREEPOCHREQUEST']._serialized_end=1308
+  _globals['_RETIREEPOCHRESPONSE']._serialized_start=1310
+  _globals['_RETIREEPOCHRESPONSE']._serialized_end=1425
+  _globals['_ADMINSERVICE']._serialized_start=1880
+  _globals['_ADMINSERVICE']._serialized_end=2689
 # @@protoc_insertion_point(module_scope)
