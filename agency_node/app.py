@@ -24,6 +24,7 @@ from agency_node.asking.reports import Reports
 from agency_node.caseload.desk import SourceDesk
 from agency_node.caseload.indexer import CaseloadRuns
 from agency_node.caseload.lookup import Lookup
+from agency_node.caseload.moving import EpochFollower
 from agency_node.caseload.orders import SourceOrders
 from agency_node.caseload.parts import CaseloadParts
 from agency_node.caseload.pseudonyms import Pseudonyms
@@ -99,6 +100,7 @@ class Node:
     link: Link
     gateway_clock: GatewayClock
     runs: CaseloadRuns
+    epochs: EpochFollower
     desk: SourceDesk
     unheld: Callable[[], Unheld]
     health: Health
@@ -133,7 +135,20 @@ async def compose(base: Foundation) -> Node:
         max_in_flight=settings.max_in_flight,
     )
     gateway_clock = GatewayClock(own=settings.party, gateway=base.channel.server, clock=clock)
-    link = Link(GrpcLinkGateway(base.channel), worker, clock=gateway_clock, max_in_flight=settings.max_in_flight)
+    epochs = EpochFollower(
+        caseload,
+        engine=base.engine,
+        agency=base.own_agency,
+        ready=lambda: until_enrolled(base),
+        changed=lambda: link.say_again(),  # noqa: PLW0108 - there is no link yet
+    )
+    link = Link(
+        GrpcLinkGateway(base.channel),
+        worker,
+        clock=gateway_clock,
+        max_in_flight=settings.max_in_flight,
+        caseload_epoch=lambda: epochs.oldest,
+    )
 
     async def decided(task_id: str) -> None:
         worker.resume(task_id)
@@ -186,6 +201,7 @@ async def compose(base: Foundation) -> Node:
         link=link,
         gateway_clock=gateway_clock,
         runs=runs,
+        epochs=epochs,
         desk=desk,
         unheld=lambda: unheld_at(base, responder.policy.catalogue),
         health=health,
@@ -470,6 +486,7 @@ def _start_work(node: Node, configuration: Configuration, supervisor: Supervisor
         "certificate": base.renewal.run,
         "channel": base.channel.keep_current,
         "caseload": node.runs.run_forever,
+        "epochs": node.epochs.run,
         "link": lambda: hold_link(base, node.link),
         "due": node.worker.watch,
         "people": configuration.watch,

@@ -281,14 +281,31 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         disbelief=True,
     ),
     ErrorCode.EPOCH_UNKNOWN: ErrorSpec(
-        _P, _S.FAILED_PRECONDITION, "That key epoch is not in use.", "Refresh the directory."
+        _P,
+        _S.FAILED_PRECONDITION,
+        "That key epoch is not in use.",
+        "Refresh the directory. A question that was put under it is put again.",
     ),
     ErrorCode.EPOCH_IN_USE: ErrorSpec(
         _O,
         _S.FAILED_PRECONDITION,
-        "The directory in force still names that key epoch.",
-        "Retire it once the gateway publishes points of a newer epoch alone: until then every question that touches "
-        "the agency would fail.",
+        "That key epoch is still in use.",
+        "An agency's only epoch is not retired: open the next one first. The trustee retires one after the gateway has "
+        "(`wardgate gateway epoch-retire`): while the directory names it, questions that touch the agency would fail.",
+    ),
+    ErrorCode.EPOCH_NOT_OPENED: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "The trustee has opened no newer key epoch of that agency.",
+        "The trustee's operator opens it first, with `wardgate trustee epoch-open`; a running trustee states it after "
+        "some seconds. Then repeat the command.",
+    ),
+    ErrorCode.CASELOAD_NOT_MOVED: ErrorSpec(
+        _O,
+        _S.FAILED_PRECONDITION,
+        "That agency's caseload is not known to have left the key epoch.",
+        "Wait until `wardgate gateway epochs` says so: its node must be attached, and moves by itself. With `--force` "
+        "the epoch is retired all the same; the agency answers `error` until its node has moved.",
     ),
     ErrorCode.POINTS_REPLACED: ErrorSpec(
         _P,

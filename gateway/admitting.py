@@ -252,8 +252,8 @@ def _listed(targets: Collection[str]) -> JsonObject:
 
 
 def _check_epoch(ticket: Ticket, requester: Agency) -> None:
-    """Both holders must multiply for the same epochs: if they did not, a child would silently not be found."""
-    if ticket.epoch != requester.epoch:
+    """Any epoch that is in use: a query may have been composed just before the requester's next one was opened."""
+    if ticket.epoch not in requester.epochs:
         raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{ticket.requester} epoch {ticket.epoch}")
 
 

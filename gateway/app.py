@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from grpc_health.v1 import health_pb2_grpc
@@ -24,12 +23,12 @@ from federation.policy.evaluator import PolicyPoint
 from federation.policy.failing import FailingClosed
 from federation.policy.setup import PolicyChoice, open_policy
 from federation.published import check_all_published
-from federation.renewal import CHECK_INTERVAL_S, Issued, check_issued, is_in_date
+from federation.renewal import is_in_date
 from federation.retention import Retention
 from federation.service_record import ServiceRecord
 from federation.store import migrate, open_engine, reading
 from federation.supervision import OnCrash, Supervisor
-from federation.transport.certificates import Credentials, HeldCertificates
+from federation.transport.certificates import HeldCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.denylist import DenyList
 from federation.transport.health import Check, Health
@@ -49,12 +48,14 @@ from federation.wire.v1 import (
 from gateway.admitting import Admitting
 from gateway.alarms import Alarms
 from gateway.answers import Answers
-from gateway.beginning import begin_directory, begin_membership
+from gateway.beginning import begin_directory, begin_membership, begin_points
 from gateway.clocks import Clocks
 from gateway.descriptions import DescriptionDesk
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import PROBE_INTERVAL_S, Links
 from gateway.enrolment import EnrolmentDesk
+from gateway.epoch_desk import EpochDesk
+from gateway.epochs import CaseloadEpochs
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
 from gateway.following import Following
@@ -63,6 +64,8 @@ from gateway.live import OPEN
 from gateway.membership import Membership
 from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
+from gateway.own_certificate import own_credentials, renew_own
+from gateway.points import HolderPoints
 from gateway.queries import Queries
 from gateway.rates import QueryRates
 from gateway.resets import ResetDesk
@@ -83,9 +86,7 @@ from gateway.teams.withdrawal import Withdrawal
 from gateway.translation import Translator
 from gateway.trustee_client import GrpcTrustee
 from gateway.witnesses import Witnesses
-from keys.certificates import needs_renewal
 from keys.keyring import Keyring
-from keys.tls_key import PrivateKey
 
 STOP_GRACE_S: Final = 3.0
 
@@ -123,6 +124,8 @@ class Gateway:
     desk: EnrolmentDesk
     resets: ResetDesk
     descriptions: DescriptionDesk
+    caseloads: CaseloadEpochs
+    epochs: EpochDesk
     withdrawal: Withdrawal
     following: Following
     teams: TeamDesk
@@ -173,7 +176,7 @@ async def lay_foundation(
         directory = begin_directory(settings, keychain, reading(engine), journal, deny_list, clock=clock)
         await directory.load()
         check_all_published(directory.current(), keychain.holder_keys)
-        certificates = HeldCertificates(_own(settings, keychain, clock))
+        certificates = HeldCertificates(own_credentials(settings, keychain, clock))
         channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
         stack.push_async_callback(channel.close)
         trustee = GrpcTrustee(channel)
@@ -220,6 +223,8 @@ async def compose(base: Foundation) -> Gateway:
     )
     clocks = Clocks(own=base.settings.party, clock=clock)
     links = Links(clock=clock, permits=lambda agency: not directory.is_denied(agency), clocks=clocks)
+    points = begin_points(base.settings, base.keychain, directory, base.trustee, clock=clock)
+    caseloads = CaseloadEpochs()
     queries = Queries(engine=base.engine, journal=base.journal, links=links, clock=clock)
     restored = await queries.restore(clock())
     register = TeamRegister(base.engine, base.journal)
@@ -228,7 +233,7 @@ async def compose(base: Foundation) -> Gateway:
     await withdrawal.sweep()  # whatever ran out while nobody was here is not offered to anybody
     await cancel_outdated(queries=queries, links=links, journal=base.journal, clock=clock)
     links.offer(task for task in restored if task.state in OPEN)
-    desk = _desk(base)
+    desk = _desk(base, points)
     gateway = Gateway(
         foundation=base,
         clocks=clocks,
@@ -264,6 +269,8 @@ async def compose(base: Foundation) -> Gateway:
         descriptions=DescriptionDesk(
             engine=base.engine, journal=base.journal, directory=base.directory, clock=base.clock
         ),
+        caseloads=caseloads,
+        epochs=EpochDesk(directory=directory, points=points, links=links, caseloads=caseloads, clock=clock),
         withdrawal=withdrawal,
         following=Following(queries, [directory, register]),
         teams=_team_desk(base, register, withdrawal),
@@ -323,16 +330,14 @@ def _team_desk(base: Foundation, register: TeamRegister, withdrawal: Withdrawal)
     )
 
 
-def _desk(base: Foundation) -> EnrolmentDesk:
+def _desk(base: Foundation, points: HolderPoints) -> EnrolmentDesk:
     return EnrolmentDesk(
         engine=base.engine,
         journal=base.journal,
         directory=base.directory,
         authority=base.keychain.authority,
-        keys=base.keychain.holder_keys,
-        trustee=base.trustee,
+        points=points,
         trustee_party=base.settings.trustee.party,
-        signing_key=base.keychain.signing_key,
         certificate_life=base.settings.certificate_life,
         absence=base.settings.absence,
         clock=base.clock,
@@ -391,11 +396,14 @@ def _register(gateway: Gateway) -> None:
     """Put every servicer on its port."""
     base, server = gateway.foundation, gateway.main.grpc
     roots = base.keychain.authority.pem
-    link = LinkServicer(links=gateway.links, answers=gateway.answers, clocks=gateway.clocks)
+    link = LinkServicer(
+        links=gateway.links, answers=gateway.answers, clocks=gateway.clocks, caseloads=gateway.caseloads
+    )
     admin = AdminServicer(
         desk=gateway.desk,
         resets=gateway.resets,
         descriptions=gateway.descriptions,
+        epochs=gateway.epochs,
         links=gateway.links,
         misuse=gateway.misuse,
         operators=base.settings.operators,
@@ -447,7 +455,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         clock=base.clock,
     )
     for name, work in {
-        "certificate": lambda: _renew(base.settings, base.keychain, base.certificates, base.clock),
+        "certificate": lambda: renew_own(base.settings, base.keychain, base.certificates, base.clock),
         "channel": base.channel.keep_current,
         "expiry": lambda: _expire(gateway, base.settings.expiry_check_s),
         "following": gateway.following.run,
@@ -458,28 +466,6 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         "policy-alarms": lambda: record_alarms(base.failing, base.journal),
     }.items():
         supervisor.start(name, work, on_crash=OnCrash.RESTART)
-
-
-def _own(settings: GatewaySettings, keychain: GatewayKeychain, clock: Callable[[], float]) -> Credentials:
-    """A fresh certificate of the gateway's own, which passes what every party's passes before it is used."""
-    now = clock()
-    fresh = keychain.own_credentials(
-        settings.party, life=settings.certificate_life, addresses=settings.listen.addresses, now=now
-    )
-    check_issued(Issued(fresh.chain, fresh.roots), PrivateKey(fresh.private_key), settings.party, now=now)
-    return fresh
-
-
-async def _renew(
-    settings: GatewaySettings,
-    keychain: GatewayKeychain,
-    certificates: HeldCertificates,
-    clock: Callable[[], float],
-) -> None:
-    while True:
-        await asyncio.sleep(CHECK_INTERVAL_S)
-        if needs_renewal(certificates.current().chain, datetime.fromtimestamp(clock(), UTC)):
-            certificates.replace(_own(settings, keychain, clock))
 
 
 async def _expire(gateway: Gateway, every_s: int) -> None:

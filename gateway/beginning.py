@@ -17,8 +17,10 @@ from federation.transport.denylist import DenyList
 from gateway.directory import DirectoryAuthority
 from gateway.keychain import GatewayKeychain
 from gateway.membership import Membership
+from gateway.points import HolderPoints
 from gateway.settings import GatewaySettings
 from gateway.trustee_client import GrpcTrustee
+from keys.keyring import Keyring
 from keys.signing import SigningKey
 
 
@@ -97,3 +99,30 @@ async def begin_membership(
     await followed.load()
     disbelief = Disbelief(Event.TRUSTEE_NOT_BELIEVED, journal=journal, clock=clock)
     return Membership(trustee, followed, listed=listed, disbelief=disbelief, clock=clock)
+
+
+def begin_points(
+    settings: GatewaySettings,
+    keychain: GatewayKeychain,
+    directory: DirectoryAuthority,
+    trustee: GrpcTrustee,
+    *,
+    clock: Callable[[], float],
+) -> HolderPoints:
+    """What states both holders' points for the directory.
+
+    Args:
+        settings: The gateway's.
+        keychain: Its keys: new seeds are added to them.
+        directory: The authority for the directory.
+        trustee: The other holder.
+        clock: Seconds since the epoch.
+    """
+    return HolderPoints(
+        directory=directory,
+        keyring=Keyring(settings.keys_dir),
+        keys=keychain.holder_keys,
+        signing_key=keychain.signing_key,
+        trustee=trustee,
+        clock=clock,
+    )

@@ -19,6 +19,7 @@ from federation.transport.channel import RotatingChannel
 from federation.transport.failures import call_errors
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc
 from gateway.description_words import description_digest, waiting
+from gateway.epoch_words import shown, turned
 from gateway.settings import GatewaySettings
 from keys.keyring import Keyring
 
@@ -255,6 +256,62 @@ def description_accept(
 
     response = _as_operator(config, operator, call)
     emit({"agency": agency, "directory_version": response.directory_version}, as_json=as_json)
+
+
+@gateway_app.command()
+@fail_with_code
+def epochs(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="One agency's alone.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show in which epochs of its pseudonym key each agency is, at both holders and at its node, and what is next."""
+
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.GetEpochsResponse:
+        return await stub.GetEpochs(admin_pb2.GetEpochsRequest(agency=agency))
+
+    rows = [shown(row) for row in _as_operator(config, operator, call).agencies]
+    emit({"epochs": rows}, as_json=as_json)
+
+
+@gateway_app.command("epoch-open")
+@fail_with_code
+def epoch_open(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
+    as_json: Json = False,
+) -> None:
+    """Open the gateway's half of an epoch that the trustee has opened, and publish both."""
+
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.OpenEpochResponse:
+        return await stub.OpenEpoch(admin_pb2.OpenEpochRequest(agency=agency))
+
+    emit(turned(_as_operator(config, operator, call)), as_json=as_json)
+
+
+@gateway_app.command("epoch-retire")
+@fail_with_code
+def epoch_retire(
+    config: Config,
+    operator: Operator,
+    agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Although the agency's node has not said that its caseload has moved.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take an agency's oldest epoch out of the directory; the trustee retires its half after that.
+
+    Refused while the agency's node has not said that its caseload has left the epoch. Forced, the agency answers
+    `error` until its node has moved, and the ledger says that it was forced.
+    """
+
+    async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.RetireEpochResponse:
+        return await stub.RetireEpoch(admin_pb2.RetireEpochRequest(agency=agency, force=force))
+
+    emit(turned(_as_operator(config, operator, call)), as_json=as_json)
 
 
 def _as_operator(

@@ -20,11 +20,7 @@ from federation.directory import (
     AgencyDescriptor,
     AgencyEntry,
     KeyStatement,
-    PointsStatement,
-    PublicPoint,
-    SignedPoints,
     SignedStatement,
-    signed_points,
 )
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import Entry, EntryKind
@@ -45,18 +41,15 @@ from gateway.applying import (
     verify_applicant,
 )
 from gateway.directory import DirectoryAuthority
+from gateway.points import HolderPoints
 from gateway.store.tables import Enrolment, table
-from gateway.translation import TrusteeClient
-from keys import domains
 from keys.authority import CertificateAuthority
 from keys.certificates import not_after, serial_of
 from keys.digest import sha256
 from keys.errors import CertificateRejected
-from keys.holder import HolderKeys
-from keys.signing import SigningKey, VerifyKey
+from keys.signing import VerifyKey
 
 ENROLMENT = table(Enrolment)
-FIRST_EPOCH: Final = 1
 _SET_CERTIFICATE: Final = (
     update(ENROLMENT).where(ENROLMENT.c.agency == bindparam("b_agency")).values(certificate=bindparam("b_certificate"))
 )
@@ -81,10 +74,8 @@ class EnrolmentDesk:
         journal: Journal,
         directory: DirectoryAuthority,
         authority: CertificateAuthority,
-        keys: HolderKeys,
-        trustee: TrusteeClient,
+        points: HolderPoints,
         trustee_party: Party,
-        signing_key: SigningKey,
         certificate_life: timedelta,
         absence: timedelta,
         clock: Callable[[], float],
@@ -93,10 +84,8 @@ class EnrolmentDesk:
         self._journal = journal
         self._directory = directory
         self._authority = authority
-        self._keys = keys
-        self._trustee = trustee
+        self._points = points
         self._trustee_party = trustee_party
-        self._signing_key = signing_key
         self._certificate_life = certificate_life
         self._absence = absence
         self._claims: dict[bytes, float] = {}
@@ -195,12 +184,13 @@ class EnrolmentDesk:
         if not row.description_signature:  # it applied before agencies signed their descriptions
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} signed no description: reject and invite anew")
         certificate = self.issue(row.certificate_request, Party(PartyKind.NODE, agency))
+        points = self._points.beside(agency, await self._points.stated(agency))
         entry = AgencyEntry(
             agency=AgencyDescriptor.parse(row.descriptor),
             description_signature=row.description_signature,
             statements=[SignedStatement(statement=row.statement, signature=row.statement_signature)],
-            gateway_points=self._own_points(agency),
-            trustee_points=await self._trustee_points(agency),
+            gateway_points=points["gateway_points"],
+            trustee_points=points["trustee_points"],
         )
         decided = (
             update(ENROLMENT)
@@ -225,18 +215,6 @@ class EnrolmentDesk:
             ],
             write=write,
         )
-
-    def _own_points(self, scope: str) -> SignedPoints:
-        statement = PointsStatement(
-            holder="gateway",
-            scope=scope,
-            epochs=[PublicPoint(epoch=FIRST_EPOCH, public=self._keys.key(scope, FIRST_EPOCH).public)],
-            issued_at=int(self._clock()),
-        ).canonical()
-        return SignedPoints(statement=statement, signature=self._signing_key.sign(domains.POINTS, statement))
-
-    async def _trustee_points(self, scope: str) -> SignedPoints:
-        return signed_points(*await self._trustee.points(scope))
 
     async def reject(self, agency: str, *, reason: str, operator: str) -> None:
         """Refuse an application or withdraw an invitation."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from federation.errors import ErrorCode, WardgateError
 from federation.renewal import in_words, is_in_date
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party, PartyKind
 from keys.authority import CertificateAuthority
 from keys.certificates import not_after
+from keys.errors import EncodingRejected, KeyringRejected
 from keys.holder import HolderKeys
 from keys.keyring import Keyring
 from keys.record_cipher import RecordCipher
@@ -112,3 +114,32 @@ def load_keychain(keyring: Keyring) -> GatewayKeychain:
         holder_keys=HolderKeys("gateway", seeds),
         cipher=RecordCipher(keyring.load(DATA)),
     )
+
+
+def hold_seed(keyring: Keyring, keys: HolderKeys, epoch: int, *, is_published: bool) -> None:
+    """Have the gateway hold the seed of an epoch: the one that the keyring has, or a new one that nobody has used.
+
+    It is durable when this returns. A seed that was used and is gone is never made anew: it would give other points.
+
+    Args:
+        keyring: Where seeds are kept.
+        keys: Those in use in this process.
+        epoch: Which.
+        is_published: Whether a directory names a point of this epoch.
+
+    Raises:
+        WardgateError: `KEYRING_REJECTED`: the seed was used and is gone, another one is in use, or the keyring cannot
+            be read or written.
+    """
+    name, was_used = f"{SEED}{epoch}", is_published or epoch in keys.epochs
+    try:
+        if not keyring.exists(name):
+            if was_used:
+                raise WardgateError(ErrorCode.KEYRING_REJECTED, f"there is no {name} in the keyring, and it was used")
+            keyring.create(name, Secret.random())
+        keys.add(epoch, keyring.load(name))
+    except EncodingRejected as error:
+        detail = f"{name} in the keyring is another than the one in use"
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, detail) from error
+    except KeyringRejected as error:
+        raise WardgateError(ErrorCode.KEYRING_REJECTED, str(error)) from error

@@ -13,7 +13,7 @@ from typing import Protocol
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
-from federation.published import check_published
+from federation.published import check_in_use
 from federation.query import Ticket, VerifiedQuery
 from federation.telemetry import EventLog
 from federation.threads import for_targets
@@ -45,8 +45,8 @@ class TrusteeClient(Protocol):
     async def evaluate(self, header: bytes, signature: bytes, elements: bytes) -> tuple[bytes, bytes]:
         """Evaluate a signed batch: elements and batch proof."""
 
-    async def points(self, scope: str) -> tuple[bytes, bytes]:
-        """The trustee's signed public points of a scope."""
+    async def points(self, scope: str, epochs: Sequence[int] = ()) -> tuple[bytes, bytes]:
+        """The trustee's signed public points of a scope: of these epochs, or of all that it has in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,9 @@ class Translator:
             query: The query, whose points are those of its ticket.
             ticket: The requester's signed ticket.
             signature: Its signature, which the trustee checks.
-            requester: In whose scope and newest epoch the points are.
-            targets: Permitted responders; each gets its point in its own newest epoch.
+            requester: In whose scope the points are, in the epoch that the ticket names.
+            targets: Permitted responders; each gets its point in the epoch that the ticket names for it. While two
+                epochs overlap a ticket may have been made before the newer one was published.
 
         Raises:
             WardgateError: `KEYRING_REJECTED`, whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or `PROOF_REJECTED`
@@ -111,11 +112,12 @@ class Translator:
         """
         if not targets:
             return Outcome({}, {})
-        check_published(requester, requester.epoch, self._keys)
-        epochs = {point.responder: point.epoch for point in Ticket.parse(ticket).points}
+        found = Ticket.parse(ticket)
+        check_in_use(requester, found.epoch, self._keys)
+        epochs = {point.responder: point.epoch for point in found.points}
         refused = {target.descriptor.id: code for target in targets if (code := self._refusal(target, epochs))}
         routes = [
-            Route(requester, requester.epoch, target, target.epoch)
+            Route(requester, found.epoch, target, epochs[target.descriptor.id])
             for target in targets
             if target.descriptor.id not in refused
         ]
@@ -127,11 +129,9 @@ class Translator:
         return Outcome(points, refused)
 
     def _refusal(self, target: Agency, epochs: Mapping[str, int]) -> ErrorCode | None:
-        """Why this target cannot be translated for. Both holders must multiply for the same epoch."""
-        if epochs[target.descriptor.id] != target.epoch:
-            return ErrorCode.EPOCH_UNKNOWN
+        """Why this target cannot be translated for. Both holders multiply for the epoch that the ticket names."""
         try:
-            check_published(target, target.epoch, self._keys)
+            check_in_use(target, epochs[target.descriptor.id], self._keys)
         except WardgateError as error:
             if error.code not in OF_ONE_TARGET:
                 raise
@@ -191,7 +191,7 @@ class Translator:
             WardgateError: `EPOCH_UNKNOWN`, `KEYRING_REJECTED`, whatever the trustee refused, `TRUSTEE_UNAVAILABLE`, or
                 `PROOF_REJECTED`.
         """
-        key = check_published(agency, epoch, self._keys)
+        key = check_in_use(agency, epoch, self._keys)
         halfway, trustee_proof = await self._trustee.evaluate(header, signature, elements)
         if len(halfway) != len(elements):
             raise WardgateError(ErrorCode.PROOF_REJECTED, "trustee returned another number of points")

@@ -93,11 +93,11 @@ class GrpcTrustee:
         async with self._errors():
             await self._ledger.Cosign(ledger_pb2.CosignRequest(cosigned_checkpoint=cosigned), timeout=TIMEOUT_S)
 
-    async def points(self, scope: str) -> tuple[bytes, bytes]:
+    async def points(self, scope: str, epochs: Sequence[int] = ()) -> tuple[bytes, bytes]:
         """See `TrusteeClient`."""
         async with self._errors():
             response: wire.GetPointsResponse = await self._stub.GetPoints(
-                wire.GetPointsRequest(scope=scope), timeout=TIMEOUT_S
+                wire.GetPointsRequest(scope=scope, epochs=epochs), timeout=TIMEOUT_S
             )
         return response.statement, response.signature
 

@@ -1,7 +1,7 @@
 """Composition root of the trustee: builds the object graph once, runs it, takes it down in order."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from federation.directory import Anchors
+from federation.directory import Anchors, SignedPoints
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
 from federation.keyfiles import write_public
@@ -18,7 +18,7 @@ from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
-from federation.published import check_all_published
+from federation.published import check_all_published, state_points
 from federation.renewal import Renewal, is_in_date
 from federation.retention import Retention
 from federation.service_record import ServiceRecord
@@ -39,7 +39,6 @@ from trustee.following import FollowedDenials, TrusteeView
 from trustee.gateway_source import GrpcGateway
 from trustee.key_material import KeyMaterial, load_keys, open_existing_keyring
 from trustee.names import ledger_origin
-from trustee.points import state_points
 from trustee.refusals import Refusals
 from trustee.register import Grounds, RegisterKeeper
 from trustee.rotation import Following, load_ranges
@@ -189,14 +188,14 @@ async def _follow(
 def _servicer(house: _House, members: TrusteeView, epochs: Epochs, live: Executor, bulk: Executor) -> TrusteeServicer:
     keys, quotas = house.material.holder, house.settings.quotas
 
-    def state(scope: str) -> tuple[bytes, bytes]:
+    def state(scope: str, asked: Sequence[int]) -> SignedPoints:
         # A seed that is wrong for others is wrong for a new agency too, and its point would be wrong for ever.
         check_all_published(members.directory, keys)
         return state_points(
             keys,
             house.material.signing_key,
             scope=scope,
-            epochs=epochs.in_use(scope),
+            epochs=epochs.chosen(scope, asked),
             issued_at=int(house.clock()),
         )
 

@@ -201,8 +201,9 @@ def epoch_retire(scope: Scope, config: Config, yes: Yes = False, as_json: Json =
 
 
 def _rotate(settings: TrusteeSettings, scope: str, *, opening: bool, yes: bool, as_json: bool) -> None:
-    from trustee.epoch_command import plan_rotation, rotate_scope
+    from trustee.epoch_command import next_step, plan_rotation, rotate_scope
 
     act = rotate_scope if yes else plan_rotation
     found = asyncio.run(act(settings, scope, opening=opening))
-    emit({"scope": scope, "oldest": found.oldest, "newest": found.newest, "done": yes}, as_json=as_json)
+    said = next_step(scope, found, opening=opening, done=yes)
+    emit({"scope": scope, "oldest": found.oldest, "newest": found.newest, "done": yes, "next": said}, as_json=as_json)

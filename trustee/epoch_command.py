@@ -58,6 +58,28 @@ async def rotate_scope(settings: TrusteeSettings, scope: str, *, opening: bool) 
             return await retire_epoch(engine, books, scope)
 
 
+def next_step(scope: str, found: EpochRange, *, opening: bool, done: bool) -> str:
+    """What is to be done after a step, in words, and by whom.
+
+    Args:
+        scope: An agency.
+        found: What is in use at the trustee after the step.
+        opening: Whether an epoch is opened; else one is retired.
+        done: Whether the step was taken, not planned.
+    """
+    if not done:
+        return "nothing was changed; add --yes"
+    if opening:
+        return (
+            f"the gateway's operator runs `wardgate gateway epoch-open --agency {scope}` after some seconds, when the "
+            f"running trustee states epoch {found.newest}; back up this keyring first"
+        )
+    return (
+        f"nothing: both holders have retired epoch {found.oldest - 1} of {scope}. Its seed is needed as long as any "
+        "agency is in that epoch"
+    )
+
+
 async def _check_unused(engine: AsyncEngine, settings: TrusteeSettings, scope: str, epoch: int) -> None:
     """Refuse to retire what the directory names: whoever asks that agency would be refused, and everybody beside it."""
     async with store_errors("directory"), engine.connect() as connection:

@@ -1,6 +1,6 @@
 """Which epochs of a scope are in use. A scope begins with epoch 1; a new epoch overlaps with the one before it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,10 +36,10 @@ class EpochRange:
         """Without the oldest epoch.
 
         Raises:
-            WardgateError: `EPOCH_UNKNOWN`: it is the only one.
+            WardgateError: `EPOCH_IN_USE`: it is the only one.
         """
         if self.oldest == self.newest:
-            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, "the only epoch of a scope cannot be retired")
+            raise WardgateError(ErrorCode.EPOCH_IN_USE, "the only epoch of a scope cannot be retired")
         return EpochRange(self.oldest + 1, self.newest)
 
 
@@ -62,6 +62,17 @@ class Epochs:
         """Epochs of one scope, oldest first."""
         chosen = self.range_of(scope)
         return tuple(epoch for epoch in self._keys.epochs if epoch in chosen)
+
+    def chosen(self, scope: str, asked: Sequence[int]) -> tuple[int, ...]:
+        """The epochs asked for, oldest first; all that are in use where none are asked for.
+
+        Raises:
+            WardgateError: `EPOCH_UNKNOWN`: one of them is not in use.
+        """
+        in_use = self.in_use(scope)
+        if unknown := set(asked) - set(in_use):
+            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, f"{scope} epoch {min(unknown)}")
+        return tuple(sorted(set(asked))) or in_use
 
     def check(self, scope: str, epoch: int) -> None:
         """Refuse an epoch that is not in use.

@@ -15,12 +15,12 @@ from federation.batch import BatchHeader, parse_batch, verify_batch
 from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.entry import EntryKind
-from federation.published import check_published
+from federation.published import check_in_use
 from keys.digest import sha256
 from keys.pseudonym import HolderKeys
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
-from trustee.members import Members, accepted_caseload, verify_signer
+from trustee.members import Members, accepted_caseload, is_newer, verify_signer
 from trustee.points import check_points
 from trustee.quotas import Quotas, evaluation_charges
 from trustee.store.seen import AlreadyPresentedError, mark_batch
@@ -85,7 +85,10 @@ class Evaluation:
         """
         agency, batch = await self._verify(header, signature, elements)
         self._epochs.check(batch.agency, batch.epoch)
-        key = check_published(agency, batch.epoch, self._keys)
+        if is_newer(self._members, self._epochs, batch.agency, batch.epoch):
+            await self._members.refresh()
+            agency = self._members.directory.agency(batch.agency)
+        key = check_in_use(agency, batch.epoch, self._keys)
         loop, executor = asyncio.get_running_loop(), self._executors[batch.use]
         await loop.run_in_executor(executor, check_points, elements)
         await self._record(agency, batch, sha256(header))

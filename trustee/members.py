@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 from federation.directory import Agency, TrustedDirectory
 from federation.errors import ErrorCode, WardgateError
 from keys.signing import VerifyKey
+from trustee.epochs import Epochs
 
 Verified = TypeVar("Verified")
 
@@ -58,6 +59,16 @@ async def verify_signer(
 def _verify(members: Members, agency_id: str, verify: Callable[[VerifyKey], Verified]) -> tuple[Agency, Verified]:
     agency = members.directory.agency(agency_id)
     return agency, verify(agency.verify_key)
+
+
+def is_newer(members: Members, epochs: Epochs, scope: str, epoch: int) -> bool:
+    """Whether a directory newer than the one at hand may name this scope and epoch.
+
+    So it may of an agency that is not in this one, and of an epoch that this trustee has opened: the gateway may have
+    published either a moment ago.
+    """
+    agency = members.directory.agencies.get(scope)
+    return agency is None or (epoch not in agency.epochs and epoch in epochs.in_use(scope))
 
 
 def accepted_caseload(agency: Agency, caseloads: Mapping[str, int]) -> int:

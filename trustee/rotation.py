@@ -1,7 +1,7 @@
 """Opening a new epoch of a scope, and retiring its oldest: changes of the operator's, each a ledger entry.
 
-The gateway learns of a new epoch from the next statement of public points and rotates its own half. Both epochs are
-valid until the old one is retired; its seed can be destroyed when no scope uses it any more.
+The gateway's operator takes a new epoch from here into the directory, together with the gateway's half, and takes the
+oldest out of it before it is retired here. Both epochs are valid in between.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ async def retire_epoch(engine: AsyncEngine, books: Books, scope: str) -> EpochRa
     """Take a scope's oldest epoch out of use.
 
     Raises:
-        WardgateError: `EPOCH_UNKNOWN` when it is the only one, `LEDGER_UNAVAILABLE` or `STORE_UNAVAILABLE`.
+        WardgateError: `EPOCH_IN_USE` when it is the only one, `LEDGER_UNAVAILABLE` or `STORE_UNAVAILABLE`.
     """
     return await _change(engine, books, scope, EpochRange.retired)
 

@@ -1,10 +1,11 @@
 """The gRPC edge: decode, call one verb, encode. Errors become the catalogue's in the server's interceptor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc.aio
 
+from federation.directory import SignedPoints
 from federation.translation import HalfTranslation, Refused, Step
 from federation.transport.identity import current_peer
 from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
@@ -16,8 +17,8 @@ from trustee.witnesses import Witnesses
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-StatePoints = Callable[[str], tuple[bytes, bytes]]
-"""A scope's signed statement of public points and its signature."""
+StatePoints = Callable[[str, Sequence[int]], SignedPoints]
+"""A scope's signed statement of public points: of these epochs, or of all in use where none are named."""
 
 
 class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
@@ -59,8 +60,8 @@ class TrusteeServicer(pseudonym_pb2_grpc.TrusteeServiceServicer):
 
     async def GetPoints(self, request: wire.GetPointsRequest, context: Context) -> wire.GetPointsResponse:
         """State the trustee's public points of a scope."""
-        statement, signature = self._state_points(request.scope)
-        return wire.GetPointsResponse(statement=statement, signature=signature)
+        stated = self._state_points(request.scope, request.epochs)
+        return wire.GetPointsResponse(statement=stated.statement, signature=stated.signature)
 
 
 class RegisterServicer(directory_pb2_grpc.RegisterServiceServicer):

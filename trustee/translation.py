@@ -17,7 +17,7 @@ from federation.directory import Agency
 from federation.errors import ErrorCode, WardgateError
 from federation.events import Event
 from federation.ledger.entry import EntryKind
-from federation.published import check_published
+from federation.published import check_in_use
 from federation.query import Ticket, TicketPoint, verify_ticket
 from federation.telemetry import EventLog
 from federation.threads import for_targets
@@ -36,7 +36,7 @@ from keys.pseudonym import HolderKeys
 from keys.signing import SigningKey
 from trustee.books import Act, AlarmReason, Books
 from trustee.epochs import Epochs
-from trustee.members import Members, verify_signer
+from trustee.members import Members, is_newer, verify_signer
 from trustee.points import check_points
 from trustee.quotas import Quotas, translation_charges
 from trustee.store.seen import AlreadyPresentedError, Presented, extend_ticket, mark_ticket
@@ -144,7 +144,8 @@ class Translator:
 
     async def _check(self, ticket: Ticket, chosen: Chosen) -> list[Route | Refused]:
         """Between which keys each point goes, once both ends are in use, published and this trustee's own."""
-        if any(point.responder not in self._members.directory.agencies for point in chosen.points):
+        ends = [(ticket.requester, ticket.epoch), *((point.responder, point.epoch) for point in chosen.points)]
+        if any(is_newer(self._members, self._epochs, scope, epoch) for scope, epoch in ends):
             await self._members.refresh()
         requester = self._members.directory.agency(ticket.requester)
         self._check_end(requester, ticket.epoch)
@@ -166,7 +167,7 @@ class Translator:
 
     def _check_end(self, agency: Agency, epoch: int) -> None:
         self._epochs.check(agency.descriptor.id, epoch)
-        check_published(agency, epoch, self._keys)
+        check_in_use(agency, epoch, self._keys)
 
     async def _verify_halves(
         self, shown: _Presentation, routes: Sequence[Route], halves: Sequence[HalfTranslation]

@@ -117,10 +117,10 @@ class Accounting:
         """Under which keys the child may stand; and why that of a stranger could not be made, where it was not."""
         known = self._vault.child_key(child)
         try:
-            pseudonym = await self._pseudonyms.pseudonym_of(child)
+            own = await self._pseudonyms.pseudonym_of(child)
         except WardgateError as error:
             return [known], str(error.code)
-        return [known, self._vault.stranger_key(pseudonym)], ""
+        return [known, self._vault.stranger_key(own.pseudonym)], ""
 
     async def _sources(self, child: NhsNumber, keys: list[str]) -> Sources:
         about = await store.about(self._engine, keys)

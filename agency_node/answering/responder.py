@@ -1,7 +1,6 @@
 """What the answering half of a node works with, and the answer it seals."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,13 +80,13 @@ class Responder:
         return self.directory().agency(self.agency_id).descriptor
 
     @property
-    def epochs(self) -> AbstractSet[int]:
-        """This agency's pseudonym epochs, as the directory shows them.
+    def epoch(self) -> int:
+        """This agency's newest pseudonym epoch, as the directory shows it.
 
         Raises:
             WardgateError: `AGENCY_UNKNOWN`.
         """
-        return self.directory().agency(self.agency_id).epochs
+        return self.directory().agency(self.agency_id).epoch
 
     def seal(self, answer: Answer, task: VerifiedTask, considered: Considered) -> list[SealedPart]:
         """Seal an answer to the query's reply key and sign it.

@@ -66,7 +66,7 @@ class Weighing:
         parts.heard(task.header.requester, question.seen)
         asked = [item.name for item in task.permitted.categories]
         pseudonym = pseudonym_of(task, question)
-        found, grounds = await parts.lookup.look(pseudonym, asked, now, in_use=task.epoch in parts.epochs)
+        found, grounds = await parts.lookup.look(pseudonym, asked, now, is_newest=task.epoch == parts.epoch)
         stranger_key = parts.vault.stranger_key(pseudonym)
         circumstances = Circumstances(
             responder=parts.descriptor,

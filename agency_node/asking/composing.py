@@ -42,6 +42,18 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPseudonym:
+    """A child's pseudonym in this agency's scope, with the epoch that it is of.
+
+    They stay together: the directory may show a newer epoch at any moment, and a pseudonym that is sent out as one of
+    another epoch is a child that nobody knows.
+    """
+
+    pseudonym: Pseudonym
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Composed:
     """A query ready to be stored and sent, with the private half of its reply key."""
 
@@ -56,7 +68,7 @@ def compose(
     query_id: str,
     decision_id: str,
     asker: Asker,
-    pseudonym: Pseudonym,
+    own: OwnPseudonym,
     targets: Mapping[str, Agency],
     directory: TrustedDirectory,
     times: Times,
@@ -71,7 +83,7 @@ def compose(
         query_id: Its id, never used before.
         decision_id: Of this node's own decision that it may be put.
         asker: Who asks.
-        pseudonym: The child's pseudonym in the asker's scope and newest epoch.
+        own: The child's pseudonym in the asker's scope, and its epoch.
         targets: Whom to ask; at least one.
         directory: The trusted directory that lists them.
         times: Deadline and expiry for this urgency.
@@ -92,9 +104,9 @@ def compose(
             issued_at=now,
             expires_at=expires_at,
         )
-        parts[responder] = _part(context, target, pseudonym, seen or CentreSeen())
+        parts[responder] = _part(context, target, own.pseudonym, seen or CentreSeen())
     reply_key = SealingKey.generate()
-    envelope = _audit_envelope(question, query_id, asker, pseudonym, directory)
+    envelope = _audit_envelope(question, query_id, asker, own, directory)
     header = QueryHeader(
         query_id=query_id,
         requester=requester,
@@ -126,7 +138,7 @@ def compose(
     ticket = Ticket(
         query_sha256=sha256(header_bytes),
         requester=requester,
-        epoch=asker.agency.epoch,
+        epoch=own.epoch,
         issued_at=now,
         expires_at=expires_at,
         points=[
@@ -170,7 +182,7 @@ def _audit_envelope(
     question: CheckedQuestion,
     query_id: str,
     asker: Asker,
-    pseudonym: Pseudonym,
+    own: OwnPseudonym,
     directory: TrustedDirectory,
 ) -> bytes:
     note = AuditNote(
@@ -179,8 +191,8 @@ def _audit_envelope(
         user=asker.user_id,
         user_name=asker.user_name,
         justification=question.justification,
-        pseudonym=pseudonym.reveal(),
-        epoch=asker.agency.epoch,
+        pseudonym=own.pseudonym.reveal(),
+        epoch=own.epoch,
     ).canonical()
     context = audit_context(query_id, asker.agency.descriptor.id)
     return seal(directory.audit_key, purpose="audit", context=context, plaintext=pad(note))

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agency_node.accounting.viewed import Sight, Viewed, What
 from agency_node.answering.duties import alerts
-from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.composing import Asker, Composed, OwnPseudonym, compose
 from agency_node.asking.deciding import decide_in_time
 from agency_node.asking.own_policy import CaseGrants, query_recorded, requester_input
 from agency_node.asking.own_pseudonyms import PseudonymSource
@@ -50,7 +50,6 @@ from federation.query import Approval, QueryHeader
 from federation.transport.correlation import correlated
 from federation.vocabulary import TargetState, Urgency
 from keys.digest import sha256
-from keys.pseudonym import Pseudonym
 from keys.signing import SigningKey
 
 DEADLINE_GRACE_S: Final = 1.0
@@ -64,6 +63,8 @@ NOT_KNOWN_YET: Final = (
 NOT_READABLE: Final = (
     "The query is stored and followed, and this node's database cannot be read just now. Look at it again later."
 )
+_OF_AN_OLDER_DIRECTORY: Final = frozenset({ErrorCode.TARGET_UNKNOWN, ErrorCode.EPOCH_UNKNOWN})
+
 FOUND_OUT_EVERY_S: Final = 0.5
 """Pause between two questions to the database whether a query was stored."""
 
@@ -148,9 +149,10 @@ class Asking:
         try:
             return await self._put(document)
         except WardgateError as error:
-            if error.code is not ErrorCode.TARGET_UNKNOWN:
+            if error.code not in _OF_AN_OLDER_DIRECTORY:
                 raise
-        # An agency left the directory a moment ago: ask again, under a new id, whom the newest one lists.
+        # An agency left the directory, or an epoch of a key ended, a moment ago: ask again, under a new id, by the
+        # newest one.
         await self._refresh_directory()
         return await self._put(document)
 
@@ -284,7 +286,7 @@ class Asking:
         *,
         query_id: str,
         evaluated: Evaluated[RequesterDecision],
-        pseudonym: Pseudonym,
+        pseudonym: OwnPseudonym,
         targets: Mapping[str, Agency],
     ) -> Composed:
         directory = self._directory()
@@ -299,7 +301,7 @@ class Asking:
                 user_name=user.name,
                 role=user.role,
             ),
-            pseudonym=pseudonym,
+            own=pseudonym,
             targets=targets,
             directory=directory,
             times=self._times[question.urgency],

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agency_node.asking.composing import OwnPseudonym
 from agency_node.caseload.pseudonyms import Pseudonyms
 from agency_node.points import PinnedPoints
 from agency_node.store import children as store
@@ -20,7 +21,7 @@ from keys.pseudonym import Pseudonym
 class PseudonymSource(Protocol):
     """Where this node's own pseudonym of a child comes from: its caseload, or a live evaluation."""
 
-    async def pseudonym_of(self, number: NhsNumber) -> Pseudonym:
+    async def pseudonym_of(self, number: NhsNumber) -> OwnPseudonym:
         """The child's pseudonym in this agency's scope and newest epoch."""
         ...
 
@@ -34,7 +35,7 @@ class OwnPseudonyms:
         self._pseudonyms = pseudonyms
         self._points = points
 
-    async def pseudonym_of(self, number: NhsNumber) -> Pseudonym:
+    async def pseudonym_of(self, number: NhsNumber) -> OwnPseudonym:
         """The child's pseudonym in this agency's scope and newest epoch.
 
         Raises:
@@ -46,5 +47,6 @@ class OwnPseudonyms:
             await self._points.check(connection)
             row = await store.find_child(connection, child_key)
         if row is not None and row.epoch == self._pseudonyms.epoch:
-            return Pseudonym(self._vault.open(Kind.PSEUDONYM, child_key, row.pseudonym))
-        return (await self._pseudonyms.evaluate([number], use="query")).pseudonyms[0]
+            return OwnPseudonym(Pseudonym(self._vault.open(Kind.PSEUDONYM, child_key, row.pseudonym)), row.epoch)
+        made = await self._pseudonyms.evaluate([number], use="query")
+        return OwnPseudonym(made.pseudonyms[0], made.epoch)

@@ -73,7 +73,7 @@ class Lookup:
         self._max_source_age_s = max_source_age_s
 
     async def look(
-        self, pseudonym: Pseudonym, asked: Iterable[str], now: float, *, in_use: bool = True
+        self, pseudonym: Pseudonym, asked: Iterable[str], now: float, *, is_newest: bool = True
     ) -> tuple[Found, Grounds]:
         """Everything this node holds of a child (nothing when it does not know the child), and how far it is believed.
 
@@ -81,7 +81,7 @@ class Lookup:
             pseudonym: The child.
             asked: The categories that the answer is about.
             now: Seconds since the epoch.
-            in_use: Whether the epoch of the pseudonym is still one of this agency's.
+            is_newest: Whether the pseudonym is of this agency's newest epoch.
 
         Raises:
             WardgateError: `STORE_UNAVAILABLE`.
@@ -89,7 +89,7 @@ class Lookup:
         key = self._vault.lookup_key(pseudonym)
         async with store_errors("lookup"), self._engine.connect() as connection:
             rows = await store.find_held(connection, key)
-            grounds = await self._grounds(connection, asked, now, in_use=in_use)
+            grounds = await self._grounds(connection, asked, now, is_newest=is_newest)
         return (self._decrypt(rows) if rows else Found(None, ())), grounds
 
     async def find(self, pseudonym: Pseudonym) -> Found:
@@ -122,25 +122,28 @@ class Lookup:
         oldest = int(now) - self._max_source_age_s
         return (*failing_datasets(states, source_ids=self._source_ids, oldest=oldest), *whole)
 
-    async def _grounds(self, connection: AsyncConnection, asked: Iterable[str], now: float, *, in_use: bool) -> Grounds:
+    async def _grounds(
+        self, connection: AsyncConnection, asked: Iterable[str], now: float, *, is_newest: bool
+    ) -> Grounds:
         states = await readings.dataset_states(connection)
-        return Grounds(self._behind(states, asked, now), await self._whole(connection, in_use=in_use))
+        return Grounds(self._behind(states, asked, now), await self._whole(connection, is_newest=is_newest))
 
     def _behind(self, states: Sequence[DatasetRow], asked: Iterable[str], now: float) -> tuple[DatasetReading, ...]:
         oldest = int(now) - self._max_source_age_s
         own = [state for state in states if state.source_id in self._source_ids]
         return readings_behind(own, asked, source_ids=self._source_ids, oldest=oldest)
 
-    async def _whole(self, connection: AsyncConnection, *, in_use: bool = True) -> tuple[str, ...]:
+    async def _whole(self, connection: AsyncConnection, *, is_newest: bool = True) -> tuple[str, ...]:
         """What keeps this node from claiming absence whatever is asked about.
 
         A node without sources knows nothing and fails as a whole: it must not say that nothing is held. While
-        pseudonyms move to another epoch, a task in the new one does not find a child of the old, and one in an epoch
-        that is over finds nobody; nor does any while the directory shows other points than they were made under.
+        pseudonyms move to another epoch, a task in the new one does not find a child of the old. One in an older epoch
+        finds those who have moved, as long as both are in use, but nobody who came since; in an epoch that is over it
+        finds nobody; nor does any while the directory shows other points than they were made under.
         """
         oldest = await store.oldest_epoch(connection)
         reasons = [] if self._source_ids else ["no source"]
-        if (oldest is not None and oldest < self._epoch()) or not in_use:
+        if (oldest is not None and oldest < self._epoch()) or not is_newest:
             reasons.append("epoch")
         if await self._points.are_replaced(connection):
             reasons.append("points")

@@ -125,6 +125,15 @@ class Caseload:
         async with self._running:
             return [await compare(self._parts, name, source) for name, source in self._sources.items()]
 
+    async def follow_epoch(self) -> int:
+        """Move children to the newest epoch without reading any source; waits for a run. Returns how many moved.
+
+        Raises:
+            WardgateError: What evaluation or the journal raised; the next call goes on where this one stopped.
+        """
+        async with self._running:
+            return await _Run(self._sources, self._parts, lambda _: None).follow_epoch()
+
     async def update(self, *, on_progress: ProgressCallback = lambda _: None) -> CaseloadReport:
         """Run once; a second call waits for the first. Safe to kill and to repeat.
 
@@ -150,7 +159,7 @@ class _Run:
 
     async def run(self) -> CaseloadReport:
         await self._parts.journal.record([], self._forget_other_sources)
-        await self._follow_epoch()
+        self._report.moved = await self.follow_epoch()
         for source_id, source in self._sources.items():
             self._report.sources.append(await self._update_source(source_id, source))
         await self._finish()
@@ -160,15 +169,18 @@ class _Run:
         await store.forget_other_sources(connection, tuple(self._sources))
         await readings.forget_other_readings(connection, tuple(self._sources))
 
-    async def _follow_epoch(self) -> None:
+    async def follow_epoch(self) -> int:
+        """Make new pseudonyms for children that have one of an older epoch; returns for how many."""
         epoch = self._parts.pseudonyms.epoch
         async with store_errors("caseload"), self._parts.engine.connect() as connection:
             outdated = await store.count_outdated(connection, epoch)
+        moved = 0
         if outdated:
             meter = self._meter(Phase.EPOCH, "", outdated)
-            self._report.moved = await self._indexer.move_to_epoch(epoch, on_moved=meter.at)
+            moved = await self._indexer.move_to_epoch(epoch, on_moved=meter.at)
         if self._parts.pseudonyms.overlap_is_over:
             await self._parts.journal.record([], store.forget_previous_epoch)
+        return moved
 
     # -- one source -----------------------------------------------------------------------------------------------
 

@@ -88,6 +88,7 @@ class Link:
         clock: Compares this node's clock with the gateway's.
         max_in_flight: Most tasks held at once.
         absent_until: End of a planned absence, seconds since the epoch; 0 for none.
+        caseload_epoch: The oldest pseudonym epoch on the caseload; 0 where that is not known yet.
         times: When to give a stream up.
         backoff: Pauses between attempts.
         monotonic: Seconds that never go back.
@@ -102,6 +103,7 @@ class Link:
         clock: GatewayClock,
         max_in_flight: int,
         absent_until: Callable[[], int] = lambda: 0,
+        caseload_epoch: Callable[[], int] = lambda: 0,
         times: LinkTimes | None = None,
         backoff: Backoff | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -112,6 +114,7 @@ class Link:
         self._clock = clock
         self._max_in_flight = max_in_flight
         self._absent_until = absent_until
+        self._caseload_epoch = caseload_epoch
         self._times = times or LinkTimes()
         self._backoff = backoff or Backoff()
         self._monotonic = monotonic
@@ -134,8 +137,8 @@ class Link:
         finally:
             await self._worker.aclose()
 
-    async def declare_absence(self) -> None:
-        """Tell the gateway at once that the planned absence has changed; a unary link tells it with the next stream."""
+    async def say_again(self) -> None:
+        """Tell the gateway at once what has changed of what a hello says; a unary link tells it when it may."""
         if isinstance(self._session, StreamSession):
             await self._session.say(wire.AttachRequest(hello=self._hello()))
 
@@ -145,6 +148,7 @@ class Link:
             absent_until=self._absent_until(),
             clock=self._clock.reading(),
             wire_version=WIRE_VERSION,
+            caseload_epoch=self._caseload_epoch(),
         )
 
     async def _hold_stream(self) -> None:
@@ -168,6 +172,7 @@ class Link:
                 self._worker,
                 clock=self._clock,
                 max_in_flight=self._max_in_flight,
+                caseload_epoch=self._caseload_epoch,
                 until=until,
                 monotonic=self._monotonic,
                 sleep=self._sleep,

@@ -136,6 +136,7 @@ class UnarySession:
         worker: Works on tasks.
         clock: Compares this node's clock with the gateway's.
         max_in_flight: Most tasks held at once.
+        caseload_epoch: The oldest pseudonym epoch on the caseload; 0 where that is not known yet.
         until: When to stop and try a stream again, on the monotonic clock.
         monotonic: Seconds that never go back.
         sleep: Waits so many seconds.
@@ -148,6 +149,7 @@ class UnarySession:
         *,
         clock: GatewayClock,
         max_in_flight: int,
+        caseload_epoch: Callable[[], int],
         until: float,
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
@@ -156,6 +158,7 @@ class UnarySession:
         self._clock = clock
         self._worker = worker
         self._max_in_flight = max_in_flight
+        self._caseload_epoch = caseload_epoch
         self._until = until
         self._monotonic = monotonic
         self._sleep = sleep
@@ -209,7 +212,11 @@ class UnarySession:
         left = self._until - self._monotonic()
         wait_s = max(1, min(CLAIM_WAIT_S, int(left)))
         request = wire.ClaimRequest(
-            max_tasks=free, wait_s=wait_s, clock=self._clock.reading(), wire_version=WIRE_VERSION
+            max_tasks=free,
+            wait_s=wait_s,
+            clock=self._clock.reading(),
+            wire_version=WIRE_VERSION,
+            caseload_epoch=self._caseload_epoch(),
         )
         response = await self._gateway.claim(request)
         self._clock.hear(response.clock)

@@ -50,6 +50,9 @@ _AT_GATEWAY: Final[_Rows] = {
         "GetLinks",
         "ListDescriptions",
         "AcceptDescription",
+        "GetEpochs",
+        "OpenEpoch",
+        "RetireEpoch",
     ),
 }
 _AT_ENROLMENT: Final[_Rows] = {(f"{WIRE}.EnrolmentService", frozenset({PartyKind.ANONYMOUS})): ("Enrol", "Recertify")}

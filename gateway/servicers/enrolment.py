@@ -15,8 +15,10 @@ from gateway.applying import Application, Progress, fingerprint_of
 from gateway.descriptions import DescriptionDesk, SignedDescription
 from gateway.dispatch import Links
 from gateway.enrolment import EnrolmentDesk
+from gateway.epoch_desk import EpochDesk
 from gateway.misuse import MisuseDesk
 from gateway.resets import ResetDesk
+from gateway.servicers import epochs
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_REQUEST_BYTES: Final = 16 * 1024
@@ -103,6 +105,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         desk: EnrolmentDesk,
         resets: ResetDesk,
         descriptions: DescriptionDesk,
+        epochs: EpochDesk,
         links: Links,
         misuse: MisuseDesk,
         operators: Sequence[str],
@@ -110,6 +113,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self._desk = desk
         self._resets = resets
         self._descriptions = descriptions
+        self._epochs = epochs
         self._links = links
         self._misuse = misuse
         self._operators = frozenset(operators)
@@ -225,4 +229,27 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                 for row in await self._desk.enrolments()
                 if row.progress == Progress.APPROVED and self._desk.is_listed(row.agency)
             ]
+        )
+
+    async def GetEpochs(self, request: admin_pb2.GetEpochsRequest, context: Context) -> admin_pb2.GetEpochsResponse:
+        """How epochs of pseudonym keys stand."""
+        self._operator()
+        return admin_pb2.GetEpochsResponse(
+            agencies=[epochs.message(item) for item in await self._epochs.standings(request.agency)]
+        )
+
+    async def OpenEpoch(self, request: admin_pb2.OpenEpochRequest, context: Context) -> admin_pb2.OpenEpochResponse:
+        """Open the gateway's half of what the trustee has opened."""
+        done = await to_the_end(self._epochs.open(request.agency, operator=self._operator()))
+        return admin_pb2.OpenEpochResponse(
+            epochs=epochs.message(done.standing), directory_version=done.directory_version, changed=done.changed
+        )
+
+    async def RetireEpoch(
+        self, request: admin_pb2.RetireEpochRequest, context: Context
+    ) -> admin_pb2.RetireEpochResponse:
+        """Take an agency's oldest epoch out of the directory."""
+        done = await to_the_end(self._epochs.retire(request.agency, operator=self._operator(), force=request.force))
+        return admin_pb2.RetireEpochResponse(
+            epochs=epochs.message(done.standing), directory_version=done.directory_version, changed=done.changed
         )

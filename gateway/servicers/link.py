@@ -17,6 +17,7 @@ from federation.wire_version import check_wire_version
 from gateway.answers import Answers
 from gateway.clocks import Clocks
 from gateway.dispatch import MAX_IN_FLIGHT, Links, Session
+from gateway.epochs import CaseloadEpochs
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _log = EventLog(__name__)
@@ -31,8 +32,9 @@ MAX_WAIT_S = 20
 class LinkServicer(link_pb2_grpc.LinkServiceServicer):
     """Decode, call links and answers, encode."""
 
-    def __init__(self, *, links: Links, answers: Answers, clocks: Clocks) -> None:
+    def __init__(self, *, links: Links, answers: Answers, clocks: Clocks, caseloads: CaseloadEpochs) -> None:
         self._links = links
+        self._caseloads = caseloads
         self._clocks = clocks
         self._answers = answers
 
@@ -46,6 +48,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
             raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "a link begins with hello")
         check_wire_version(first.hello.wire_version, "this link")
         self._clocks.hear(agency, first.hello.clock)
+        self._caseloads.hear(agency, first.hello.caseload_epoch)
         session = _session(agency, first.hello.max_in_flight, first.hello.absent_until)
         reader = asyncio.create_task(self._read(session, request_iterator))
         self._links.attach(session, self._answers.tasks_for(agency))
@@ -81,6 +84,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
                 self._clocks.hear(session.agency, message.probe_reply.clock)
             case "hello":
                 self._clocks.hear(session.agency, message.hello.clock)
+                self._caseloads.hear(session.agency, message.hello.caseload_epoch)
                 self._links.renew(session, absent_until=_instant(message.hello.absent_until))
             case _:
                 raise WardgateError(ErrorCode.MESSAGE_MALFORMED, "empty link message")
@@ -119,6 +123,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
         agency = current_peer().id
         check_wire_version(request.wire_version, "this link")
         self._clocks.hear(agency, request.clock)
+        self._caseloads.hear(agency, request.caseload_epoch)
         session = _session(agency, request.max_tasks, 0)
         tasks, cancelled = await self._links.claim(
             session, self._answers.tasks_for(agency), wait_s=min(request.wait_s, MAX_WAIT_S)

@@ -77,7 +77,7 @@ async def test_with_another_point_of_ones_own_nothing_is_asked(node: NodeHouse, 
     """The child on the caseload has a stored pseudonym; the other's would be evaluated live. The node is told alike."""
     await indexed(node)
     found = await own(node).pseudonym_of(CHILD)
-    assert found == node.federation.pseudonym(RESPONDER, CHILD)
+    assert found.pseudonym == node.federation.pseudonym(RESPONDER, CHILD)
 
     replaced(node, RESPONDER, role)
 

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from federation.directory import Agency, TrustedDirectory
+from federation.directory import Agency, TrustedDirectory, verify_points
 from federation.errors import ErrorCode, WardgateError
-from federation.published import check_all_published, check_published
+from federation.published import check_all_published, check_in_use, check_published, state_points
 from keys.pseudonym import HolderKeys, Role
 from keys.secret import Secret
+from keys.signing import SigningKey
 from tests.support.region import Region
+from tests.support.signers import NOW
 
 ROLES: list[Role] = ["gateway", "trustee"]
 
@@ -101,3 +103,66 @@ def test_an_older_seed_may_be_destroyed_and_the_newest_may_not(region: Region, r
 
 def test_without_agencies_every_seed_will_do(region: Region) -> None:
     check_all_published(TrustedDirectory.empty(region.anchors), region.gateway_holder)
+
+
+# -- what both holders publish ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alone", ROLES)
+def test_an_epoch_that_one_holder_publishes_alone_is_not_in_use(region: Region, alone: Role) -> None:
+    """It is not open at the other yet, or was retired there."""
+    directory = region.trusted()
+    other: Role = "trustee" if alone == "gateway" else "gateway"
+    uclh = directory.agency("uclh")
+    check_in_use(uclh, 1, holder(region, alone))
+    half = telling(directory, "uclh", other, {2: uclh.points(other)[2]}).agency("uclh")
+    check_published(half, 1, holder(region, alone))
+    with pytest.raises(WardgateError) as caught:
+        check_in_use(half, 1, holder(region, alone))
+    assert caught.value.code is ErrorCode.EPOCH_UNKNOWN
+    check_in_use(half, 2, holder(region, alone))
+
+
+# -- statements -------------------------------------------------------------------------------------------------------
+
+KEY = SigningKey.generate()
+
+
+def keys(role: Role = "trustee") -> HolderKeys:
+    return HolderKeys(role, {1: Secret(b"1" * 32), 2: Secret(b"2" * 32)})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_statement_verifies_as_the_directory_demands(role: Role) -> None:
+    stated = state_points(keys(role), KEY, scope="camden-csc", epochs=(1, 2), issued_at=NOW)
+    found = verify_points(stated.statement, stated.signature, holder=role, scope="camden-csc", key=KEY.verify_key)
+    assert [point.epoch for point in found.epochs] == [1, 2]
+    assert [point.public for point in found.epochs] == [keys(role).key("camden-csc", epoch).public for epoch in (1, 2)]
+
+
+def test_points_follow_from_the_seed_alone_and_differ_by_scope() -> None:
+    first = state_points(keys(), KEY, scope="camden-csc", epochs=(1,), issued_at=NOW)
+    again = state_points(keys(), KEY, scope="camden-csc", epochs=(1,), issued_at=NOW)
+    other = state_points(keys(), KEY, scope="uclh", epochs=(1,), issued_at=NOW)
+    assert first == again
+    assert first != other
+
+
+def test_a_statement_does_not_verify_for_another_scope() -> None:
+    stated = state_points(keys(), KEY, scope="camden-csc", epochs=(1,), issued_at=NOW)
+    with pytest.raises(WardgateError) as caught:
+        verify_points(stated.statement, stated.signature, holder="trustee", scope="uclh", key=KEY.verify_key)
+    assert caught.value.code is ErrorCode.DIRECTORY_REJECTED
+
+
+@pytest.mark.parametrize("scope", ["", "A", "camden csc", "x" * 64, "-camden"])
+def test_a_scope_that_is_no_agency_id_has_no_points(scope: str) -> None:
+    with pytest.raises(WardgateError) as caught:
+        state_points(keys(), KEY, scope=scope, epochs=(1,), issued_at=NOW)
+    assert caught.value.code is ErrorCode.MESSAGE_MALFORMED
+
+
+def test_a_holder_without_an_epoch_states_nothing() -> None:
+    with pytest.raises(WardgateError) as caught:
+        state_points(keys(), KEY, scope="camden-csc", epochs=(), issued_at=NOW)
+    assert caught.value.code is ErrorCode.EPOCH_UNKNOWN

@@ -97,7 +97,7 @@ async def test_whoever_asks_hears_that_a_responders_clock_is_wrong(world: World,
 
 async def test_a_link_compares_both_clocks_with_its_first_messages(world: World) -> None:
     bind_peer(Peer(Party(PartyKind.NODE, SCHOOL), "01", "", NOW + 3600))
-    servicer = LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks)
+    servicer = LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks, caseloads=world.caseloads)
     node = GatewayClock(own=Party(PartyKind.NODE, SCHOOL), gateway=Party(PartyKind.GATEWAY, "main"), clock=_ahead)
     said: asyncio.Queue[link_pb2.AttachRequest] = asyncio.Queue()
 
@@ -119,7 +119,7 @@ async def test_a_link_compares_both_clocks_with_its_first_messages(world: World)
 
 async def test_calls_in_place_of_a_stream_compare_both_clocks(world: World) -> None:
     bind_peer(Peer(Party(PartyKind.NODE, SCHOOL), "01", "", NOW + 3600))
-    servicer = LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks)
+    servicer = LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks, caseloads=world.caseloads)
     node = GatewayClock(own=Party(PartyKind.NODE, SCHOOL), gateway=Party(PartyKind.GATEWAY, "main"), clock=_ahead)
     for _ in range(2):
         request = link_pb2.ClaimRequest(max_tasks=1, wait_s=0, clock=node.reading(), wire_version=WIRE_VERSION)

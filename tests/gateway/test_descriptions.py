@@ -197,6 +197,7 @@ async def test_what_an_operator_is_shown_names_every_field_that_would_change(wor
         desk=world.desk,
         resets=world.resets,
         descriptions=world.descriptions,
+        epochs=world.epochs,
         links=world.links,
         misuse=world.misuse,
         operators=["olga"],

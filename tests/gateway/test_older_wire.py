@@ -1,5 +1,6 @@
 """A gateway that is upgraded while queries are open, and parties that still speak the older version of the wire."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -19,6 +20,7 @@ from federation.wire_version import WIRE_VERSION
 from gateway.servicers.link import LinkServicer
 from tests.support.gateway_world import CSC, POLICE, SCHOOL, Secrets, World, a_world, messages_in, tasks_in
 from tests.support.two_agencies import NOW, Clock
+from tests.support.waiting import until
 
 PACKAGE = "gateway.store"
 
@@ -117,11 +119,34 @@ async def test_going_back_forgets_what_the_older_program_cannot_read(store_url: 
 def servicer_of(world: World) -> LinkServicer:
     """The link's servicer, called by a school: to be called within a test, so that the caller is bound there alone."""
     bind_peer(Peer(Party(PartyKind.NODE, SCHOOL), "01", "", NOW + 3600))
-    return LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks)
+    return LinkServicer(links=world.links, answers=world.answers, clocks=world.clocks, caseloads=world.caseloads)
 
 
 async def hello(version: int) -> AsyncIterator[link_pb2.AttachRequest]:
     yield link_pb2.AttachRequest(hello=link_pb2.Hello(max_in_flight=4, wire_version=version))
+
+
+async def test_a_link_says_in_which_epoch_the_caseload_is_with_its_first_message_and_again(world: World) -> None:
+    servicer, said = servicer_of(world), asyncio.Queue[link_pb2.AttachRequest]()
+
+    async def requests() -> AsyncIterator[link_pb2.AttachRequest]:
+        while True:
+            yield await said.get()
+
+    def say(epoch: int) -> None:
+        hello = link_pb2.Hello(max_in_flight=4, wire_version=WIRE_VERSION, caseload_epoch=epoch)
+        said.put_nowait(link_pb2.AttachRequest(hello=hello))
+
+    say(1)
+    stream = servicer.Attach(requests(), cast("Any", None))
+    await anext(stream)
+    assert world.caseloads.oldest(SCHOOL) == 1
+    say(2)
+    await until(lambda: world.caseloads.oldest(SCHOOL) == 2)
+    await cast("Any", stream).aclose()
+    claim = link_pb2.ClaimRequest(max_tasks=4, wire_version=WIRE_VERSION, caseload_epoch=3)
+    await servicer.Claim(claim, cast("Any", None))
+    assert world.caseloads.oldest(SCHOOL) == 3
 
 
 @pytest.mark.parametrize("version", [0, 1, WIRE_VERSION + 1])

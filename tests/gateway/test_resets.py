@@ -230,6 +230,7 @@ async def test_the_operators_commands_are_the_same_as_for_a_newcomer(world: Worl
         desk=world.desk,
         resets=world.resets,
         descriptions=world.descriptions,
+        epochs=world.epochs,
         links=world.links,
         misuse=world.misuse,
         operators=["olga"],

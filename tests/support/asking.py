@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+from agency_node.asking.composing import OwnPseudonym
 from agency_node.asking.desk import Asking
 from agency_node.asking.pursuit import Pursuits, QueryGateway
 from agency_node.asking.question import DEFAULT_TIMES, QuestionDocument
@@ -19,7 +20,6 @@ from federation.query import parse_query
 from federation.vocabulary import Urgency
 from federation.wire.v1 import query_pb2 as wire
 from keys.nhs_number import NhsNumber
-from keys.pseudonym import Pseudonym
 from keys.signing import SigningKey
 from tests.agency_node.asking.test_pursuit import SETTLED, admission_of, answer_of
 from tests.support.node_house import NodeHouse, a_user, number
@@ -89,8 +89,8 @@ def asking_of(
     node: NodeHouse, pursuits: Pursuits, clock_difference: Callable[[], ClockDifference | None] = lambda: None
 ) -> Asking:
     class Own:
-        async def pseudonym_of(self, found: NhsNumber) -> Pseudonym:
-            return node.federation.pseudonym(REQUESTER, found)
+        async def pseudonym_of(self, found: NhsNumber) -> OwnPseudonym:
+            return OwnPseudonym(node.federation.pseudonym(REQUESTER, found), 1)
 
     async def nothing() -> None: ...
 

@@ -5,12 +5,15 @@ sealed and signed as a node's are. Opening a second world over the same store an
 """
 
 import asyncio
+import shutil
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, cast
 from uuid import uuid4
 
@@ -18,7 +21,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.composing import Asker, Composed, OwnPseudonym, compose
 from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
 from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
@@ -57,12 +60,16 @@ from gateway.descriptions import DescriptionDesk, SignedDescription
 from gateway.directory import DirectoryAuthority
 from gateway.dispatch import Links, Session
 from gateway.enrolment import EnrolmentDesk
+from gateway.epoch_desk import EpochDesk
+from gateway.epochs import CaseloadEpochs
 from gateway.evaluation import Evaluation
 from gateway.exchange import Exchange
 from gateway.following import Following
+from gateway.keychain import SEED
 from gateway.live import OPEN
 from gateway.misuse import MisuseDesk
 from gateway.outdated import cancel_outdated
+from gateway.points import HolderPoints
 from gateway.queries import Queries
 from gateway.rates import QueryRates
 from gateway.resets import ResetDesk
@@ -74,6 +81,7 @@ from gateway.translation import Translator
 from keys import domains
 from keys.authority import CertificateAuthority
 from keys.digest import sha256
+from keys.keyring import Keyring
 from keys.nhs_number import NhsNumber
 from keys.pseudonym import HolderKeys, Pseudonym, blind_identifiers, unblind
 from keys.record_cipher import RecordCipher
@@ -123,6 +131,17 @@ class Secrets:
     authority: CertificateAuthority = field(default_factory=lambda: CertificateAuthority.create("Test federation"))
     data: Secret = field(default_factory=Secret.random)
     auditors: Auditors = field(default_factory=Auditors)
+    folder: Path = field(default_factory=lambda: Path(mkdtemp()))
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, shutil.rmtree, self.folder)
+        for epoch in self.holder.epochs:
+            self.keyring.create(f"{SEED}{epoch}", self.holder._seeds[epoch])
+
+    @property
+    def keyring(self) -> Keyring:
+        """The gateway's, with its seeds."""
+        return Keyring(self.folder / "keys")
 
     @property
     def anchors(self) -> Anchors:
@@ -147,6 +166,7 @@ class Trustee:
     refuses: dict[str, ErrorCode] = field(default_factory=dict)
     given: list[list[HalfTranslation]] = field(default_factory=list)
     tamper: Callable[[Statement, Translation], Translation] | None = None
+    epochs: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def _reach(self) -> None:
         if self.down:
@@ -190,12 +210,15 @@ class Trustee:
         )
         return self.keys.key(batch.agency, batch.epoch).evaluate(elements)
 
-    async def points(self, scope: str) -> tuple[bytes, bytes]:
+    async def points(self, scope: str, epochs: Sequence[int] = ()) -> tuple[bytes, bytes]:
         self._reach()
+        stated = self.epochs.get(scope, (1,))
+        if not set(epochs) <= set(stated):
+            raise WardgateError(ErrorCode.EPOCH_UNKNOWN, scope)
         statement = PointsStatement(
             holder="trustee",
             scope=scope,
-            epochs=[PublicPoint(epoch=1, public=self.keys.key(scope, 1).public)],
+            epochs=[PublicPoint(epoch=epoch, public=self.keys.key(scope, epoch).public) for epoch in epochs or stated],
             issued_at=int(self.clock()),
         ).canonical()
         return statement, self.signing.sign(domains.POINTS, statement)
@@ -263,6 +286,8 @@ class World:
     answers: Answers
     evaluation: Evaluation
     misuse: MisuseDesk
+    caseloads: CaseloadEpochs
+    epochs: EpochDesk
 
     # -- agencies -----------------------------------------------------------------------------------------------
 
@@ -296,10 +321,10 @@ class World:
 
     # -- asking -------------------------------------------------------------------------------------------------
 
-    def pseudonym(self, agency: str, number: NhsNumber) -> Pseudonym:
+    def pseudonym(self, agency: str, number: NhsNumber, epoch: int = 1) -> Pseudonym:
         blinds, blinded = blind_identifiers([number.identifier_input()])
-        halfway = self.secrets.trustee_holder.key(agency, 1).multiply(blinded)
-        return unblind(blinds, self.secrets.holder.key(agency, 1).multiply(halfway))[0]
+        halfway = self.secrets.trustee_holder.key(agency, epoch).multiply(blinded)
+        return unblind(blinds, self.secrets.holder.key(agency, epoch).multiply(halfway))[0]
 
     def composed(
         self,
@@ -339,12 +364,13 @@ class World:
             area="testshire",
             case_grant=case_grant,
         )
+        epoch = directory.agency(requester).epoch
         return compose(
             question,
             query_id=query_id or str(uuid4()),
             decision_id=str(uuid4()),
             asker=Asker(directory.agency(requester), UserRef(user_ref), "a.khan", "Amina Khan", role),
-            pseudonym=self.pseudonym(requester, child),
+            own=OwnPseudonym(self.pseudonym(requester, child, epoch), epoch),
             targets={name: directory.agency(name) for name in targets},
             directory=directory,
             times=Times(deadline_s=10, expiry_s=expiry_s),
@@ -654,15 +680,22 @@ async def _compose(
         clock=clock,
     )
     evaluation = Evaluation(translator=translator, journal=journal, directory=directory.current, clock=clock)
+    points = HolderPoints(
+        directory=directory,
+        keyring=secrets.keyring,
+        keys=secrets.holder,
+        signing_key=secrets.signing,
+        trustee=trustee,
+        clock=clock,
+    )
+    caseloads = CaseloadEpochs()
     desk = EnrolmentDesk(
         engine=reader,
         journal=journal,
         directory=directory,
         authority=secrets.authority,
-        keys=secrets.holder,
-        trustee=trustee,
+        points=points,
         trustee_party=TRUSTEE,
-        signing_key=secrets.signing,
         certificate_life=timedelta(hours=24),
         absence=timedelta(days=30),
         clock=clock,
@@ -694,6 +727,8 @@ async def _compose(
             catalogue=lambda: policy.catalogue,
             clock=clock,
         ),
+        caseloads=caseloads,
+        epochs=EpochDesk(directory=directory, points=points, links=links, caseloads=caseloads, clock=clock),
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from uuid import uuid4
 
-from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.composing import Asker, Composed, OwnPseudonym, compose
 from agency_node.asking.question import CheckedQuestion, Times
 from agency_node.following import read_anchors
 from agency_node.keychain import load_keychain
@@ -66,7 +66,7 @@ class Member:
             asker=Asker(
                 self._directory.agency(self._settings.agency), UserRef("b" * 32), "hub", "Hub Bard", "mash_manager"
             ),
-            pseudonym=unblind(blinds, blinded)[0],  # any point will do
+            own=OwnPseudonym(unblind(blinds, blinded)[0], 1),  # any point will do
             targets={name: self._directory.agency(name) for name in targets},
             directory=self._directory,
             times=Times(deadline_s=10, expiry_s=3_600),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from agency_node.asking.composing import Asker, Composed, compose
+from agency_node.asking.composing import Asker, Composed, OwnPseudonym, compose
 from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, EnquiryGiven, TargetDecision
 from federation.answer import Answer, AnswerContext, SealedPart, open_answer, verify_answer_parts
@@ -297,7 +297,7 @@ class Federation:
             query_id=wanted["query_id"],
             decision_id=str(uuid4()),
             asker=Asker(self.directory.agency(REQUESTER), UserRef("a" * 32), "a.khan", "Amina Khan", wanted["role"]),
-            pseudonym=self.pseudonym(REQUESTER, number),
+            own=OwnPseudonym(self.pseudonym(REQUESTER, number), 1),
             targets={RESPONDER: self.directory.agency(RESPONDER)},
             directory=self.directory,
             times=Times(deadline_s=10, expiry_s=wanted["expiry_s"]),

@@ -1,7 +1,7 @@
 """A whole trustee behind a real port: mutual TLS, its own view of the directory, its own ledger verified offline."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from tests.support.signers import SignedBatch, SignedTicket, some_elements
 from tests.support.trustee_service import Site, open_site
 from tests.support.waiting import until
 from trustee.app import build
-from trustee.epoch_command import plan_rotation, rotate_scope
+from trustee.epoch_command import next_step, plan_rotation, rotate_scope
 from trustee.epochs import EpochRange
 from trustee.quotas import Quotas
 from trustee.status import read_status
@@ -87,9 +87,10 @@ class Caller:
     async def translate(self, shown: SignedTicket, targets: list[str] = TARGETS) -> list[bytes]:
         return [item.element for item in await self.whole(shown, targets)]
 
-    async def points(self, scope: str) -> wire.GetPointsResponse:
+    async def points(self, scope: str, epochs: Sequence[int] = ()) -> wire.GetPointsResponse:
         async with call_errors(TRUSTEE):
-            found: wire.GetPointsResponse = await self.stub.GetPoints(wire.GetPointsRequest(scope=scope))
+            request = wire.GetPointsRequest(scope=scope, epochs=epochs)
+            found: wire.GetPointsResponse = await self.stub.GetPoints(request)
         return found
 
 
@@ -313,7 +314,7 @@ async def test_commands_beside_the_running_trustee_see_and_change_its_store(site
 
 
 async def test_an_epoch_that_the_directory_names_is_not_retired_by_anybody(site: Site) -> None:
-    async with site.running():
+    async with site.running() as (_, port), calling(site, port) as gateway:
         await settle(site, version=1)
         await rotate_scope(site.settings, "uclh", opening=True)
         site.region.trustee_holder.add(2, Keyring(site.settings.keyring).load("pseudonym-seed-2"))
@@ -327,11 +328,31 @@ async def test_an_epoch_that_the_directory_names_is_not_retired_by_anybody(site:
         site.region.members["uclh"].epochs = (2,)
         await site.gateway.publish()
         await settle(site, version=3)
+
+        async def taken_up() -> bool:
+            return await _epochs(gateway, "uclh") == [1, 2]
+
+        await until(taken_up)
+        assert await _epochs(gateway, "uclh", 2) == [2]
+        assert await refusal(gateway.points("uclh", (3,))) is ErrorCode.EPOCH_UNKNOWN
         assert await rotate_scope(site.settings, "uclh", opening=False) == EpochRange(2, 2)
 
 
-async def _epochs(gateway: Caller, scope: str) -> list[int]:
-    stated = await gateway.points(scope)
+@pytest.mark.parametrize(
+    ("opening", "done", "words"),
+    [
+        (True, True, "wardgate gateway epoch-open --agency uclh"),
+        (False, True, "both holders have retired epoch 1"),
+        (True, False, "add --yes"),
+        (False, False, "add --yes"),
+    ],
+)
+def test_each_step_says_what_is_next_and_who_does_it(*, opening: bool, done: bool, words: str) -> None:
+    assert words in next_step("uclh", EpochRange(1 if opening else 2, 2), opening=opening, done=done)
+
+
+async def _epochs(gateway: Caller, scope: str, *asked: int) -> list[int]:
+    stated = await gateway.points(scope, asked)
     return [point.epoch for point in PointsStatement.parse(stated.statement).epochs]
 
 

@@ -32,6 +32,17 @@ def test_an_epoch_whose_seed_was_destroyed_is_not_in_use_whatever_the_store_says
     assert epochs.in_use("camden-csc") == (2,)
 
 
+def test_epochs_are_stated_as_asked_for_and_all_in_use_when_nothing_is_asked() -> None:
+    epochs = Epochs(HolderKeys("trustee", SEEDS), {"camden-csc": EpochRange(1, 2)})
+    assert epochs.chosen("camden-csc", ()) == (1, 2)
+    assert epochs.chosen("camden-csc", (2,)) == (2,)
+    assert epochs.chosen("camden-csc", (2, 1, 2)) == (1, 2)
+    for asked in ((3,), (1, 3), (0,)):
+        with pytest.raises(WardgateError) as caught:
+            epochs.chosen("camden-csc", asked)
+        assert caught.value.code is ErrorCode.EPOCH_UNKNOWN
+
+
 def test_a_range_grows_at_one_end_and_shrinks_at_the_other_but_is_never_empty() -> None:
     grown = EpochRange().opened()
     assert grown == EpochRange(1, 2)

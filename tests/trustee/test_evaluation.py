@@ -186,6 +186,14 @@ async def test_an_epoch_nobody_has_been_told_of_is_refused(open_house: OpenHouse
     assert await house.kinds() == []
 
 
+async def test_an_epoch_that_the_gateway_has_just_published_is_fetched_at_once(open_house: OpenHouse) -> None:
+    """A node moves its caseload as soon as it sees the epoch, and it may see it before this trustee."""
+    house = await open_house(ranges={"camden-csc": EpochRange(1, 2)})
+    house.region.members["camden-csc"].epochs = (1, 2)
+    await evaluate(house, camden(house).batch(some_elements(1), epoch=2))
+    assert house.members.refreshed == 1
+
+
 async def test_a_seed_that_does_not_give_the_published_points_is_not_used(house: House) -> None:
     """With the wrong seed every child would look unknown to everybody."""
     house.region.trustee_holder.forget(1)

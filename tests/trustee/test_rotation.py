@@ -42,7 +42,7 @@ async def test_an_epoch_is_retired_but_never_the_only_one(house: House, keyring:
     assert await retire_epoch(house.engine, house.books, "uclh") == EpochRange(2, 2)
     with pytest.raises(WardgateError) as caught:
         await retire_epoch(house.engine, house.books, "uclh")
-    assert caught.value.code is ErrorCode.EPOCH_UNKNOWN
+    assert caught.value.code is ErrorCode.EPOCH_IN_USE
 
 
 async def test_without_a_ledger_no_epoch_changes(house: House, keyring: Keyring) -> None:

@@ -215,6 +215,50 @@ async def test_an_agency_just_enrolled_is_fetched_at_once(house: House) -> None:
     assert house.members.refreshed == 1
 
 
+async def overlapping(open_house: OpenHouse, *agencies: str) -> House:
+    """A trustee that has opened the next epoch of some agencies, and a directory, not fetched yet, that names it."""
+    house = await open_house(ranges=dict.fromkeys(agencies, EpochRange(1, 2)))
+    for name in agencies:
+        house.region.members[name].epochs = (1, 2)
+    return house
+
+
+@pytest.mark.parametrize("turned", ["camden-csc", "uclh"])
+async def test_an_epoch_that_the_gateway_has_just_published_is_fetched_at_once(
+    open_house: OpenHouse, turned: str
+) -> None:
+    """Of requester or responder: nobody fails because this trustee looks at the directory some seconds later."""
+    house = await overlapping(open_house, turned)
+    source, target = (2 if turned == name else 1 for name in ("camden-csc", "uclh"))
+    await translate(house, camden(house).ticket(["uclh"], epoch=source, responder_epoch=target), ["uclh"])
+    assert house.members.refreshed == 1
+
+
+async def test_an_epoch_that_this_trustee_has_not_opened_is_not_looked_for(house: House) -> None:
+    assert await refused(house, camden(house).ticket(TARGETS, epoch=2)) is ErrorCode.EPOCH_UNKNOWN
+    assert await refused(house, camden(house).ticket(TARGETS, responder_epoch=2)) is ErrorCode.EPOCH_UNKNOWN
+    assert house.members.refreshed == 0
+
+
+async def test_a_target_whose_epoch_one_holder_alone_publishes_costs_that_target_alone(open_house: OpenHouse) -> None:
+    house = await overlapping(open_house, "uclh", "met-police")
+    await house.members.refresh()
+    uclh = house.members.directory.agency("uclh")
+    half = replace(uclh, gateway_points={2: uclh.gateway_points[2]})
+    house.members.directory = replace(
+        house.members.directory, agencies={**house.members.directory.agencies, "uclh": half}
+    )
+
+    async def unchanged() -> None: ...
+
+    house.members.refresh = unchanged  # type: ignore[method-assign]  # the gateway shows no other
+    shown = camden(house).ticket(["uclh", "met-police"])
+    halves = house.region.halves(shown, ["uclh", "met-police"])
+    found = await house.translator.translate(shown.ticket, shown.signature, halves)
+    assert found[0] == Refused(ErrorCode.EPOCH_UNKNOWN)
+    assert isinstance(found[1], Translation)
+
+
 async def test_the_hourly_quota_of_points_holds_to_the_last_one(open_house: OpenHouse) -> None:
     house = await open_house(quotas=Quotas(translations_per_hour=4))
     await translate(house, camden(house).ticket(TARGETS))

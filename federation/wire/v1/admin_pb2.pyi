@@ -40,6 +40,48 @@ ENROLMENT_PROGRESS_APPROVED: EnrolmentProgress.ValueType  # 3
 ENROLMENT_PROGRESS_REJECTED: EnrolmentProgress.ValueType  # 4
 Global___EnrolmentProgress: _TypeAlias = EnrolmentProgress  # noqa: Y015
 
+class _EpochStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EpochStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EpochStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EPOCH_STEP_UNSPECIFIED: _EpochStep.ValueType  # 0
+    EPOCH_STEP_NONE: _EpochStep.ValueType  # 1
+    """Both holders work in one epoch."""
+    EPOCH_STEP_OPEN_AT_GATEWAY: _EpochStep.ValueType  # 2
+    """The trustee has opened an epoch that the directory does not name yet."""
+    EPOCH_STEP_WAIT_FOR_CASELOAD: _EpochStep.ValueType  # 3
+    """The directory names several epochs, and the agency's node has not said that its caseload is in the newest."""
+    EPOCH_STEP_RETIRE_AT_GATEWAY: _EpochStep.ValueType  # 4
+    """It has."""
+    EPOCH_STEP_RETIRE_AT_TRUSTEE: _EpochStep.ValueType  # 5
+    """The directory names an older epoch no more that the trustee still has."""
+    EPOCH_STEP_ASK_TRUSTEE: _EpochStep.ValueType  # 6
+    """The trustee does not answer."""
+    EPOCH_STEP_MEND_TRUSTEE: _EpochStep.ValueType  # 7
+    """The directory names an epoch that the trustee does not have any more."""
+
+class EpochStep(_EpochStep, metaclass=_EpochStepEnumTypeWrapper):
+    """What is to be done next about an agency's epochs, and by whom."""
+
+EPOCH_STEP_UNSPECIFIED: EpochStep.ValueType  # 0
+EPOCH_STEP_NONE: EpochStep.ValueType  # 1
+"""Both holders work in one epoch."""
+EPOCH_STEP_OPEN_AT_GATEWAY: EpochStep.ValueType  # 2
+"""The trustee has opened an epoch that the directory does not name yet."""
+EPOCH_STEP_WAIT_FOR_CASELOAD: EpochStep.ValueType  # 3
+"""The directory names several epochs, and the agency's node has not said that its caseload is in the newest."""
+EPOCH_STEP_RETIRE_AT_GATEWAY: EpochStep.ValueType  # 4
+"""It has."""
+EPOCH_STEP_RETIRE_AT_TRUSTEE: EpochStep.ValueType  # 5
+"""The directory names an older epoch no more that the trustee still has."""
+EPOCH_STEP_ASK_TRUSTEE: EpochStep.ValueType  # 6
+"""The trustee does not answer."""
+EPOCH_STEP_MEND_TRUSTEE: EpochStep.ValueType  # 7
+"""The directory names an epoch that the trustee does not have any more."""
+Global___EpochStep: _TypeAlias = EpochStep  # noqa: Y015
+
 @_typing.final
 class InviteRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -451,3 +493,184 @@ class AcceptDescriptionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcceptDescriptionResponse: _TypeAlias = AcceptDescriptionResponse  # noqa: Y015
+
+@_typing.final
+class GetEpochsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    """One agency; empty for all that the directory lists."""
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEpochsRequest: _TypeAlias = GetEpochsRequest  # noqa: Y015
+
+@_typing.final
+class AgencyEpochs(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    TRUSTEE_FIELD_NUMBER: _builtins.int
+    TRUSTEE_NOW_FIELD_NUMBER: _builtins.int
+    CASELOAD_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    caseload: _builtins.int
+    """The oldest epoch of a pseudonym on the agency's caseload, as its node said last; 0 where it has not."""
+    attached: _builtins.bool
+    step: Global___EpochStep.ValueType
+    @_builtins.property
+    def gateway(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """That each holder's statement in the directory names."""
+
+    @_builtins.property
+    def trustee(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def trustee_now(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As the trustee states them now; none where it does not answer."""
+
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        gateway: _abc.Iterable[_builtins.int] | None = ...,
+        trustee: _abc.Iterable[_builtins.int] | None = ...,
+        trustee_now: _abc.Iterable[_builtins.int] | None = ...,
+        caseload: _builtins.int = ...,
+        attached: _builtins.bool = ...,
+        step: Global___EpochStep.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "attached", b"attached", "caseload", b"caseload", "gateway", b"gateway", "step", b"step", "trustee", b"trustee", "trustee_now", b"trustee_now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgencyEpochs: _TypeAlias = AgencyEpochs  # noqa: Y015
+
+@_typing.final
+class GetEpochsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgencyEpochs]: ...
+    def __init__(
+        self,
+        *,
+        agencies: _abc.Iterable[Global___AgencyEpochs] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEpochsResponse: _TypeAlias = GetEpochsResponse  # noqa: Y015
+
+@_typing.final
+class OpenEpochRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenEpochRequest: _TypeAlias = OpenEpochRequest  # noqa: Y015
+
+@_typing.final
+class OpenEpochResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    directory_version: _builtins.int
+    changed: _builtins.bool
+    """False where an earlier call has done it already."""
+    @_builtins.property
+    def epochs(self) -> Global___AgencyEpochs: ...
+    def __init__(
+        self,
+        *,
+        epochs: Global___AgencyEpochs | None = ...,
+        directory_version: _builtins.int = ...,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epochs", b"epochs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "directory_version", b"directory_version", "epochs", b"epochs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenEpochResponse: _TypeAlias = OpenEpochResponse  # noqa: Y015
+
+@_typing.final
+class RetireEpochRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    force: _builtins.bool
+    """Retire it although the agency's node has not said that its caseload has moved. Stands in the ledger entry."""
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireEpochRequest: _TypeAlias = RetireEpochRequest  # noqa: Y015
+
+@_typing.final
+class RetireEpochResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    directory_version: _builtins.int
+    changed: _builtins.bool
+    """False where an earlier call has done it already."""
+    @_builtins.property
+    def epochs(self) -> Global___AgencyEpochs: ...
+    def __init__(
+        self,
+        *,
+        epochs: Global___AgencyEpochs | None = ...,
+        directory_version: _builtins.int = ...,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epochs", b"epochs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "directory_version", b"directory_version", "epochs", b"epochs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireEpochResponse: _TypeAlias = RetireEpochResponse  # noqa: Y015

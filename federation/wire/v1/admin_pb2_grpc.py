@@ -75,6 +75,21 @@ class AdminServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionResponse.FromString,
                 _registered_method=True)
+        self.GetEpochs = channel.unary_unary(
+                '/federation.wire.v1.AdminService/GetEpochs',
+                request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetEpochsRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetEpochsResponse.FromString,
+                _registered_method=True)
+        self.OpenEpoch = channel.unary_unary(
+                '/federation.wire.v1.AdminService/OpenEpoch',
+                request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.OpenEpochRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.OpenEpochResponse.FromString,
+                _registered_method=True)
+        self.RetireEpoch = channel.unary_unary(
+                '/federation.wire.v1.AdminService/RetireEpoch',
+                request_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.RetireEpochRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.RetireEpochResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -130,6 +145,27 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEpochs(self, request, context):
+        """Epochs of pseudonym keys, as both holders and the agency's node have them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenEpoch(self, request, context):
+        """The gateway's half of a newer epoch, once the trustee has opened its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireEpoch(self, request, context):
+        """The end of an agency's oldest epoch in the directory; the trustee retires its half after that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -172,6 +208,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.AcceptDescription,
                     request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionResponse.SerializeToString,
+            ),
+            'GetEpochs': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEpochs,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetEpochsRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.GetEpochsResponse.SerializeToString,
+            ),
+            'OpenEpoch': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenEpoch,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.OpenEpochRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.OpenEpochResponse.SerializeToString,
+            ),
+            'RetireEpoch': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireEpoch,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_admin__pb2.RetireEpochRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_admin__pb2.RetireEpochResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -391,6 +442,87 @@ class AdminService:
             '/federation.wire.v1.AdminService/AcceptDescription',
             federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_admin__pb2.AcceptDescriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEpochs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.AdminService/GetEpochs',
+            federation_dot_wire_dot_v1_dot_admin__pb2.GetEpochsRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_admin__pb2.GetEpochsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenEpoch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.AdminService/OpenEpoch',
+            federation_dot_wire_dot_v1_dot_admin__pb2.OpenEpochRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_admin__pb2.OpenEpochResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireEpoch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.AdminService/RetireEpoch',
+            federation_dot_wire_dot_v1_dot_admin__pb2.RetireEpochRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_admin__pb2.RetireEpochResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,12 @@ class AdminServiceStub:
     ListDescriptions: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDescriptionsRequest, _admin_pb2.ListDescriptionsResponse]
     """Descriptions that agencies signed anew and that no operator has accepted yet."""
     AcceptDescription: _grpc.UnaryUnaryMultiCallable[_admin_pb2.AcceptDescriptionRequest, _admin_pb2.AcceptDescriptionResponse]
+    GetEpochs: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetEpochsRequest, _admin_pb2.GetEpochsResponse]
+    """Epochs of pseudonym keys, as both holders and the agency's node have them."""
+    OpenEpoch: _grpc.UnaryUnaryMultiCallable[_admin_pb2.OpenEpochRequest, _admin_pb2.OpenEpochResponse]
+    """The gateway's half of a newer epoch, once the trustee has opened its own."""
+    RetireEpoch: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RetireEpochRequest, _admin_pb2.RetireEpochResponse]
+    """The end of an agency's oldest epoch in the directory; the trustee retires its half after that."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -57,6 +63,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ListDescriptions: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDescriptionsRequest, _admin_pb2.ListDescriptionsResponse]  # type: ignore[assignment]
     """Descriptions that agencies signed anew and that no operator has accepted yet."""
     AcceptDescription: _aio.UnaryUnaryMultiCallable[_admin_pb2.AcceptDescriptionRequest, _admin_pb2.AcceptDescriptionResponse]  # type: ignore[assignment]
+    GetEpochs: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetEpochsRequest, _admin_pb2.GetEpochsResponse]  # type: ignore[assignment]
+    """Epochs of pseudonym keys, as both holders and the agency's node have them."""
+    OpenEpoch: _aio.UnaryUnaryMultiCallable[_admin_pb2.OpenEpochRequest, _admin_pb2.OpenEpochResponse]  # type: ignore[assignment]
+    """The gateway's half of a newer epoch, once the trustee has opened its own."""
+    RetireEpoch: _aio.UnaryUnaryMultiCallable[_admin_pb2.RetireEpochRequest, _admin_pb2.RetireEpochResponse]  # type: ignore[assignment]
+    """The end of an agency's oldest epoch in the directory; the trustee retires its half after that."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a gateway operator does. Every call is a ledger entry."""
@@ -117,5 +129,29 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.AcceptDescriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.AcceptDescriptionResponse, _abc.Awaitable[_admin_pb2.AcceptDescriptionResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetEpochs(
+        self,
+        request: _admin_pb2.GetEpochsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetEpochsResponse, _abc.Awaitable[_admin_pb2.GetEpochsResponse]]:
+        """Epochs of pseudonym keys, as both holders and the agency's node have them."""
+
+    @_abc_1.abstractmethod
+    def OpenEpoch(
+        self,
+        request: _admin_pb2.OpenEpochRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.OpenEpochResponse, _abc.Awaitable[_admin_pb2.OpenEpochResponse]]:
+        """The gateway's half of a newer epoch, once the trustee has opened its own."""
+
+    @_abc_1.abstractmethod
+    def RetireEpoch(
+        self,
+        request: _admin_pb2.RetireEpochRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RetireEpochResponse, _abc.Awaitable[_admin_pb2.RetireEpochResponse]]:
+        """The end of an agency's oldest epoch in the directory; the trustee retires its half after that."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,45 +25,45 @@ _sym_db = _symbol_database.Default()
 from federation.wire.v1 import query_pb2 as federation_dot_wire_dot_v1_dot_query__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x65\x64\x65ration/wire/v1/link.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\x1a\x1e\x66\x65\x64\x65ration/wire/v1/query.proto\"\x98\x02\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x18\n\x10lease_expires_at\x18\x03 \x01(\x04\x12\x0e\n\x06header\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x12\n\ntranslated\x18\x07 \x01(\x0c\x12\x11\n\tadmission\x18\x08 \x01(\x0c\x12\x1b\n\x13\x61\x64mission_signature\x18\t \x01(\x0c\x12\x10\n\x08\x64\x65\x63ision\x18\n \x01(\x0c\x12*\n\x04part\x18\x0b \x01(\x0b\x32\x1c.federation.wire.v1.TaskPart\x12\r\n\x05\x65poch\x18\x0c \x01(\x04\x12\x19\n\x11trustee_signature\x18\r \x01(\x0cJ\x04\x08\x06\x10\x07\"\x83\x01\n\x0c\x43lockReading\x12\x12\n\nsent_at_ms\x18\x01 \x01(\x04\x12\x17\n\x0f\x65\x63ho_sent_at_ms\x18\x02 \x01(\x04\x12\x18\n\x10\x65\x63ho_heard_at_ms\x18\x03 \x01(\x04\x12,\n\x05wrong\x18\x04 \x01(\x0e\x32\x1d.federation.wire.v1.ClockSide\"{\n\x05Hello\x12\x15\n\rmax_in_flight\x18\x01 \x01(\r\x12\x14\n\x0c\x61\x62sent_until\x18\x02 \x01(\x04\x12/\n\x05\x63lock\x18\x03 \x01(\x0b\x32 .federation.wire.v1.ClockReading\x12\x14\n\x0cwire_version\x18\x04 \x01(\r\"G\n\x05Probe\x12\r\n\x05nonce\x18\x01 \x01(\x04\x12/\n\x05\x63lock\x18\x02 \x01(\x0b\x32 .federation.wire.v1.ClockReading\"1\n\x0cTaskAccepted\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\"\x1f\n\x0cTaskReferred\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x1f\n\x0cTaskRejected\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x1f\n\x0c\x41nswerStored\x12\x0f\n\x07task_id\x18\x01 \x01(\t\" \n\rTaskCancelled\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\xce\x02\n\rAttachRequest\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.federation.wire.v1.HelloH\x00\x12\x30\n\x0bprobe_reply\x18\x02 \x01(\x0b\x32\x19.federation.wire.v1.ProbeH\x00\x12\x34\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32 .federation.wire.v1.TaskAcceptedH\x00\x12\x34\n\x08referred\x18\x04 \x01(\x0b\x32 .federation.wire.v1.TaskReferredH\x00\x12\x32\n\x06\x61nswer\x18\x05 \x01(\x0b\x32 .federation.wire.v1.SealedAnswerH\x00\x12\x34\n\x08rejected\x18\x06 \x01(\x0b\x32 .federation.wire.v1.TaskRejectedH\x00\x42\t\n\x07message\"\xdd\x01\n\x0e\x41ttachResponse\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x18.federation.wire.v1.TaskH\x00\x12*\n\x05probe\x18\x02 \x01(\x0b\x32\x19.federation.wire.v1.ProbeH\x00\x12\x32\n\x06stored\x18\x03 \x01(\x0b\x32 .federation.wire.v1.AnswerStoredH\x00\x12\x36\n\tcancelled\x18\x04 \x01(\x0b\x32!.federation.wire.v1.TaskCancelledH\x00\x42\t\n\x07message\"x\n\x0c\x43laimRequest\x12\x11\n\tmax_tasks\x18\x01 \x01(\r\x12\x0e\n\x06wait_s\x18\x02 \x01(\r\x12/\n\x05\x63lock\x18\x03 \x01(\x0b\x32 .federation.wire.v1.ClockReading\x12\x14\n\x0cwire_version\x18\x04 \x01(\r\"\x85\x01\n\rClaimResponse\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.federation.wire.v1.Task\x12\x1a\n\x12\x63\x61ncelled_task_ids\x18\x02 \x03(\t\x12/\n\x05\x63lock\x18\x03 \x01(\x0b\x32 .federation.wire.v1.ClockReading\"\xf0\x01\n\rSubmitRequest\x12\x34\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32 .federation.wire.v1.TaskAcceptedH\x00\x12\x34\n\x08referred\x18\x02 \x01(\x0b\x32 .federation.wire.v1.TaskReferredH\x00\x12\x32\n\x06\x61nswer\x18\x03 \x01(\x0b\x32 .federation.wire.v1.SealedAnswerH\x00\x12\x34\n\x08rejected\x18\x04 \x01(\x0b\x32 .federation.wire.v1.TaskRejectedH\x00\x42\t\n\x07message\"\x10\n\x0eSubmitResponse*T\n\tClockSide\x12\x1a\n\x16\x43LOCK_SIDE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43LOCK_SIDE_NODE\x10\x01\x12\x16\n\x12\x43LOCK_SIDE_GATEWAY\x10\x02\x32\x81\x02\n\x0bLinkService\x12S\n\x06\x41ttach\x12!.federation.wire.v1.AttachRequest\x1a\".federation.wire.v1.AttachResponse(\x01\x30\x01\x12L\n\x05\x43laim\x12 .federation.wire.v1.ClaimRequest\x1a!.federation.wire.v1.ClaimResponse\x12O\n\x06Submit\x12!.federation.wire.v1.SubmitRequest\x1a\".federation.wire.v1.SubmitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x65\x64\x65ration/wire/v1/link.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\x1a\x1e\x66\x65\x64\x65ration/wire/v1/query.proto\"\x98\x02\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x18\n\x10lease_expires_at\x18\x03 \x01(\x04\x12\x0e\n\x06header\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x12\n\ntranslated\x18\x07 \x01(\x0c\x12\x11\n\tadmission\x18\x08 \x01(\x0c\x12\x1b\n\x13\x61\x64mission_signature\x18\t \x01(\x0c\x12\x10\n\x08\x64\x65\x63ision\x18\n \x01(\x0c\x12*\n\x04part\x18\x0b \x01(\x0b\x32\x1c.federation.wire.v1.TaskPart\x12\r\n\x05\x65poch\x18\x0c \x01(\x04\x12\x19\n\x11trustee_signature\x18\r \x01(\x0cJ\x04\x08\x06\x10\x07\"\x83\x01\n\x0c\x43lockReading\x12\x12\n\nsent_at_ms\x18\x01 \x01(\x04\x12\x17\n\x0f\x65\x63ho_sent_at_ms\x18\x02 \x01(\x04\x12\x18\n\x10\x65\x63ho_heard_at_ms\x18\x03 \x01(\x04\x12,\n\x05wrong\x18\x04 \x01(\x0e\x32\x1d.federation.wire.v1.ClockSide\"\x93\x01\n\x05Hello\x12\x15\n\rmax_in_flight\x18\x01 \x01(\r\x12\x14\n\x0c\x61\x62sent_until\x18\x02 \x01(\x04\x12/\n\x05\x63lock\x18\x03 \x01(\x0b\x32 .federation.wire.v1.ClockReading\x12\x14\n\x0cwire_version\x18\x04 \x01(\r\x12\x16\n\x0e\x63\x61seload_epoch\x18\x05 \x01(\x04\"G\n\x05Probe\x12\r\n\x05nonce\x18\x01 \x01(\x04\x12/\n\x05\x63lock\x18\x02 \x01(\x0b\x32 .federation.wire.v1.ClockReading\"1\n\x0cTaskAccepted\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\"\x1f\n\x0cTaskReferred\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x1f\n\x0cTaskRejected\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x1f\n\x0c\x41nswerStored\x12\x0f\n\x07task_id\x18\x01 \x01(\t\" \n\rTaskCancelled\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\xce\x02\n\rAttachRequest\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.federation.wire.v1.HelloH\x00\x12\x30\n\x0bprobe_reply\x18\x02 \x01(\x0b\x32\x19.federation.wire.v1.ProbeH\x00\x12\x34\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32 .federation.wire.v1.TaskAcceptedH\x00\x12\x34\n\x08referred\x18\x04 \x01(\x0b\x32 .federation.wire.v1.TaskReferredH\x00\x12\x32\n\x06\x61nswer\x18\x05 \x01(\x0b\x32 .federation.wire.v1.SealedAnswerH\x00\x12\x34\n\x08rejected\x18\x06 \x01(\x0b\x32 .federation.wire.v1.TaskRejectedH\x00\x42\t\n\x07message\"\xdd\x01\n\x0e\x41ttachResponse\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x18.federation.wire.v1.TaskH\x00\x12*\n\x05probe\x18\x02 \x01(\x0b\x32\x19.federation.wire.v1.ProbeH\x00\x12\x32\n\x06stored\x18\x03 \x01(\x0b\x32 .federation.wire.v1.AnswerStoredH\x00\x12\x36\n\tcancelled\x18\x04 \x01(\x0b\x32!.federation.wire.v1.TaskCancelledH\x00\x42\t\n\x07message\"\x90\x01\n\x0c\x43laimRequest\x12\x11\n\tmax_tasks\x18\x01 \x01(\r\x12\x0e\n\x06wait_s\x18\x02 \x01(\r\x12/\n\x05\x63lock\x18\x03 \x01(\x0b\x32 .federation.wire.v1.ClockReading\x12\x14\n\x0cwire_version\x18\x04 \x01(\r\x12\x16\n\x0e\x63\x61seload_epoch\x18\x05 \x01(\x04\"\x85\x01\n\rClaimResponse\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.federation.wire.v1.Task\x12\x1a\n\x12\x63\x61ncelled_task_ids\x18\x02 \x03(\t\x12/\n\x05\x63lock\x18\x03 \x01(\x0b\x32 .federation.wire.v1.ClockReading\"\xf0\x01\n\rSubmitRequest\x12\x34\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32 .federation.wire.v1.TaskAcceptedH\x00\x12\x34\n\x08referred\x18\x02 \x01(\x0b\x32 .federation.wire.v1.TaskReferredH\x00\x12\x32\n\x06\x61nswer\x18\x03 \x01(\x0b\x32 .federation.wire.v1.SealedAnswerH\x00\x12\x34\n\x08rejected\x18\x04 \x01(\x0b\x32 .federation.wire.v1.TaskRejectedH\x00\x42\t\n\x07message\"\x10\n\x0eSubmitResponse*T\n\tClockSide\x12\x1a\n\x16\x43LOCK_SIDE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43LOCK_SIDE_NODE\x10\x01\x12\x16\n\x12\x43LOCK_SIDE_GATEWAY\x10\x02\x32\x81\x02\n\x0bLinkService\x12S\n\x06\x41ttach\x12!.federation.wire.v1.AttachRequest\x1a\".federation.wire.v1.AttachResponse(\x01\x30\x01\x12L\n\x05\x43laim\x12 .federation.wire.v1.ClaimRequest\x1a!.federation.wire.v1.ClaimResponse\x12O\n\x06Submit\x12!.federation.wire.v1.SubmitRequest\x1a\".federation.wire.v1.SubmitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'federation.wire.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKSIDE']._serialized_start=1964
-  _globals['_CLOCKSIDE']._serialized_end=2048
+  _globals['_CLOCKSIDE']._serialized_start=2014
+  _globals['_CLOCKSIDE']._serialized_end=2098
   _globals['_TASK']._serialized_start=86
   _globals['_TASK']._serialized_end=366
   _globals['_CLOCKREADING']._serialized_start=369
   _globals['_CLOCKREADING']._serialized_end=500
-  _globals['_HELLO']._serialized_start=502
-  _globals['_HELLO']._serialized_end=625
-  _globals['_PROBE']._serialized_start=627
-  _globals['_PROBE']._serialized_end=698
-  _globals['_TASKACCEPTED']._serialized_start=700
-  _globals['_TASKACCEPTED']._serialized_end=749
-  _globals['_TASKREFERRED']._serialized_start=751
-  _globals['_TASKREFERRED']._serialized_end=782
-  _globals['_TASKREJECTED']._serialized_start=784
-  _globals['_TASKREJECTED']._serialized_end=815
-  _globals['_ANSWERSTORED']._serialized_start=817
-  _globals['_ANSWERSTORED']._serialized_end=848
-  _globals['_TASKCANCELLED']._serialized_start=850
-  _globals['_TASKCANCELLED']._serialized_end=882
-  _globals['_ATTACHREQUEST']._serialized_start=885
-  _globals['_ATTACHREQUEST']._serialized_end=1219
-  _globals['_ATTACHRESPONSE']._serialized_start=1222
-  _globals['_ATTACHRESPONSE']._serialized_end=1443
-  _globals['_CLAIMREQUEST']._serialized_start=1445
-  _globals['_CLAIMREQUEST']._serialized_end=1565
-  _globals['_CLAIMRESPONSE']._serialized_start=1568
-  _globals['_CLAIMRESPONSE']._serialized_end=1701
-  _globals['_SUBMITREQUEST']._serialized_start=1704
-  _globals['_SUBMITREQUEST']._serialized_end=1944
-  _globals['_SUBMITRESPONSE']._serialized_start=1946
-  _globals['_SUBMITRESPONSE']._serialized_end=1962
-  _globals['_LINKSERVICE']._serialized_start=2051
-  _globals['_LINKSERVICE']._serialized_end=2308
+  _globals['_HELLO']._serialized_start=503
+  _globals['_HELLO']._serialized_end=650
+  _globals['_PROBE']._serialized_start=652
+  _globals['_PROBE']._serialized_end=723
+  _globals['_TASKACCEPTED']._serialized_start=725
+  _globals['_TASKACCEPTED']._serialized_end=774
+  _globals['_TASKREFERRED']._serialized_start=776
+  _globals['_TASKREFERRED']._serialized_end=807
+  _globals['_TASKREJECTED']._serialized_start=809
+  _globals['_TASKREJECTED']._serialized_end=840
+  _globals['_ANSWERSTORED']._serialized_start=842
+  _globals['_ANSWERSTORED']._serialized_end=873
+  _globals['_TASKCANCELLED']._serialized_start=875
+  _globals['_TASKCANCELLED']._serialized_end=907
+  _globals['_ATTACHREQUEST']._serialized_start=910
+  _globals['_ATTACHREQUEST']._serialized_end=1244
+  _globals['_ATTACHRESPONSE']._serialized_start=1247
+  _globals['_ATTACHRESPONSE']._serialized_end=1468
+  _globals['_CLAIMREQUEST']._serialized_start=1471
+  _globals['_CLAIMREQUEST']._serialized_end=1615
+  _globals['_CLAIMRESPONSE']._serialized_start=1618
+  _globals['_CLAIMRESPONSE']._serialized_end=1751
+  _globals['_SUBMITREQUEST']._serialized_start=1754
+  _globals['_SUBMITREQUEST']._serialized_end=1994
+  _globals['_SUBMITRESPONSE']._serialized_start=1996
+  _globals['_SUBMITRESPONSE']._serialized_end=2012
+  _globals['_LINKSERVICE']._serialized_start=2101
+  _globals['_LINKSERVICE']._serialized_end=2358
 # @@protoc_insertion_point(module_scope)

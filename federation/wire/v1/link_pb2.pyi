@@ -140,12 +140,17 @@ class Hello(_message.Message):
     ABSENT_UNTIL_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     WIRE_VERSION_FIELD_NUMBER: _builtins.int
+    CASELOAD_EPOCH_FIELD_NUMBER: _builtins.int
     max_in_flight: _builtins.int
     """Most tasks the node holds at once."""
     absent_until: _builtins.int
     """Seconds since the epoch; 0 for none."""
     wire_version: _builtins.int
     """Of the wire: the gateway hands nothing to a node that speaks another. Version 1 names none."""
+    caseload_epoch: _builtins.int
+    """The oldest epoch of a pseudonym on the node's caseload; of an empty one, its newest in the directory. 0 where it is not
+    known yet.
+    """
     @_builtins.property
     def clock(self) -> Global___ClockReading: ...
     def __init__(
@@ -155,10 +160,11 @@ class Hello(_message.Message):
         absent_until: _builtins.int = ...,
         clock: Global___ClockReading | None = ...,
         wire_version: _builtins.int = ...,
+        caseload_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "clock", b"clock", "max_in_flight", b"max_in_flight", "wire_version", b"wire_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_until", b"absent_until", "caseload_epoch", b"caseload_epoch", "clock", b"clock", "max_in_flight", b"max_in_flight", "wire_version", b"wire_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -380,11 +386,13 @@ class ClaimRequest(_message.Message):
     WAIT_S_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     WIRE_VERSION_FIELD_NUMBER: _builtins.int
+    CASELOAD_EPOCH_FIELD_NUMBER: _builtins.int
     max_tasks: _builtins.int
     wait_s: _builtins.int
     """At most 20."""
     wire_version: _builtins.int
     """As in `Hello`."""
+    caseload_epoch: _builtins.int
     @_builtins.property
     def clock(self) -> Global___ClockReading: ...
     def __init__(
@@ -394,10 +402,11 @@ class ClaimRequest(_message.Message):
         wait_s: _builtins.int = ...,
         clock: Global___ClockReading | None = ...,
         wire_version: _builtins.int = ...,
+        caseload_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "max_tasks", b"max_tasks", "wait_s", b"wait_s", "wire_version", b"wire_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caseload_epoch", b"caseload_epoch", "clock", b"clock", "max_tasks", b"max_tasks", "wait_s", b"wait_s", "wire_version", b"wire_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

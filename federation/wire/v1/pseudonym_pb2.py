@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/pseudonym.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"C\n\x0c\x42lindedBatch\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x03 \x01(\x0c\"1\n\x0e\x45valuatedBatch\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"B\n\x0f\x45valuateRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"|\n\x10\x45valuateResponse\x12\x33\n\x07trustee\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\x12\x33\n\x07gateway\x18\x02 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"G\n\x14\x45valuateBatchRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"J\n\x15\x45valuateBatchResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"p\n\x10TranslateRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x33\n\x06halves\x18\x04 \x03(\x0b\x32#.federation.wire.v1.HalfTranslationJ\x04\x08\x03\x10\x04\"D\n\x0fHalfTranslation\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\"P\n\x11TranslateResponse\x12\x35\n\x0ctranslations\x18\x02 \x03(\x0b\x32\x1f.federation.wire.v1.TranslationJ\x04\x08\x01\x10\x02\"Q\n\x0bTranslation\x12\x0f\n\x07\x65lement\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x0f\n\x07refused\x18\x04 \x01(\t\"!\n\x10GetPointsRequest\x12\r\n\x05scope\x18\x01 \x01(\t\"9\n\x11GetPointsResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x32i\n\x10PseudonymService\x12U\n\x08\x45valuate\x12#.federation.wire.v1.EvaluateRequest\x1a$.federation.wire.v1.EvaluateResponse2\xaa\x02\n\x0eTrusteeService\x12\x64\n\rEvaluateBatch\x12(.federation.wire.v1.EvaluateBatchRequest\x1a).federation.wire.v1.EvaluateBatchResponse\x12X\n\tTranslate\x12$.federation.wire.v1.TranslateRequest\x1a%.federation.wire.v1.TranslateResponse\x12X\n\tGetPoints\x12$.federation.wire.v1.GetPointsRequest\x1a%.federation.wire.v1.GetPointsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/wire/v1/pseudonym.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\"C\n\x0c\x42lindedBatch\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x03 \x01(\x0c\"1\n\x0e\x45valuatedBatch\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"B\n\x0f\x45valuateRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"|\n\x10\x45valuateResponse\x12\x33\n\x07trustee\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\x12\x33\n\x07gateway\x18\x02 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"G\n\x14\x45valuateBatchRequest\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32 .federation.wire.v1.BlindedBatch\"J\n\x15\x45valuateBatchResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".federation.wire.v1.EvaluatedBatch\"p\n\x10TranslateRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x33\n\x06halves\x18\x04 \x03(\x0b\x32#.federation.wire.v1.HalfTranslationJ\x04\x08\x03\x10\x04\"D\n\x0fHalfTranslation\x12\x11\n\tresponder\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\"P\n\x11TranslateResponse\x12\x35\n\x0ctranslations\x18\x02 \x03(\x0b\x32\x1f.federation.wire.v1.TranslationJ\x04\x08\x01\x10\x02\"Q\n\x0bTranslation\x12\x0f\n\x07\x65lement\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x0f\n\x07refused\x18\x04 \x01(\t\"1\n\x10GetPointsRequest\x12\r\n\x05scope\x18\x01 \x01(\t\x12\x0e\n\x06\x65pochs\x18\x02 \x03(\x04\"9\n\x11GetPointsResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x32i\n\x10PseudonymService\x12U\n\x08\x45valuate\x12#.federation.wire.v1.EvaluateRequest\x1a$.federation.wire.v1.EvaluateResponse2\xaa\x02\n\x0eTrusteeService\x12\x64\n\rEvaluateBatch\x12(.federation.wire.v1.EvaluateBatchRequest\x1a).federation.wire.v1.EvaluateBatchResponse\x12X\n\tTranslate\x12$.federation.wire.v1.TranslateRequest\x1a%.federation.wire.v1.TranslateResponse\x12X\n\tGetPoints\x12$.federation.wire.v1.GetPointsRequest\x1a%.federation.wire.v1.GetPointsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,11 +52,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSLATION']._serialized_start=787
   _globals['_TRANSLATION']._serialized_end=868
   _globals['_GETPOINTSREQUEST']._serialized_start=870
-  _globals['_GETPOINTSREQUEST']._serialized_end=903
-  _globals['_GETPOINTSRESPONSE']._serialized_start=905
-  _globals['_GETPOINTSRESPONSE']._serialized_end=962
-  _globals['_PSEUDONYMSERVICE']._serialized_start=964
-  _globals['_PSEUDONYMSERVICE']._serialized_end=1069
-  _globals['_TRUSTEESERVICE']._serialized_start=1072
-  _globals['_TRUSTEESERVICE']._serialized_end=1370
+  _globals['_GETPOINTSREQUEST']._serialized_end=919
+  _globals['_GETPOINTSRESPONSE']._serialized_start=921
+  _globals['_GETPOINTSRESPONSE']._serialized_end=978
+  _globals['_PSEUDONYMSERVICE']._serialized_start=980
+  _globals['_PSEUDONYMSERVICE']._serialized_end=1085
+  _globals['_TRUSTEESERVICE']._serialized_start=1088
+  _globals['_TRUSTEESERVICE']._serialized_end=1386
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from agency_node.accounting.desk import Accounting
 from agency_node.accounting.order import AccountOrder
 from agency_node.answering.overlay import Overlay
+from agency_node.asking.composing import OwnPseudonym
 from agency_node.asking.question import ApprovalNamed
 from agency_node.store.asked import QUERY
 from agency_node.store.tasks import DECISION, TASK
@@ -23,7 +24,6 @@ from federation.policy.evaluator import PolicyPoint
 from federation.store import writing
 from federation.vocabulary import Outcome
 from keys.nhs_number import NhsNumber
-from keys.pseudonym import Pseudonym
 from tests.support.asking import MANAGER, QUESTION, AskedGateway, asking_of, pursuits_of
 from tests.support.node_house import NodeHouse, a_node, a_user, log_entry, number
 from tests.support.two_agencies import REQUESTER, RESPONDER
@@ -51,11 +51,11 @@ class Desk:
     def __init__(self, house: NodeHouse) -> None:
         self.house, self.away, self.evaluated = house, False, 0
 
-    async def pseudonym_of(self, found: NhsNumber) -> Pseudonym:
+    async def pseudonym_of(self, found: NhsNumber) -> OwnPseudonym:
         self.evaluated += 1
         if self.away:
             raise WardgateError(ErrorCode.PEER_UNAVAILABLE, "test")
-        return self.house.federation.pseudonym(RESPONDER, found)
+        return OwnPseudonym(self.house.federation.pseudonym(RESPONDER, found), 1)
 
     async def account(self, child: NhsNumber = CHILD, **changes: Any) -> JsonObject:
         house = self.house

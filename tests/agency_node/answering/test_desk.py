@@ -476,6 +476,27 @@ async def test_children_of_an_old_epoch_are_not_denied_while_they_move(node: Nod
     assert after.outcome is late.outcome is Outcome.RECORDS
 
 
+async def test_under_the_epoch_before_nobody_is_said_to_be_unknown(node: NodeHouse) -> None:
+    """A question may have been translated just before the directory changed, and be delivered hours later. Whoever came
+    since has no pseudonym of that epoch: nobody can be told from them."""
+    await held(node)
+    node.federation.parties["testshire-school"].epochs = (1, 2)
+    node.federation.publish()
+    await node.caseload.update()
+    newcomer = number(77)
+    node.sources[0].hold(newcomer, log_entry(newcomer, "log:77"))
+    await node.caseload.update()
+
+    known = await answered(node, node.federation.ask(CHILD, to_epoch=1))
+    came_since = await answered(node, node.federation.ask(newcomer, to_epoch=1))
+    unknown = await answered(node, node.federation.ask(STRANGER, to_epoch=1))
+
+    assert known.outcome is Outcome.RECORDS
+    assert came_since.outcome is unknown.outcome is Outcome.ERROR
+    assert (await answered(node, node.federation.ask(newcomer, to_epoch=2))).outcome is Outcome.RECORDS
+    assert (await answered(node, node.federation.ask(STRANGER, to_epoch=2))).outcome is Outcome.NOTHING_HELD
+
+
 async def test_after_the_overlap_a_pseudonym_of_the_old_epoch_finds_nothing(node: NodeHouse) -> None:
     await held(node)
     school = node.federation.parties["testshire-school"]

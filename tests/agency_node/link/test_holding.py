@@ -85,6 +85,7 @@ async def setting(node: NodeHouse, gateway: LinkGateway, times: LinkTimes = TIME
             clock=GatewayClock(own=NODE, gateway=GATEWAY, clock=node.clock),
             max_in_flight=4,
             absent_until=lambda: 77,
+            caseload_epoch=lambda: 3,
             times=times,
             backoff=Backoff(first_s=0.05, longest_s=0.1),
         )
@@ -108,6 +109,7 @@ async def test_tasks_come_down_and_answers_go_up(node: NodeHouse) -> None:
         assert its.link.is_up
         assert its.gateway.hellos[0].max_in_flight == 4
         assert its.gateway.hellos[0].absent_until == 77
+        assert its.gateway.hellos[0].caseload_epoch == 3
         assert [kind for kind, _ in its.gateway.said if kind == "probe_reply"]
 
 
@@ -289,11 +291,11 @@ async def test_no_more_tasks_are_worked_on_at_once_than_the_node_said(node: Node
         assert its.gateway.most_at_once <= 4
 
 
-async def test_a_new_absence_is_declared_on_the_stream(node: NodeHouse) -> None:
+async def test_what_a_hello_says_is_said_again_when_it_changes(node: NodeHouse) -> None:
     async with setting(node, LinkGateway()) as its:
         await its.until_stored(its.put())
 
-        await its.link.declare_absence()
+        await its.link.say_again()
 
         await until(lambda: len(its.gateway.hellos) == 2)
 
