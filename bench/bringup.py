@@ -15,7 +15,7 @@ from typing import Final
 from agency_node.settings import NodeSettings
 from bench.region import ASKER, INDEXER
 from gateway.settings import GatewaySettings
-from sandbox.bringup import OPERATOR, choose_ports, enrol_all, introduce, prepare_node, start_service
+from sandbox.bringup import choose_ports, enrol_all, introduce, prepare_node, start_service
 from sandbox.folder import SandboxFolder
 from sandbox.local_calls import NodeCaller
 from sandbox.processes import Started, start_program, stop
@@ -103,7 +103,7 @@ async def _running(up: Up) -> AsyncIterator[None]:
 async def _start_centre(up: Up) -> None:
     for service in ("trustee", "gateway"):
         up.processes[service] = start_service(up.folder, service)
-    probe = GatewayProbe(GatewaySettings.load(up.folder.gateway_config), OPERATOR)
+    probe = GatewayProbe(GatewaySettings.load(up.folder.gateway_config))
     try:
         await _until(up, "gateway", probe.is_serving)
     finally:

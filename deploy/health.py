@@ -30,8 +30,6 @@ from keys.keyring import Keyring
 from trustee.settings import TrusteeSettings
 
 CALL_S = 5.0
-ASKER = "health"
-"""The short name under which a gateway is asked; it may ask for nothing else."""
 
 
 def find(service: str, config: Path) -> tuple[str, Party, CertificateSource]:
@@ -39,7 +37,8 @@ def find(service: str, config: Path) -> tuple[str, Party, CertificateSource]:
     now = time.time()
     if service == "gateway":
         gateway = GatewaySettings.load(config)
-        credentials = gateway_keys.load_keychain(Keyring(gateway.keys_dir)).operator_credentials(ASKER, now=now)
+        keys = gateway_keys.load_keychain(Keyring(gateway.keys_dir))
+        credentials = keys.health_credentials(gateway.party, now=now)
         return f"127.0.0.1:{gateway.listen.port}", gateway.party, HeldCertificates(credentials)
     if service == "trustee":
         trustee = TrusteeSettings.load(config)

@@ -1,8 +1,8 @@
-"""A party's signed wish for a certificate, where the one it has ran out: its signing key speaks for it. Pure.
+"""A party's signed wish for a certificate, where it has none that is good: its signing key speaks for it. Pure.
 
 A certificate is renewed over the one before. Whoever was off for longer than a certificate lives has none to renew
 over, but still the signing key that the gateway knows it by: an agency's as the directory lists it, the trustee's as it
-is pinned.
+is pinned. An operator claims one for each command, by the key that stands beside the name in the gateway's settings.
 """
 
 from typing import ClassVar, Final, Literal
@@ -49,11 +49,11 @@ def verify_claim(content: bytes, signature: bytes, *, certificate_request: bytes
     """Check a claim against the verify key that its party is known by.
 
     Raises:
-        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`; `ENROLMENT_REFUSED`: of another request, or of another time.
+        WardgateError: `MESSAGE_*`, `SIGNATURE_REJECTED`; `CLAIM_REFUSED`: of another request, or of another time.
     """
     claim = CertificateClaim.parse(content)
     verify_signed(key, signature, domains.CERTIFICATE_CLAIM, content)
     if claim.request_sha256 != sha256(certificate_request):
-        raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "the claim is about another certificate request")
+        raise WardgateError(ErrorCode.CLAIM_REFUSED, "the claim is about another certificate request")
     if abs(claim.claimed_at - now) > FRESH_S:
-        raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "the claim is of another time")
+        raise WardgateError(ErrorCode.CLAIM_REFUSED, "the claim is of another time")

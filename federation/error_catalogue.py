@@ -178,6 +178,20 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "Agency and operator must have the same description, byte for byte in its canonical form: the message and the "
         "gateway's log name what differs. Send each other the file and try again.",
     ),
+    ErrorCode.SECOND_OPERATOR_NEEDED: ErrorSpec(
+        _C,
+        _S.PERMISSION_DENIED,
+        "Whoever invited an agency does not approve it: another operator does.",
+        "Have another operator of the gateway compare the fingerprint and approve. Either of the two may reject.",
+    ),
+    ErrorCode.CLAIM_REFUSED: ErrorSpec(
+        _C,
+        _S.PERMISSION_DENIED,
+        "No certificate on this claim: nobody is known here by this name and key, the claim is of another time, or "
+        "the party was away for too long.",
+        "An operator's name and key must stand in the gateway's settings, and the gateway must have been restarted "
+        "since. An agency must be enrolled, and back within `absence_days`. Check this machine's clock (NTP).",
+    ),
     ErrorCode.TASK_UNKNOWN: ErrorSpec(
         _C,
         _S.NOT_FOUND,

@@ -138,6 +138,38 @@ def is_in_date(chain: bytes, now: float) -> bool:
     return now <= not_after(chain).timestamp()
 
 
+async def claim_certificate(
+    party: Party,
+    request: bytes,
+    *,
+    signing_key: SigningKey,
+    server: Party,
+    address: str,
+    roots: bytes,
+    now: float,
+) -> Issued:
+    """Claim a certificate at the gateway's enrolment port; whoever uses it checks it first (`check_issued`).
+
+    Args:
+        party: Who claims it.
+        request: The certificate request, PEM.
+        signing_key: The key that the gateway knows the party by.
+        server: Who must answer.
+        address: host:port of the enrolment port.
+        roots: Authorities of which one must have certified the server, PEM.
+        now: Seconds since the epoch.
+
+    Raises:
+        WardgateError: `PEER_UNAVAILABLE`, `CLAIM_REFUSED`, `REPLAYED`.
+    """
+    claim, signature = make_claim(party, request, key=signing_key, now=now)
+    message = wire.RecertifyRequest(claim=claim, claim_signature=signature, certificate_request=request)
+    async with enrolment_channel(address, server, roots) as channel, call_errors(server):
+        stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
+        response: wire.RecertifyResponse = await stub.Recertify(message, timeout=CALL_S)
+    return Issued(response.certificate_chain, response.trust_bundle)
+
+
 class Renewal:
     """Keeps the certificate in a keyring in date; server and channels take it from there by themselves.
 
@@ -172,7 +204,7 @@ class Renewal:
         """Renew if it is time; whether it was.
 
         Raises:
-            WardgateError: `PEER_UNAVAILABLE`, `CERTIFICATE_REVOKED`, `ENROLMENT_REFUSED` (off for too long),
+            WardgateError: `PEER_UNAVAILABLE`, `CERTIFICATE_REVOKED`, `CLAIM_REFUSED` (off for too long),
                 `KEYRING_REJECTED` (what came is no certificate of ours); the one before stays.
         """
         now, chain = self._clock(), self._keyring.published(TLS)
@@ -210,13 +242,15 @@ class Renewal:
 
     async def _recertified(self, known_roots: bytes, now: float) -> Issued:
         request = certificate_request(self._keyring, self._party)
-        claim, signature = make_claim(self._party, request, key=self._signing_key, now=now)
-        message = wire.RecertifyRequest(claim=claim, claim_signature=signature, certificate_request=request)
-        server = self._channel.server
-        async with enrolment_channel(self._enrolment_address, server, known_roots) as channel, call_errors(server):
-            stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
-            response: wire.RecertifyResponse = await stub.Recertify(message, timeout=CALL_S)
-        return Issued(response.certificate_chain, response.trust_bundle)
+        return await claim_certificate(
+            self._party,
+            request,
+            signing_key=self._signing_key,
+            server=self._channel.server,
+            address=self._enrolment_address,
+            roots=known_roots,
+            now=now,
+        )
 
 
 def _tls_key(keyring: Keyring) -> PrivateKey:

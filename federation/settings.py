@@ -30,6 +30,10 @@ _URL_WITH_PASSWORD: Final = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+class UnfitSettingError(ValueError):
+    """Why a value is refused, in words for whoever wrote the settings. They are shown, so they hold no value."""
+
+
 def _check_fields(name: str, fields: Mapping[str, FieldInfo]) -> None:
     for field, info in fields.items():
         if not info.description:
@@ -108,11 +112,22 @@ class ServiceSettings(BaseSettings):
         """
         content = {} if path is None else _read(path)
         _refuse_unknown_variables(cls)
+        return cls.checked(content)
+
+    @classmethod
+    def checked(cls, content: Mapping[str, Any]) -> Self:
+        """The settings of this content, the environment besides.
+
+        Raises:
+            WardgateError: `SETTINGS_INVALID`, as `load`.
+        """
         try:
             return cls(**content)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            raise _invalid(f"{_place(first['loc'])}: {first['type']}") from None
+            first = error.errors(include_input=False, include_url=False)[0]
+            why = first.get("ctx", {}).get("error")
+            what = str(why) if isinstance(why, UnfitSettingError) else first["type"]
+            raise _invalid(f"{_place(first['loc'])}: {what}") from None
         except SettingsError:
             raise _invalid(f"a variable {cls.model_config.get('env_prefix')}... is not valid JSON") from None
 

@@ -18,6 +18,7 @@ from federation.keyfiles import read_verify_key, write_public
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
+from federation.person_key import verify_keys
 from federation.policy.alarms import record_alarms
 from federation.policy.evaluator import PolicyPoint
 from federation.policy.failing import FailingClosed
@@ -63,6 +64,7 @@ from gateway.keychain import GatewayKeychain, load_keychain
 from gateway.live import OPEN
 from gateway.membership import Membership
 from gateway.misuse import MisuseDesk
+from gateway.operators import Operators
 from gateway.outdated import cancel_outdated
 from gateway.own_certificate import own_credentials, renew_own
 from gateway.points import HolderPoints
@@ -338,6 +340,7 @@ def _desk(base: Foundation, points: HolderPoints) -> EnrolmentDesk:
         authority=base.keychain.authority,
         points=points,
         trustee_party=base.settings.trustee.party,
+        operators=Operators(verify_keys(base.settings.operators), base.clock),
         certificate_life=base.settings.certificate_life,
         absence=base.settings.absence,
         clock=base.clock,
@@ -406,7 +409,7 @@ def _register(gateway: Gateway) -> None:
         epochs=gateway.epochs,
         links=gateway.links,
         misuse=gateway.misuse,
-        operators=base.settings.operators,
+        operators=gateway.desk.operators,
     )
     ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)

@@ -1,10 +1,8 @@
 """`wardgate gateway …`: run a gateway and do what its operators do."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -12,23 +10,25 @@ from federation.canonical import to_canonical
 from federation.command import done, emit, fail_with_code, read_json_file
 from federation.directory import AgencyDescriptor
 from federation.keyfiles import write_public, write_verify_key
+from federation.person_key import introduced
 from federation.serving import run
 from federation.telemetry import configure_logging
-from federation.transport.certificates import HeldCertificates
-from federation.transport.channel import RotatingChannel
-from federation.transport.failures import call_errors
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc
 from gateway.description_words import description_digest, waiting
 from gateway.epoch_words import shown, turned
+from gateway.operating import ROOTS, SETTINGS, as_operator, set_up_operator
+from gateway.operators import LEAST
 from gateway.settings import GatewaySettings
 from keys.keyring import Keyring
 
 gateway_app = typer.Typer(no_args_is_help=True, help="The centre: routes sealed questions, holds no child's data.")
 
 Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, help="The gateway's settings (TOML).")]
-Operator = Annotated[str, typer.Option("--operator", help="Short name of the operator who acts.")]
+Acting = Annotated[
+    Path,
+    typer.Option("--as", exists=True, dir_okay=False, help="The operator's own settings: `operator-key` writes them."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-T = TypeVar("T")
 
 
 @gateway_app.command()
@@ -71,10 +71,14 @@ def check_config(config: Config) -> None:
 
     settings = GatewaySettings.load(config)
     done(f"{settings.party}: settings are valid")
-    if not settings.keys_dir.is_dir():
+    if settings.keys_dir.is_dir():
+        done(load_keychain(Keyring(settings.keys_dir)).authority_sentence(time.time()))
+    else:
         done("certificate authority: none yet; `keys-init` makes it")
-        return
-    done(load_keychain(Keyring(settings.keys_dir)).authority_sentence(time.time()))
+    for line in introduced(settings.operators):
+        done(f"operator {line}")
+    if len(settings.operators) < LEAST:
+        done("warning: fewer than two operators: nobody can be enrolled, for whoever invites does not approve")
 
 
 @gateway_app.command("certify-trustee")
@@ -99,11 +103,33 @@ def certify_trustee(
     done(f"{settings.trustee.party}: certificate written")
 
 
+@gateway_app.command("operator-key")
+@fail_with_code
+def operator_key(
+    name: Annotated[str, typer.Argument(help="Your short name as an operator.")],
+    folder: Annotated[Path, typer.Option("--folder", help="Where to keep the key: on your own machine.")],
+    gateway: Annotated[str, typer.Option("--gateway", help="host or host:port of the gateway; port 8443 by default.")],
+    enrolment: Annotated[
+        str, typer.Option("--enrolment", help="host:port of its enrolment port; port 8442 of the same host by default.")
+    ] = "",
+    gateway_id: Annotated[str, typer.Option("--gateway-id", help="Id in the gateway's certificate.")] = "main",
+    as_json: Json = False,
+) -> None:
+    """Make your own key as an operator of a gateway, and the settings file that `--as` takes.
+
+    The key stays on your machine. Send `line` to whoever writes the gateway's settings, and read the fingerprint out to
+    them by another way. Put the gateway's roots.pem where `roots_file` says. A key that exists is never replaced.
+    """
+    home = folder.absolute()
+    key = set_up_operator(home, name, gateway, enrolment=enrolment, gateway_id=gateway_id)
+    shown = {"name": name, "fingerprint": key.fingerprint, "line": f'{name} = "{key.hex}"'}
+    emit({**shown, "settings": str(home / SETTINGS), "roots_file": str(home / ROOTS)}, as_json=as_json)
+
+
 @gateway_app.command()
 @fail_with_code
 def invite(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[Path, typer.Option("--agency", exists=True, help="The agency's description (JSON).")],
     valid_hours: Annotated[int, typer.Option("--valid-hours", min=1, max=720, help="Life of the token.")] = 72,
     reset: Annotated[
@@ -122,14 +148,14 @@ def invite(
             admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=valid_hours * 3600, reset=reset)
         )
 
-    response = _as_operator(config, operator, call)
+    response = as_operator(acting, call)
     replaces = {"replaces": response.replaces} if reset else {}
     emit({"agency": descriptor.id, "token": response.token, **replaces}, as_json=as_json)
 
 
 @gateway_app.command()
 @fail_with_code
-def enrolments(config: Config, operator: Operator, as_json: Json = False) -> None:
+def enrolments(acting: Acting, as_json: Json = False) -> None:
     """List every enrolment with the fingerprint to compare over the phone."""
 
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ListEnrolmentsResponse:
@@ -142,7 +168,7 @@ def enrolments(config: Config, operator: Operator, as_json: Json = False) -> Non
             "key_fingerprint": row.key_fingerprint,
             "reset": row.reset,
         }
-        for row in _as_operator(config, operator, call).enrolments
+        for row in as_operator(acting, call).enrolments
     ]
     emit({"enrolments": rows}, as_json=as_json)
 
@@ -150,8 +176,7 @@ def enrolments(config: Config, operator: Operator, as_json: Json = False) -> Non
 @gateway_app.command()
 @fail_with_code
 def approve(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
     fingerprint: Annotated[str, typer.Option("--fingerprint", help="The fingerprint the agency read out.")],
     as_json: Json = False,
@@ -161,15 +186,14 @@ def approve(
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ApproveResponse:
         return await stub.Approve(admin_pb2.ApproveRequest(agency=agency, key_fingerprint=fingerprint))
 
-    response = _as_operator(config, operator, call)
+    response = as_operator(acting, call)
     emit({"agency": agency, "directory_version": response.directory_version}, as_json=as_json)
 
 
 @gateway_app.command()
 @fail_with_code
 def reject(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, in words; the ledger commits to them.")],
     as_json: Json = False,
@@ -179,15 +203,14 @@ def reject(
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> None:
         await stub.Reject(admin_pb2.RejectRequest(agency=agency, reason=reason))
 
-    _as_operator(config, operator, call)
+    as_operator(acting, call)
     emit({"agency": agency, "progress": "rejected"}, as_json=as_json)
 
 
 @gateway_app.command()
 @fail_with_code
 def revoke(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
     reason: Annotated[str, typer.Option("--reason", help="A reason code, such as KEY_COMPROMISE.")],
     as_json: Json = False,
@@ -197,13 +220,13 @@ def revoke(
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.RevokeResponse:
         return await stub.Revoke(admin_pb2.RevokeRequest(agency=agency, reason=reason))
 
-    response = _as_operator(config, operator, call)
+    response = as_operator(acting, call)
     emit({"agency": agency, "deny_list_version": response.deny_list_version}, as_json=as_json)
 
 
 @gateway_app.command()
 @fail_with_code
-def links(config: Config, operator: Operator, as_json: Json = False) -> None:
+def links(acting: Acting, as_json: Json = False) -> None:
     """Which agencies are attached now, and how much of their people's misuse was refused in the last seven days."""
 
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.GetLinksResponse:
@@ -217,28 +240,27 @@ def links(config: Config, operator: Operator, as_json: Json = False) -> None:
             "absent_until": row.absent_until,
             "misuse_week": row.misuse_week,
         }
-        for row in _as_operator(config, operator, call).links
+        for row in as_operator(acting, call).links
     ]
     emit({"links": rows}, as_json=as_json)
 
 
 @gateway_app.command()
 @fail_with_code
-def descriptions(config: Config, operator: Operator, as_json: Json = False) -> None:
+def descriptions(acting: Acting, as_json: Json = False) -> None:
     """List descriptions that agencies signed anew, with what they would change; `description-accept` publishes one."""
 
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.ListDescriptionsResponse:
         return await stub.ListDescriptions(admin_pb2.ListDescriptionsRequest())
 
-    rows = [waiting(row) for row in _as_operator(config, operator, call).descriptions]
+    rows = [waiting(row) for row in as_operator(acting, call).descriptions]
     emit({"descriptions": rows}, as_json=as_json)
 
 
 @gateway_app.command("description-accept")
 @fail_with_code
 def description_accept(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
     description: Annotated[str, typer.Option("--description", help="Its description_sha256, as `descriptions` shows.")],
     as_json: Json = False,
@@ -254,15 +276,14 @@ def description_accept(
             admin_pb2.AcceptDescriptionRequest(agency=agency, description_sha256=digest)
         )
 
-    response = _as_operator(config, operator, call)
+    response = as_operator(acting, call)
     emit({"agency": agency, "directory_version": response.directory_version}, as_json=as_json)
 
 
 @gateway_app.command()
 @fail_with_code
 def epochs(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="One agency's alone.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -271,15 +292,14 @@ def epochs(
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.GetEpochsResponse:
         return await stub.GetEpochs(admin_pb2.GetEpochsRequest(agency=agency))
 
-    rows = [shown(row) for row in _as_operator(config, operator, call).agencies]
+    rows = [shown(row) for row in as_operator(acting, call).agencies]
     emit({"epochs": rows}, as_json=as_json)
 
 
 @gateway_app.command("epoch-open")
 @fail_with_code
 def epoch_open(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
     as_json: Json = False,
 ) -> None:
@@ -288,14 +308,13 @@ def epoch_open(
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.OpenEpochResponse:
         return await stub.OpenEpoch(admin_pb2.OpenEpochRequest(agency=agency))
 
-    emit(turned(_as_operator(config, operator, call)), as_json=as_json)
+    emit(turned(as_operator(acting, call)), as_json=as_json)
 
 
 @gateway_app.command("epoch-retire")
 @fail_with_code
 def epoch_retire(
-    config: Config,
-    operator: Operator,
+    acting: Acting,
     agency: Annotated[str, typer.Option("--agency", help="Agency id.")],
     force: Annotated[
         bool, typer.Option("--force", help="Although the agency's node has not said that its caseload has moved.")
@@ -311,24 +330,4 @@ def epoch_retire(
     async def call(stub: "admin_pb2_grpc.AdminServiceAsyncStub") -> admin_pb2.RetireEpochResponse:
         return await stub.RetireEpoch(admin_pb2.RetireEpochRequest(agency=agency, force=force))
 
-    emit(turned(_as_operator(config, operator, call)), as_json=as_json)
-
-
-def _as_operator(
-    config: Path, operator: str, call: "Callable[[admin_pb2_grpc.AdminServiceAsyncStub], Awaitable[T]]"
-) -> T:
-    from gateway.keychain import load_keychain
-
-    settings = GatewaySettings.load(config)
-    keychain = load_keychain(Keyring(settings.keys_dir))
-
-    async def connect() -> T:
-        certificates = HeldCertificates(keychain.operator_credentials(operator, now=time.time()))
-        channel = RotatingChannel(f"127.0.0.1:{settings.listen.port}", settings.party, certificates)
-        try:
-            async with call_errors(settings.party):
-                return await call(admin_pb2_grpc.AdminServiceStub(channel))
-        finally:
-            await channel.close(None)
-
-    return asyncio.run(connect())
+    emit(turned(as_operator(acting, call)), as_json=as_json)

@@ -41,13 +41,14 @@ from gateway.applying import (
     verify_applicant,
 )
 from gateway.directory import DirectoryAuthority
+from gateway.operators import OPERATOR_LIFE, Operators, check_second
 from gateway.points import HolderPoints
 from gateway.store.tables import Enrolment, table
 from keys.authority import CertificateAuthority
 from keys.certificates import not_after, serial_of
 from keys.digest import sha256
 from keys.errors import CertificateRejected
-from keys.signing import VerifyKey
+from keys.signing import SigningKey, VerifyKey
 
 ENROLMENT = table(Enrolment)
 _SET_CERTIFICATE: Final = (
@@ -65,7 +66,11 @@ def _without(entries: Sequence[AgencyEntry], agency: str) -> list[AgencyEntry]:
 
 
 class EnrolmentDesk:
-    """Invitation, application, approval, renewal, revocation."""
+    """Invitation, application, approval, renewal, revocation.
+
+    Attributes:
+        operators: Who may act as one.
+    """
 
     def __init__(
         self,
@@ -76,6 +81,7 @@ class EnrolmentDesk:
         authority: CertificateAuthority,
         points: HolderPoints,
         trustee_party: Party,
+        operators: Operators,
         certificate_life: timedelta,
         absence: timedelta,
         clock: Callable[[], float],
@@ -86,6 +92,8 @@ class EnrolmentDesk:
         self._authority = authority
         self._points = points
         self._trustee_party = trustee_party
+        self.operators = operators
+        self._nobody = SigningKey.generate().verify_key
         self._certificate_life = certificate_life
         self._absence = absence
         self._claims: dict[bytes, float] = {}
@@ -174,7 +182,7 @@ class EnrolmentDesk:
 
         Raises:
             WardgateError: `AGENCY_UNKNOWN`, `ENROLMENT_REFUSED` (nothing presented, or another key),
-                `TRUSTEE_UNAVAILABLE`.
+                `SECOND_OPERATOR_NEEDED` (by whoever invited), `TRUSTEE_UNAVAILABLE`.
         """
         row = await self._find(agency)
         if row is None:
@@ -183,6 +191,7 @@ class EnrolmentDesk:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} presented no such key")
         if not row.description_signature:  # it applied before agencies signed their descriptions
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} signed no description: reject and invite anew")
+        check_second(row.invited_by, operator)
         certificate = self.issue(row.certificate_request, Party(PartyKind.NODE, agency))
         points = self._points.beside(agency, await self._points.stated(agency))
         entry = AgencyEntry(
@@ -194,7 +203,11 @@ class EnrolmentDesk:
         )
         decided = (
             update(ENROLMENT)
-            .where(ENROLMENT.c.agency == agency, ENROLMENT.c.progress == Progress.AWAITING_APPROVAL.value)
+            .where(
+                ENROLMENT.c.agency == agency,
+                ENROLMENT.c.progress == Progress.AWAITING_APPROVAL.value,
+                ENROLMENT.c.token_sha256 == row.token_sha256,  # the invitation that was looked at, and no later one
+            )
             .values(progress=Progress.APPROVED.value, certificate=certificate, decided_by=operator)
         )
 
@@ -250,16 +263,20 @@ class EnrolmentDesk:
         """Put a renewal into the ledger, and remember an agency's newest certificate."""
         newest = {"b_agency": party.id, "b_certificate": certificate}
         effect = [Write.one(_SET_CERTIFICATE, newest)] if party.kind is PartyKind.NODE else []
-        await self._journal.record([self._certificate_entry(Actor.party(party), party.id, certificate)], effect)
+        holder = "operator" if party.kind is PartyKind.OPERATOR else "agency"
+        entry = self._certificate_entry(Actor.party(party), party.id, certificate, holder=holder)
+        await self._journal.record([entry], effect)
 
     async def recertify(self, claim: bytes, signature: bytes, certificate_request: bytes) -> bytes:
-        """Issue a certificate to an enrolled agency, or to the trustee, that comes back after its last one ran out.
+        """Issue a certificate to a party that has none, on the word of its signing key.
 
-        An agency may have been away for so long as the settings say. For the trustee there is no such end: nothing goes
-        on without it, and its key is pinned here, at every node and by no list that could have changed meanwhile.
+        That is an enrolled agency, or the trustee, that comes back after its last one ran out, and an operator for one
+        command. An agency may have been away for so long as the settings say. For the trustee there is no such end:
+        nothing goes on without it, and its key is pinned here, at every node and by no list that could have changed
+        meanwhile. An operator's key is that of the settings.
 
         Raises:
-            WardgateError: `MESSAGE_*`; `REPLAYED`: the claim was used; `ENROLMENT_REFUSED`: not listed or not signed by
+            WardgateError: `MESSAGE_*`; `REPLAYED`: the claim was used; `CLAIM_REFUSED`: not known or not signed by
                 who is (one answer for both: the port is open to anybody), away for too long, or a claim of another
                 request or time.
         """
@@ -269,24 +286,27 @@ class EnrolmentDesk:
             await self._check_may_return(party.id, now)
         certificate = self.issue(certificate_request, party)
         await self.record_renewal(party, certificate)
+        if party.kind is PartyKind.OPERATOR:
+            self.operators.remember(certificate)
         return certificate
 
     async def _check_may_return(self, agency: str, now: float) -> None:
         row = await self._find(agency)
         if row is None or row.progress != Progress.APPROVED or self._directory.is_denied(agency):
-            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} is not enrolled")
+            raise WardgateError(ErrorCode.CLAIM_REFUSED, f"{agency} is not enrolled")
         if datetime.fromtimestamp(now, UTC) > not_after(row.certificate) + self._absence:
-            raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} was away for too long")
+            raise WardgateError(ErrorCode.CLAIM_REFUSED, f"{agency} was away for too long")
 
     def _claimant(self, claim: bytes, signature: bytes, certificate_request: bytes, now: float) -> Party:
         """The party whose claim this is, used for the first time."""
         party = _claiming(claim)
+        # A name that nobody has costs the same work as a wrong key: not even the time taken tells which it was.
+        key = self._key_of(party) or self._nobody
         try:
-            key = self._key_of(party)
             verify_claim(claim, signature, certificate_request=certificate_request, key=key, now=now)
         except WardgateError as error:
-            if error.code in {ErrorCode.AGENCY_UNKNOWN, ErrorCode.SIGNATURE_REJECTED}:
-                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "claim") from error
+            if error.code is ErrorCode.SIGNATURE_REJECTED:
+                raise WardgateError(ErrorCode.CLAIM_REFUSED, str(party)) from error
             raise
         self._claims = {digest: until for digest, until in self._claims.items() if until > now}
         digest = sha256(claim)
@@ -295,16 +315,18 @@ class EnrolmentDesk:
         self._claims[digest] = now + 2 * FRESH_S
         return party
 
-    def _key_of(self, party: Party) -> VerifyKey:
-        """The key that a party is known by: an agency's of the directory, the trustee's as it is pinned."""
+    def _key_of(self, party: Party) -> VerifyKey | None:
+        """The key that a party is known by: of the directory, pinned, or of the settings."""
         directory = self._directory.current()
         match party.kind:
-            case PartyKind.NODE:
+            case PartyKind.NODE if party.id in directory.agencies:
                 return directory.agency(party.id).verify_key
             case PartyKind.TRUSTEE if party == self._trustee_party:
                 return directory.anchors.trustee_key
+            case PartyKind.OPERATOR:
+                return self.operators.key_of(party.id)
             case _:
-                raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{party} claims no certificate")
+                return None
 
     async def revoke(self, agency: str, *, reason_code: str, operator: str) -> int:
         """Revoke an agency at once: deny list first, then the directory without it. What is done already stays so.
@@ -347,19 +369,20 @@ class EnrolmentDesk:
             WardgateError: `ENROLMENT_REFUSED`.
         """
         serves = party.kind is PartyKind.TRUSTEE
+        life = OPERATOR_LIFE if party.kind is PartyKind.OPERATOR else self._certificate_life
         try:
             return self._authority.issue(
                 request,
                 identity=party.uri,
-                lifetime=self._certificate_life,
+                lifetime=life,
                 now=datetime.fromtimestamp(self._clock(), UTC),
                 dns=[party.dns_name] if serves else [],
             )
         except CertificateRejected as error:
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, "certificate request") from error
 
-    def _certificate_entry(self, actor: Actor, agency: str, certificate: bytes) -> Entry:
-        body = {"agency": agency, "serial": serial_of(certificate)}
+    def _certificate_entry(self, actor: Actor, name: str, certificate: bytes, *, holder: str = "agency") -> Entry:
+        body = {holder: name, "serial": serial_of(certificate)}
         return self._entry(EntryKind.CERTIFICATE_ISSUED, actor, body)
 
     def _entry(self, kind: EntryKind, actor: Actor, body: dict[str, str]) -> Entry:

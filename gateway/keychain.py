@@ -1,7 +1,6 @@
 """The gateway's keys: what they are called in its keyring, how they are made, what they issue.
 
-The certificate authority lives here too. Whoever can read this keyring is the gateway: operators' certificates are
-issued from it, for minutes, to people who are let onto the gateway's machine.
+The certificate authority lives here too: whoever can read this keyring is the gateway.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Final
 from federation.errors import ErrorCode, WardgateError
 from federation.renewal import in_words, is_in_date
 from federation.transport.certificates import Credentials
-from federation.transport.identity import Party, PartyKind
+from federation.transport.identity import Party
 from keys.authority import CertificateAuthority
 from keys.certificates import not_after
 from keys.errors import EncodingRejected, KeyringRejected
@@ -26,8 +25,8 @@ AUTHORITY: Final = "certificate-authority"
 SIGNING: Final = "signing"
 DATA: Final = "data"
 SEED: Final = "pseudonym-seed-"
-OPERATOR_LIFE: Final = timedelta(minutes=10)
-"""One command's worth."""
+LOOK_LIFE: Final = timedelta(minutes=10)
+"""One look's worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,12 @@ class GatewayKeychain:
         """A fresh certificate of the gateway's own, for its ports and for its channel to the trustee."""
         return self._credentials(party, life=life, now=now, dns=[party.dns_name], ips=addresses)
 
-    def operator_credentials(self, operator: str, *, now: float) -> Credentials:
-        """A certificate for one operator's command."""
-        return self._credentials(Party(PartyKind.OPERATOR, operator), life=OPERATOR_LIFE, now=now, dns=[], ips=[])
+    def health_credentials(self, party: Party, *, now: float) -> Credentials:
+        """A certificate for a program of the gateway's own machine that asks the running gateway for its health.
+
+        It asks as the gateway itself, which may ask for nothing else.
+        """
+        return self._credentials(party, life=LOOK_LIFE, now=now, dns=[], ips=[])
 
     def certify(self, request: bytes, party: Party, *, life: timedelta, addresses: list[str], now: float) -> bytes:
         """Issue the certificate of another party that serves, from its request (PEM).

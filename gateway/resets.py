@@ -34,6 +34,7 @@ from gateway.applying import (
 )
 from gateway.directory import DirectoryAuthority
 from gateway.enrolment import ENROLMENT, EnrolmentDesk
+from gateway.operators import check_second
 from gateway.store.tables import KeyReset, table
 from keys.certificates import key_digest_of, not_before, serial_of
 from keys.digest import sha256
@@ -162,8 +163,9 @@ class ResetDesk:
             The directory version that shows it.
 
         Raises:
-            WardgateError: `AGENCY_UNKNOWN`, `ENROLMENT_REFUSED` (nothing presented, or another key);
-                `DIRECTORY_REJECTED`: the agency's keys changed since it applied.
+            WardgateError: `AGENCY_UNKNOWN`, `ENROLMENT_REFUSED` (nothing presented, or another key),
+                `SECOND_OPERATOR_NEEDED` (by whoever invited); `DIRECTORY_REJECTED`: the agency's keys changed since it
+                applied.
         """
         row = await self._find(RESET.c.agency == agency)
         if (
@@ -172,6 +174,7 @@ class ResetDesk:
             or fingerprint_of(row.statement) != key_fingerprint
         ):
             raise WardgateError(ErrorCode.ENROLMENT_REFUSED, f"{agency} presented no such key")
+        check_second(row.invited_by, operator)
         await self._directory.certain()
         lost = self._directory.current().agency(agency)
         actor, party = Actor.operator(operator), Party(PartyKind.NODE, agency)
@@ -237,7 +240,8 @@ class ResetDesk:
                 certificate=certificate,
             )
         )
-        over = delete(RESET).where(RESET.c.agency == row.agency, RESET.c.statement == row.statement)
+        # Of the invitation that was looked at, and of no later one: somebody else may have made that.
+        over = delete(RESET).where(RESET.c.agency == row.agency, RESET.c.token_sha256 == row.token_sha256)
 
         async def write(connection: AsyncConnection) -> None:
             if (await connection.execute(over)).rowcount != 1:

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from federation.document import AgencyName
-from federation.settings import Section, ServiceSettings
+from federation.person_key import People
+from federation.settings import Section, ServiceSettings, UnfitSettingError
 from federation.store import sqlite_url
 from federation.transport.identity import Party, PartyKind
 
@@ -115,8 +116,10 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     trustee: TrusteePeer = Field(description="The trustee, as it was introduced out of band.")
     policy: PolicyEngineChoice = Field(description="How decisions are made.")
     rates: Rates = Field(default_factory=lambda: Rates(), description="How many queries one agency may put.")
-    operators: Annotated[list[AgencyName], Field(max_length=64)] = Field(
-        default_factory=list, description="Short names of those who may act as operators."
+    operators: People = Field(
+        default_factory=dict,
+        description="The operators, by short name, each with the verify key of a key of their own "
+        "(`wardgate gateway operator-key`), 64 hexadecimal characters. Whoever invited an agency does not approve it.",
     )
     certificate_hours: int = Field(24, ge=1, le=24, description="Life of the certificates issued, hours.")
     register_interval_s: float = Field(
@@ -131,6 +134,16 @@ class GatewaySettings(ServiceSettings, env_prefix="WARDGATE_GATEWAY_"):
     )
     retention: Retention = Field(default_factory=lambda: Retention(), description="How long things are kept.")
     expiry_check_s: int = Field(5, ge=1, le=300, description="How often expired queries are settled, seconds.")
+
+    @field_validator("operators", mode="before")
+    @classmethod
+    def _each_has_a_key(cls, value: object) -> object:
+        if isinstance(value, list):
+            raise UnfitSettingError(
+                "names without keys are not taken any more: each operator makes a key with `wardgate gateway "
+                "operator-key`, and a table [operators] has a line with its verify key for each name"
+            )
+        return value
 
     @property
     def party(self) -> Party:

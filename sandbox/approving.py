@@ -8,9 +8,10 @@ from typing import Final
 from agency_node import keychain as node_keys
 from agency_node.settings import NodeSettings
 from federation.errors import ErrorCode, WardgateError
+from federation.person_key import load_person_key, make_person_key
 from keys.keyring import Keyring
 from sandbox.folder import SandboxFolder
-from trustee.approving import PendingFile, add, load_person_key, make_person_key, read_pending, sign_approval
+from trustee.approving import PendingFile, add, read_pending, sign_approval
 from trustee.settings import TrusteeSettings
 
 PEOPLE: Final = ("amara", "idris")

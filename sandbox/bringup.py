@@ -1,7 +1,7 @@
 """Brings a region up: keys, settings, introductions, enrolment, processes. The real path throughout, nothing faked.
 
 Every party makes its own keys; public halves are exchanged as files, as they would be by hand; each agency is invited,
-presents its token, keys and signed description, and is approved by an operator who compares the fingerprint.
+presents its token, keys and signed description, and is approved by another operator, who compares the fingerprint.
 """
 
 import os
@@ -23,24 +23,22 @@ from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import write_public, write_verify_key
 from federation.policy.bundle import install_bundle
 from federation.renewal import Issued, certificate_request, install
-from federation.transport.certificates import HeldCertificates
-from federation.transport.channel import RotatingChannel
-from federation.transport.failures import call_errors
+from federation.toml_text import to_toml
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc
 from gateway import keychain as gateway_keys
+from gateway.operating import admin_service
 from gateway.settings import GatewaySettings
 from keys.keyring import Keyring
 from keys.signing import SigningKey
 from sandbox.approving import approve_all, make_people
 from sandbox.folder import SandboxFolder
+from sandbox.operating import APPROVES, INVITES, hand_roots, make_operators, operator_settings
 from sandbox.processes import Started, free_ports, start, start_program
 from sandbox.region import AgencyPlan, Region
 from sandbox.sources import prepare_sources
-from sandbox.toml_text import to_toml
 from trustee.key_material import create_keys, load_keys
 from trustee.settings import TrusteeSettings
 
-OPERATOR: Final = "sandbox-operator"
 SLOW_LINE: Final = "line."
 """Before an agency's id: the process that is its slow line to the gateway."""
 
@@ -137,7 +135,9 @@ def _gateway_settings(region: Region, folder: SandboxFolder, ports: Ports) -> di
         "log_file": folder.log("gateway"),
         "audit_statements_file": folder.audit_statements,
         "audit_verify_key_file": folder.audit_key,
-        "operators": [OPERATOR],
+        "operators": make_operators(
+            folder, gateway=f"127.0.0.1:{ports.gateway}", enrolment=f"127.0.0.1:{ports.enrolment}"
+        ),
         "expiry_check_s": 1,
         "register_interval_s": 1,
         "rates": BUSY,
@@ -166,6 +166,7 @@ def _make_gateway_keys(folder: SandboxFolder) -> None:
     keychain = gateway_keys.load_keychain(keyring)
     write_verify_key(settings.data_dir / "gateway.pub", keychain.verify_key)
     write_public(settings.data_dir / "roots.pem", keychain.authority.pem)
+    hand_roots(folder, keychain.authority.pem)
 
 
 def _make_trustee_keys(folder: SandboxFolder) -> None:
@@ -230,31 +231,29 @@ async def enrol_all(region: Region, folder: SandboxFolder, nodes: Sequence[NodeS
     Raises:
         WardgateError: Whatever a party refused.
     """
-    settings = GatewaySettings.load(folder.gateway_config)
-    keychain = gateway_keys.load_keychain(Keyring(settings.keys_dir))
-    certificates = HeldCertificates(keychain.operator_credentials(OPERATOR, now=time.time()))
-    channel = RotatingChannel(f"127.0.0.1:{settings.listen.port}", settings.party, certificates)
-    stub = admin_pb2_grpc.AdminServiceStub(channel)
     plans = {plan.id: plan for plan in region.agencies}
-    try:
-        async with call_errors(settings.party):
-            for node in nodes:
-                await _enrol_one(stub, plans[node.agency].descriptor(), node)
-                tell(f"{node.agency}: enrolled")
-    finally:
-        await channel.close(None)
+    async with (
+        admin_service(operator_settings(folder, INVITES)) as inviting,
+        admin_service(operator_settings(folder, APPROVES)) as approving,
+    ):
+        for node in nodes:
+            await _enrol_one(inviting, approving, plans[node.agency].descriptor(), node)
+            tell(f"{node.agency}: enrolled")
     await approve_all(folder, nodes, tell)
 
 
 async def _enrol_one(
-    stub: "admin_pb2_grpc.AdminServiceAsyncStub", descriptor: AgencyDescriptor, node: NodeSettings
+    inviting: "admin_pb2_grpc.AdminServiceAsyncStub",
+    approving: "admin_pb2_grpc.AdminServiceAsyncStub",
+    descriptor: AgencyDescriptor,
+    node: NodeSettings,
 ) -> None:
-    invited = await stub.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=TOKEN_LIFE_S))
+    invited = await inviting.Invite(admin_pb2.InviteRequest(agency=descriptor.canonical(), valid_s=TOKEN_LIFE_S))
     keyring = Keyring(node.keys_dir)
     keychain = node_keys.load_keychain(keyring)
     await enrol(node, keyring, invited.token, descriptor, wait_s=0)
     fingerprint = keychain.signing_key.verify_key.fingerprint
-    await stub.Approve(admin_pb2.ApproveRequest(agency=node.agency, key_fingerprint=fingerprint))
+    await approving.Approve(admin_pb2.ApproveRequest(agency=node.agency, key_fingerprint=fingerprint))
     if not await enrol(node, keyring, invited.token, descriptor, wait_s=5):
         raise WardgateError(ErrorCode.ENROLMENT_REFUSED, node.agency)
 

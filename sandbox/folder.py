@@ -47,6 +47,10 @@ class SandboxFolder:
         """Keyring of one of the trustee's people: of nobody else, and on no machine of the federation in earnest."""
         return self.root / "people" / name
 
+    def operator(self, name: str) -> Path:
+        """Folder of one of the gateway's operators: theirs alone, and on a machine of their own in earnest."""
+        return self.root / "operators" / name
+
     @property
     def gateway_config(self) -> Path:
         """The gateway's settings."""

@@ -46,11 +46,11 @@ async def until(
 
 
 class GatewayProbe:
-    """Asks the gateway's health, as an operator."""
+    """Asks the gateway's health, as its own machine's health check does."""
 
-    def __init__(self, settings: GatewaySettings, operator: str) -> None:
+    def __init__(self, settings: GatewaySettings) -> None:
         keychain = gateway_keys.load_keychain(Keyring(settings.keys_dir))
-        certificates = HeldCertificates(keychain.operator_credentials(operator, now=time.time()))
+        certificates = HeldCertificates(keychain.health_credentials(settings.party, now=time.time()))
         self._party = settings.party
         self._channel = RotatingChannel(f"127.0.0.1:{settings.listen.port}", settings.party, certificates)
         self._stub = health_pb2_grpc.HealthStub(self._channel)

@@ -11,7 +11,6 @@ from federation.canonical import JsonObject
 from federation.errors import ErrorCode, WardgateError
 from gateway.settings import GatewaySettings
 from sandbox.bringup import (
-    OPERATOR,
     READY_WAIT_S,
     SLOW_LINE,
     choose_ports,
@@ -30,7 +29,7 @@ from sandbox.region import AgencyPlan, Region
 from sandbox.sources import break_source
 
 Tell = Callable[[str], None]
-OWN_FOLDERS: Final = ("auditor", "gateway", "logs", "nodes", "people", "policy", "trustee")
+OWN_FOLDERS: Final = ("auditor", "gateway", "logs", "nodes", "operators", "people", "policy", "trustee")
 """What `up` makes in its folder, and may remove before it begins anew."""
 FIRST_READING: Final = "The first reading, compared with what the generator wrote."
 
@@ -92,7 +91,7 @@ async def _bring_up(region: Region, folder: SandboxFolder, tell: Tell, running: 
     gateway = note(start_service(folder, "gateway"))
     nodes = [prepare_node(region, plan, folder, ports) for plan in region.agencies]
     tell(f"{len(nodes)} agencies prepared, each with keys and source systems of its own")
-    probe = GatewayProbe(GatewaySettings.load(folder.gateway_config), OPERATOR)
+    probe = GatewayProbe(GatewaySettings.load(folder.gateway_config))
     try:
         await until(probe.is_serving, what="gateway", process=gateway, log=folder.log("gateway"), wait_s=READY_WAIT_S)
     finally:
@@ -185,7 +184,7 @@ async def _health(folder: SandboxFolder, process: Started) -> dict[str, Any]:
         return {}
     try:
         if process.service == "gateway":
-            probe = GatewayProbe(GatewaySettings.load(folder.gateway_config), OPERATOR)
+            probe = GatewayProbe(GatewaySettings.load(folder.gateway_config))
             try:
                 return {"components": await probe.components()}
             finally:

@@ -30,6 +30,7 @@ from wardgate.cli import build
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "deploy" / "compose"
 PEOPLE = ("amara", "idris")
+INVITES, APPROVES = OPERATORS = ("alice", "bashir")
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "gateway": GatewaySettings,
     "trustee": TrusteeSettings,
@@ -66,6 +67,7 @@ class Federation:
         self.introductions.mkdir()
         self.approvers: dict[str, str] = {}
         self.fingerprints: dict[str, str] = {}
+        self.operators: dict[str, str] = {}
         self.ports = dict(
             zip(("gateway", "enrolment", "trustee", "node-csc", "node-school"), free_ports(5), strict=True)
         )
@@ -98,6 +100,7 @@ class Federation:
                 "DATABASE_URL": "",
                 "AUDIT_STATEMENTS_FILE": f"{known}/audit-keys.json",
                 "AUDIT_VERIFY_KEY_FILE": f"{known}/audit.pub",
+                "OPERATORS": json.dumps(self.operators),
                 "LISTEN__HOST": "127.0.0.1",
                 "LISTEN__PORT": str(self.ports["gateway"]),
                 "LISTEN__ENROLMENT_PORT": str(self.ports["enrolment"]),
@@ -200,11 +203,15 @@ class Federation:
         for person in PEOPLE:
             made = json.loads(self.command(person, "trustee", "person-key", "--keyring", str(self.root / person)))
             self.approvers[person] = made["verify_key"]
+        for operator in OPERATORS:
+            self.become_operator(operator)
         self.service("trustee", "keys-init", "--yes")
         self.service("gateway", "keys-init", "--yes")
         for name, files in {"gateway": ("gateway.pub", "roots.pem"), "trustee": ("trustee.pub",)}.items():
             for file in files:
                 (keys / file).write_bytes((self.root / name / file).read_bytes())
+        for operator in OPERATORS:
+            (self.root / "machines" / operator / "roots.pem").write_bytes((keys / "roots.pem").read_bytes())
         request, chain = str(self.root / "trustee" / "trustee-request.pem"), str(self.root / "trustee.pem")
         self.service("gateway", "certify-trustee", "--request", request, "--out", chain)
         installed = ("--chain", chain, "--roots", str(keys / "roots.pem"), "--yes")
@@ -212,10 +219,23 @@ class Federation:
         self.service("trustee", "check-config")
         self.service("gateway", "check-config")
 
+    def become_operator(self, name: str) -> None:
+        """A key on a machine of their own, whose fingerprint is compared: docs/operations.md, "Operators"."""
+        folder = self.root / "machines" / name
+        at = ("--gateway", f"localhost:{self.ports['gateway']}", "--enrolment", f"localhost:{self.ports['enrolment']}")
+        made = json.loads(self.command(name, "gateway", "operator-key", name, "--folder", str(folder), *at, "--json"))
+        self.operators |= tomllib.loads(made["line"])
+        assert f"operator {name}: fingerprint {made['fingerprint']}" in self.service("gateway", "check-config")
+
+    def operate(self, name: str, verb: str, *arguments: str) -> Any:
+        """A command of one of the gateway's operators, run on their own machine."""
+        own = str(self.root / "machines" / name / "operator.toml")
+        return json.loads(self.command(name, "gateway", verb, "--as", own, *arguments, "--json"))
+
     def applied(self, name: str) -> tuple[dict[str, Any], Path, dict[str, Any]]:
         """Invited, and keys presented: the invitation, the token's file and what the node was told."""
         agency = str(COMPOSE / f"agency-{name.removeprefix('node-')}.json")
-        invited = json.loads(self.service("gateway", "invite", "--operator", "alice", "--agency", agency, "--json"))
+        invited = self.operate(INVITES, "invite", "--agency", agency)
         token = self.root / f"{name}.token"
         token.write_text(invited["token"])
         presented = ("--token-file", str(token), "--description", agency)
@@ -224,10 +244,10 @@ class Federation:
     def reject(self, name: str) -> None:
         """An operator refuses an application, and the agency may be invited anew."""
         invited, _, _ = self.applied(name)
-        why = ("--agency", invited["agency"], "--reason", "Nobody there answers the phone.", "--json")
-        rejected = json.loads(self.service("gateway", "reject", "--operator", "bashir", *why))
+        why = ("--agency", invited["agency"], "--reason", "Nobody there answers the phone.")
+        rejected = self.operate(APPROVES, "reject", *why)
         assert rejected == {"agency": invited["agency"], "progress": "rejected"}
-        listed = json.loads(self.service("gateway", "enrolments", "--operator", "alice", "--json"))["enrolments"]
+        listed = self.operate(INVITES, "enrolments")["enrolments"]
         assert [row["progress"] for row in listed if row["agency"] == invited["agency"]] == ["rejected"]
 
     def enrol(self, name: str, *, reject_first: bool = False) -> None:
@@ -238,11 +258,11 @@ class Federation:
             self.reject(name)
         invited, token, applied = self.applied(name)
         assert applied["enrolled"] is False
-        listed = json.loads(self.service("gateway", "enrolments", "--operator", "alice", "--json"))["enrolments"]
+        listed = self.operate(INVITES, "enrolments")["enrolments"]
         mine = next(row for row in listed if row["agency"] == invited["agency"])
         assert mine == {**mine, "progress": "awaiting_approval", "key_fingerprint": applied["key_fingerprint"]}
         fingerprint = ("--agency", invited["agency"], "--fingerprint", applied["key_fingerprint"])
-        self.service("gateway", "approve", "--operator", "bashir", *fingerprint)
+        self.operate(APPROVES, "approve", *fingerprint)
         presented = ("--token-file", str(token), "--description", invited["file"])
         assert json.loads(self.service(name, "enrol", *presented, "--json"))["enrolled"] is True
         self.fingerprints[name] = applied["key_fingerprint"]
@@ -254,10 +274,10 @@ class Federation:
         file = self.root / f"{name}-agency.json"
         file.write_text(json.dumps({**agency, "name": "Another name"}))
         assert json.loads(self.service(name, "describe", "--file", str(file), "--json"))["listed"] is False
-        (row,) = json.loads(self.service("gateway", "descriptions", "--operator", "alice", "--json"))["descriptions"]
+        (row,) = self.operate(INVITES, "descriptions")["descriptions"]
         assert (row["agency"], list(row["changes"])) == (agency["id"], ["name"])
         accepted = ("--agency", agency["id"], "--description", row["description_sha256"])
-        self.service("gateway", "description-accept", "--operator", "bashir", *accepted)
+        self.operate(APPROVES, "description-accept", *accepted)
         assert json.loads(self.service(name, "describe", "--file", str(file), "--json"))["listed"] is True
         self.endorse(agency["id"], self.fingerprints[name])
         end = time.monotonic() + PATIENCE_S
@@ -279,8 +299,7 @@ class Federation:
         (self.root / name).rename(self.root / f"{name}-lost")
         file, lost = str(self.root / f"{name}-agency.json"), self.fingerprints[name]
         agency = json.loads(Path(file).read_text())["id"]
-        invite = ("--agency", file, "--reset", "--json")
-        invited = json.loads(self.service("gateway", "invite", "--operator", "alice", *invite))
+        invited = self.operate(INVITES, "invite", "--agency", file, "--reset")
         self.service(name, "keys-init", "--replaces", invited["replaces"], "--yes")
         token = self.root / f"{name}-reset.token"
         token.write_text(invited["token"])
@@ -288,7 +307,7 @@ class Federation:
         applied = json.loads(self.service(name, "enrol", *presented))
         assert (applied["enrolled"], applied["key_fingerprint"] == lost) == (False, False)
         fingerprint = ("--agency", agency, "--fingerprint", applied["key_fingerprint"])
-        self.service("gateway", "approve", "--operator", "bashir", *fingerprint)
+        self.operate(APPROVES, "approve", *fingerprint)
         assert json.loads(self.service(name, "enrol", *presented))["enrolled"] is True
         self.endorse(agency, applied["key_fingerprint"], "--reset")
         pending = json.loads((self.root / f"{agency}-pending.json").read_text())["pending"]
@@ -343,7 +362,7 @@ def test_the_commands_of_the_operations_page_bring_a_federation_up(tmp_path: Pat
         question = ("--user", "m.example", "--purpose", "FRONT_DOOR", "--child", CHILD, "--json")
         attested = ("--attest", "threshold_decision_needed", "--justification", "A contact about bruising.")
         picture = json.loads(federation.service("node-csc", "ask", *question, *attested))
-        links = json.loads(federation.service("gateway", "links", "--operator", "alice", "--json"))["links"]
+        links = federation.operate(INVITES, "links")["links"]
         status = json.loads(federation.service("node-school", "status", "--json"))
         reason = ("--child", CHILD, "--reason", "subject_access", "--json")
         accounts = {

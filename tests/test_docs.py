@@ -18,6 +18,7 @@ from federation.exit_codes import MEANINGS, ExitCode
 from federation.ledger.entry import EntryKind
 from federation.settings import ServiceSettings, describe
 from federation.transport.methods import CALLERS
+from gateway.operating import OperatorSettings
 from gateway.settings import GatewaySettings
 from tools.docs_reference import COMING, EARLIER, ENTRIES, PACKAGES, WRITERS, modules_of, written_kinds
 from tools.generate_docs import DOCS, pages, stale
@@ -95,7 +96,7 @@ def test_every_kind_is_written_by_some_code_or_named_as_coming() -> None:
     assert written & (set(COMING) | EARLIER) == set()
 
 
-@pytest.mark.parametrize("settings", [GatewaySettings, TrusteeSettings, NodeSettings])
+@pytest.mark.parametrize("settings", [GatewaySettings, TrusteeSettings, NodeSettings, OperatorSettings])
 def test_every_setting_has_a_row(settings: type[ServiceSettings]) -> None:
     rows = re.findall(r"^\| `([^`]+)` \| `(WARDGATE_[A-Z_]+)` \|", text_of("configuration.md"), re.MULTILINE)
     prefix = str(settings.model_config.get("env_prefix"))

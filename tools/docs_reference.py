@@ -16,6 +16,7 @@ from federation.ledger.entry import EntryKind
 from federation.retention import Deletion
 from federation.settings import Section, ServiceSettings, describe
 from federation.transport.methods import CALLERS
+from gateway.operating import OperatorSettings
 from gateway.settings import GatewaySettings
 from gateway.store.deletions import DELETIONS as OF_GATEWAY
 from trustee.settings import TrusteeSettings
@@ -41,6 +42,7 @@ SERVICES: Final[tuple[tuple[str, type[ServiceSettings]], ...]] = (
     ("Gateway", GatewaySettings),
     ("Trustee", TrusteeSettings),
     ("Node", NodeSettings),
+    ("Operator of a gateway", OperatorSettings),
 )
 
 ENTRIES: Final[Mapping[EntryKind, str]] = {
@@ -99,7 +101,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.DESCRIPTION_ACCEPTED: "An operator accepted an agency's new description.",
     EntryKind.KEYS_RESET: "An operator approved new keys of an agency that had lost its own.",
     EntryKind.AGENCY_REVOKED: "An operator revoked an agency.",
-    EntryKind.CERTIFICATE_ISSUED: "A certificate was issued.",
+    EntryKind.CERTIFICATE_ISSUED: "A certificate was issued: to an agency, the trustee, or an operator for a command.",
     EntryKind.DIRECTORY_PUBLISHED: "A version of the directory was published.",
     EntryKind.DIRECTORY_ACCEPTED: "A party verified a version of the directory, or of the deny list, and uses it.",
     EntryKind.DENY_LIST_PUBLISHED: "A version of the deny list was published.",
@@ -135,7 +137,8 @@ ERRORS_PREFACE: Final = (
 SETTINGS_PREFACE: Final = (
     "Each service reads one TOML file, named with `--config`, and the environment, which wins. Unknown keys are errors "
     "in both. A secret is never a value here: it is the path of a file, or a key in the keyring. The `check-config` "
-    "command of each service says whether a file can be used, and starts nothing."
+    "command of each service says whether a file can be used, and starts nothing. An operator's commands take a file "
+    "of their own with `--as`, which `wardgate gateway operator-key` writes."
 )
 RETENTION_PREFACE: Final = (
     "Nothing is ever taken out of a ledger. What stands beside it goes when its time is up: once an hour each service "

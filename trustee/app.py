@@ -18,6 +18,7 @@ from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
+from federation.person_key import verify_keys
 from federation.published import check_all_published, state_points
 from federation.renewal import Renewal, is_in_date
 from federation.retention import Retention
@@ -31,7 +32,7 @@ from federation.transport.health import Health
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import directory_pb2_grpc, ledger_pb2_grpc, pseudonym_pb2_grpc
-from trustee.approving import read_anchors, read_approvers
+from trustee.approving import read_anchors
 from trustee.books import Books, no_mark
 from trustee.epochs import Epochs
 from trustee.evaluation import Evaluation
@@ -170,7 +171,7 @@ async def _follow(
         least_gap_s=LEAST_GAP_S,
     )
     keeper = RegisterKeeper(
-        Grounds(followed.directory, deny_list.denied_agencies, read_approvers(settings)),
+        Grounds(followed.directory, deny_list.denied_agencies, verify_keys(settings.approvers)),
         engine=engine,
         journal=house.journal,
         books=house.books,

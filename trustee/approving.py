@@ -5,9 +5,7 @@ approval of it is signed there and brought back.
 """
 
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,11 +19,10 @@ from federation.following.kept import read_states
 from federation.keyfiles import read_verify_key
 from federation.ledger.entry import EntryKind
 from federation.ledger.journal import Journal
+from federation.person_key import verify_keys
 from federation.register import Approval, Register, SignedApproval, description_of
 from federation.store import store_errors
 from federation.transport.correlation import correlated
-from keys.errors import KeysError
-from keys.keyring import Keyring
 from keys.signing import SigningKey, VerifyKey
 from trustee.books import Act, Books
 from trustee.key_material import load_keys, open_existing_keyring
@@ -33,9 +30,6 @@ from trustee.names import ledger_origin
 from trustee.settings import TrusteeSettings
 from trustee.store.existing import open_existing
 from trustee.store.register import add_approval, approvals, kept_register
-
-PERSON: Final = "person"
-"""Name of the key in a person's own keyring."""
 
 
 class Pending(Document):
@@ -84,39 +78,6 @@ def read_anchors(settings: TrusteeSettings, own: VerifyKey) -> Anchors:
         trustee_key=own,
         audit_key=read_verify_key(settings.gateway.audit_verify_key_file),
     )
-
-
-def read_approvers(settings: TrusteeSettings) -> Mapping[str, VerifyKey]:
-    """The people whose approvals count, with their verify keys.
-
-    Raises:
-        WardgateError: `SETTINGS_INVALID`: what stands beside a name is no key.
-    """
-    try:
-        return {name: VerifyKey.from_hex(key) for name, key in settings.approvers.items()}
-    except KeysError as error:
-        raise WardgateError(ErrorCode.SETTINGS_INVALID, "approvers: not a verify key") from error
-
-
-def make_person_key(folder: Path) -> VerifyKey:
-    """Make one person's key, where there is none.
-
-    Raises:
-        KeyringRejected: The folder cannot be used.
-    """
-    keyring = Keyring(folder)
-    if not keyring.exists(PERSON):
-        keyring.create(PERSON, SigningKey.generate().secret)
-    return load_person_key(folder).verify_key
-
-
-def load_person_key(folder: Path) -> SigningKey:
-    """One person's key.
-
-    Raises:
-        KeyringRejected: It is missing or not kept safely.
-    """
-    return SigningKey.from_secret(Keyring(folder).load(PERSON))
 
 
 def pending_of(listed: TrustedDirectory, register: Register, given: list[Approval], now: float) -> list[Pending]:
@@ -238,7 +199,7 @@ async def _read(
 ) -> tuple[TrustedDirectory, Register, list[Approval]]:
     listed = await read_listed(connection, settings)
     trustee_key = listed.anchors.trustee_key
-    kept, approvers = await kept_register(connection), read_approvers(settings)
+    kept, approvers = await kept_register(connection), verify_keys(settings.approvers)
     register = Register()
     if kept.version:
         entry = {"register_sha256": kept.digest.hex(), "version": kept.version}
@@ -253,7 +214,7 @@ async def add(settings: TrusteeSettings, signed: SignedApproval) -> Approval:
     Raises:
         WardgateError: `APPROVAL_REFUSED`, `STORE_UNAVAILABLE`, `LEDGER_UNAVAILABLE`.
     """
-    approval = signed.verify(read_approvers(settings))
+    approval = signed.verify(verify_keys(settings.approvers))
     signing_key = load_keys(open_existing_keyring(settings.keyring)).signing_key
     engine = open_existing(settings.database)
     try:

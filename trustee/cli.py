@@ -81,6 +81,7 @@ def check_config(config: Config) -> None:
     A certificate that ran out is a warning: the trustee that is started claims a new one.
     """
     from federation.keyfiles import read_verify_key
+    from federation.person_key import introduced
     from federation.renewal import check_installed
     from trustee.key_material import load_keys, open_existing_keyring
 
@@ -91,6 +92,8 @@ def check_config(config: Config) -> None:
     certificate = check_installed(keyring, settings.party, now=time.time())
     done(f"{settings.party}: settings and keys are valid")
     done(certificate)
+    for line in introduced(settings.approvers):
+        done(f"approver {line}")
 
 
 @trustee_app.command()
@@ -113,7 +116,7 @@ def person_key(
     It is made on the person's own machine and stays there: whoever runs the trustee must not have it. A key that exists
     is shown and never replaced.
     """
-    from trustee.approving import make_person_key
+    from federation.person_key import make_person_key
 
     key = make_person_key(keyring)
     emit({"verify_key": key.hex, "fingerprint": key.fingerprint}, as_json=as_json)
@@ -156,7 +159,8 @@ def approval_sign(
     ] = False,
 ) -> None:
     """Approve one agency, on the person's own machine, with the person's own key."""
-    from trustee.approving import PendingFile, load_person_key, sign_approval
+    from federation.person_key import load_person_key
+    from trustee.approving import PendingFile, sign_approval
 
     signed = sign_approval(
         PendingFile.parse(pending_file.read_bytes()),

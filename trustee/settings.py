@@ -1,16 +1,15 @@
 """The trustee's settings. Its own limits stand here and in no message: nobody but its operator raises them."""
 
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from federation.document import AgencyName
+from federation.person_key import People
 from federation.settings import Section, ServiceSettings
 from federation.transport.identity import Party, PartyKind
 from trustee.quotas import Quotas
-
-Hex32Text = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 ENROLMENT_PORT: Final = 8442
 """Where a gateway's enrolment port is unless it is set otherwise."""
@@ -82,7 +81,7 @@ class TrusteeSettings(ServiceSettings, env_prefix="WARDGATE_TRUSTEE_"):
     listen: Listen = Field(default_factory=Listen, description="Where the trustee listens.")
     gateway: Gateway = Field(description="The gateway, as it was introduced out of band.")
     quotas: Quotas = Field(default_factory=Quotas, description="Limits for each agency.")
-    approvers: dict[AgencyName, Hex32Text] = Field(
+    approvers: People = Field(
         default_factory=dict,
         description="The people who approve members, by short name, each with the verify key of a key of their own "
         "(`wardgate trustee person-key`), 64 hexadecimal characters. Two approvals make a member.",
@@ -96,12 +95,6 @@ class TrusteeSettings(ServiceSettings, env_prefix="WARDGATE_TRUSTEE_"):
     )
     workers: int = Field(2, ge=1, le=64, description="Threads that multiply points; one for each core is best.")
     stop_grace_s: float = Field(10.0, ge=0, le=300, description="How long running calls may take at the end.")
-
-    @model_validator(mode="after")
-    def _approvers_differ(self) -> Self:
-        if len(set(self.approvers.values())) != len(self.approvers):
-            raise ValueError("two names under approvers have one key: that is one person")
-        return self
 
     @model_validator(mode="after")
     def _has_known_database(self) -> Self:

@@ -1,7 +1,6 @@
 """EnrolmentService (its own port), CertificateService, AdminService."""
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 import grpc
@@ -9,7 +8,7 @@ import grpc
 from federation.directory import AgencyDescriptor, signed_statement
 from federation.errors import ErrorCode, WardgateError
 from federation.finishing import to_the_end
-from federation.transport.identity import current_peer
+from federation.transport.identity import current_certificate, current_peer
 from federation.wire.v1 import admin_pb2, admin_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
 from gateway.applying import Application, Progress, fingerprint_of
 from gateway.descriptions import DescriptionDesk, SignedDescription
@@ -17,6 +16,7 @@ from gateway.dispatch import Links
 from gateway.enrolment import EnrolmentDesk
 from gateway.epoch_desk import EpochDesk
 from gateway.misuse import MisuseDesk
+from gateway.operators import Operators
 from gateway.resets import ResetDesk
 from gateway.servicers import epochs
 
@@ -72,7 +72,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     async def Recertify(
         self, request: enrolment_pb2.RecertifyRequest, context: Context
     ) -> enrolment_pb2.RecertifyResponse:
-        """Certify anew an enrolled agency, or the trustee, whose certificate ran out."""
+        """Certify anew an enrolled agency, or the trustee, whose certificate ran out; or an operator, for a command."""
         certificate = await self._desk.recertify(
             _limit(request.claim, "claim"),
             request.claim_signature,
@@ -108,7 +108,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         epochs: EpochDesk,
         links: Links,
         misuse: MisuseDesk,
-        operators: Sequence[str],
+        operators: Operators,
     ) -> None:
         self._desk = desk
         self._resets = resets
@@ -116,7 +116,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self._epochs = epochs
         self._links = links
         self._misuse = misuse
-        self._operators = frozenset(operators)
+        self._operators = operators
 
     def _operator(self) -> str:
         """The calling operator.
@@ -124,10 +124,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         Raises:
             WardgateError: `NOT_AUTHORISED`: not, or no longer, in the settings.
         """
-        operator = current_peer().id
-        if operator not in self._operators:
-            raise WardgateError(ErrorCode.NOT_AUTHORISED, f"operator {operator}")
-        return operator
+        return self._operators.acting(current_certificate())
 
     async def Invite(self, request: admin_pb2.InviteRequest, context: Context) -> admin_pb2.InviteResponse:
         """Invite an agency."""

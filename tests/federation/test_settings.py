@@ -2,10 +2,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from federation.errors import ErrorCode, WardgateError
-from federation.settings import MAX_FILE_BYTES, Section, ServiceSettings, SettingRow, describe
+from federation.settings import (
+    MAX_FILE_BYTES,
+    Section,
+    ServiceSettings,
+    SettingRow,
+    UnfitSettingError,
+    describe,
+)
 
 
 class Listen(Section):
@@ -111,6 +118,32 @@ def test_a_nul_in_a_path_or_text_is_refused_where_it_is_read(tmp_path: Path, set
     given = "" if setting == "agency" else 'agency = "camden-csc"\n'
     error = refusal(written(tmp_path, f'{given}{setting} = "a\\u0000b"'))
     assert error.detail == f"{setting}: value_error"
+
+
+def test_a_refusal_that_is_written_for_people_is_shown_and_no_other(tmp_path: Path) -> None:
+    class Worded(ServiceSettings, env_prefix="WARDGATE_WORDED_"):
+        colour: str = Field("red", description="A colour.")
+        size: str = Field("1", description="A size.")
+
+        @field_validator("colour")
+        @classmethod
+        def _colour(cls, value: str) -> str:
+            if value != "red":
+                raise UnfitSettingError("only red is left")
+            return value
+
+        @field_validator("size")
+        @classmethod
+        def _size(cls, value: str) -> str:
+            return str(int(value))  # its ValueError names the value
+
+    for text, detail in (
+        ('colour = "blue"', "colour: only red is left"),
+        ('size = "secret-value"', "size: value_error"),
+    ):
+        with pytest.raises(WardgateError) as caught:
+            Worded.load(written(tmp_path, text))
+        assert caught.value.detail == detail
 
 
 def test_a_nul_in_a_section_is_refused_too(tmp_path: Path) -> None:

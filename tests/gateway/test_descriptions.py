@@ -101,7 +101,7 @@ async def test_who_applied_before_agencies_signed_descriptions_is_invited_anew(w
     await world.journal.record(
         [], lambda connection: connection.execute(ENROLMENT.update().values(description_signature=b""))
     )
-    approving = world.desk.approve(NEW, key_fingerprint=party.signing.verify_key.fingerprint, operator="olga")
+    approving = world.desk.approve(NEW, key_fingerprint=party.signing.verify_key.fingerprint, operator="piet")
     await refused(approving, ErrorCode.ENROLMENT_REFUSED)
     assert not world.desk.is_listed(NEW)
 
@@ -192,7 +192,7 @@ async def test_what_an_operator_is_shown_names_every_field_that_would_change(wor
     request = enrolment_pb2.ProposeRequest(description=signed.content, signature=signed.signature)
     assert not (await agency.Propose(request, None)).listed
 
-    bind_peer(Peer(Identity(PartyKind.OPERATOR, "olga"), "", "", 0))
+    await world.act_as("olga")
     admin: Any = AdminServicer(
         desk=world.desk,
         resets=world.resets,
@@ -200,7 +200,7 @@ async def test_what_an_operator_is_shown_names_every_field_that_would_change(wor
         epochs=world.epochs,
         links=world.links,
         misuse=world.misuse,
-        operators=["olga"],
+        operators=world.desk.operators,
     )
     shown = (await admin.ListDescriptions(admin_pb2.ListDescriptionsRequest(), None)).descriptions
     (row,) = [waiting(item) for item in shown]

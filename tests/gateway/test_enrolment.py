@@ -55,7 +55,7 @@ async def test_token_and_approval_together_let_an_agency_in(world: World, party:
     token = await invited(world)
     assert (await world.apply(token, party)).progress is Progress.AWAITING_APPROVAL
     assert not world.desk.is_listed(NEW)
-    version = await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga")
+    version = await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet")
 
     enrolled = await world.apply(token, party)
     assert enrolled.progress is Progress.APPROVED
@@ -90,7 +90,7 @@ async def test_other_keys_under_the_same_token_are_refused(world: World, party: 
     token = await invited(world)
     await world.apply(token, party)
     await refused(world.apply(token, newcomer()))
-    await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga")
+    await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet")
     await refused(world.apply(token, newcomer()))
 
 
@@ -118,12 +118,12 @@ async def test_a_key_statement_of_another_agency_is_refused(world: World, party:
 
 async def test_another_fingerprint_is_not_approved(world: World, party: Party) -> None:
     token = await invited(world)
-    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"))
-    await refused(world.desk.approve(NEW, key_fingerprint="", operator="olga"))
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet"))
+    await refused(world.desk.approve(NEW, key_fingerprint="", operator="piet"))
     await world.apply(token, party)
-    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(newcomer()), operator="olga"))
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(newcomer()), operator="piet"))
     assert not world.desk.is_listed(NEW)
-    await refused(world.desk.approve("nobody-here", key_fingerprint="", operator="olga"), ErrorCode.AGENCY_UNKNOWN)
+    await refused(world.desk.approve("nobody-here", key_fingerprint="", operator="piet"), ErrorCode.AGENCY_UNKNOWN)
 
 
 async def test_without_the_trustees_points_nobody_is_approved(world: World, party: Party) -> None:
@@ -131,25 +131,25 @@ async def test_without_the_trustees_points_nobody_is_approved(world: World, part
     await world.apply(token, party)
     world.trustee.down = True
     await refused(
-        world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"), ErrorCode.TRUSTEE_UNAVAILABLE
+        world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet"), ErrorCode.TRUSTEE_UNAVAILABLE
     )
     assert not world.desk.is_listed(NEW)
     world.trustee.down = False
-    await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga")
+    await world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet")
 
 
 @pytest.mark.parametrize("asked", [f"wardgate://node/{POLICE}", "wardgate://gateway/main", "wardgate://operator/olga"])
 async def test_a_request_for_another_identity_is_never_certified(world: World, party: Party, asked: str) -> None:
     token = await invited(world)
     await world.apply(token, party, identity=asked)
-    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"))
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet"))
     assert not world.desk.is_listed(NEW)
 
 
 async def test_approving_twice_or_at_once_issues_one_certificate(world: World, party: Party) -> None:
     token = await invited(world)
     await world.apply(token, party)
-    calls = [world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga") for _ in range(2)]
+    calls = [world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet") for _ in range(2)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [result.code for result in results if isinstance(result, WardgateError)] == [ErrorCode.ENROLMENT_REFUSED]
     enrolled = [entry for entry in await world.entries(EntryKind.AGENCY_ENROLLED) if entry.body["agency"] == NEW]
@@ -161,7 +161,7 @@ async def test_changes_of_the_directory_at_once_lose_none(world: World, party: P
     await world.apply(token, party)
     before = world.directory.current().version
     await asyncio.gather(
-        world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"),
+        world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet"),
         world.desk.revoke(FARAWAY, reason_code="LEFT", operator="olga"),
         world.desk.revoke(POLICE, reason_code="LEFT", operator="olga"),
     )
@@ -178,7 +178,7 @@ async def test_a_rejected_application_stays_rejected_until_invited_anew(world: W
     await world.apply(token, party)
     await world.desk.reject(NEW, reason="wrong person on the phone", operator="olga")
     assert (await world.apply(token, party)).progress is Progress.REJECTED
-    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="olga"))
+    await refused(world.desk.approve(NEW, key_fingerprint=fingerprint(party), operator="piet"))
     await refused(world.desk.reject(NEW, reason="", operator="olga"))
     assert (await world.apply(await invited(world), newcomer())).progress is Progress.AWAITING_APPROVAL
     await refused(world.apply(token, party))
@@ -241,7 +241,7 @@ async def test_an_agency_comes_back_within_a_month_of_its_newest_certificate(
         await world.desk.recertify(*claimed(world))
     world.clock.now += (1 + 30) * 24 * 3600 + int(too_long)  # a certificate's life, and the month
     if too_long:
-        await refused(world.desk.recertify(*claimed(world)))
+        await refused(world.desk.recertify(*claimed(world)), ErrorCode.CLAIM_REFUSED)
     else:
         await world.desk.recertify(*claimed(world))
 
@@ -251,13 +251,21 @@ async def test_only_the_listed_key_claims_a_certificate_for_this_request_and_now
     other = make_request(PrivateKey.generate(), f"wardgate://node/{SCHOOL}")
     police = world.secrets.parties[POLICE].signing
     before = len(await world.entries())
-    await refused(world.desk.recertify(claim, signature, other))
-    await refused(world.desk.recertify(*claimed(world, about=other)))
-    await refused(world.desk.recertify(claim, police.sign("certificate-claim", claim), request))
-    await refused(world.desk.recertify(claim, world.secrets.parties[SCHOOL].signing.sign("batch", claim), request))
+    await refused(world.desk.recertify(claim, signature, other), ErrorCode.CLAIM_REFUSED)
+    await refused(world.desk.recertify(*claimed(world, about=other)), ErrorCode.CLAIM_REFUSED)
+    await refused(
+        world.desk.recertify(claim, police.sign("certificate-claim", claim), request), ErrorCode.CLAIM_REFUSED
+    )
+    await refused(
+        world.desk.recertify(claim, world.secrets.parties[SCHOOL].signing.sign("batch", claim), request),
+        ErrorCode.CLAIM_REFUSED,
+    )
     for away_s in (FRESH_S, -FRESH_S):
         await world.desk.recertify(*claimed(world, at=world.clock() + away_s))
-        await refused(world.desk.recertify(*claimed(world, at=world.clock() + away_s + (1 if away_s > 0 else -1))))
+        await refused(
+            world.desk.recertify(*claimed(world, at=world.clock() + away_s + (1 if away_s > 0 else -1))),
+            ErrorCode.CLAIM_REFUSED,
+        )
     await refused(world.desk.recertify(b"{}", signature, request), ErrorCode.MESSAGE_MALFORMED)
     assert len(await world.entries()) == before + 2
 
@@ -265,7 +273,7 @@ async def test_only_the_listed_key_claims_a_certificate_for_this_request_and_now
 async def test_a_revoked_agency_is_not_certified_anew(world: World) -> None:
     world.clock.now += 3 * 24 * 3600
     await world.desk.revoke(SCHOOL, reason_code="KEY_COMPROMISE", operator="olga")
-    await refused(world.desk.recertify(*claimed(world)))
+    await refused(world.desk.recertify(*claimed(world)), ErrorCode.CLAIM_REFUSED)
 
 
 async def test_a_claim_is_used_once_and_tells_a_stranger_nothing(world: World) -> None:
@@ -276,7 +284,7 @@ async def test_a_claim_is_used_once_and_tells_a_stranger_nothing(world: World) -
     stranger = SigningKey.generate()
     for name in (SCHOOL, "nobody-here"):
         content, signature = make_claim(Identity(PartyKind.NODE, name), claim[2], key=stranger, now=world.clock())
-        await refused(world.desk.recertify(content, signature, claim[2]))
+        await refused(world.desk.recertify(content, signature, claim[2]), ErrorCode.CLAIM_REFUSED)
 
 
 @pytest.mark.parametrize("away_s", [30 * 3600, 20 * 24 * 3600, 400 * 24 * 3600])
@@ -296,17 +304,21 @@ async def test_nobody_but_the_pinned_key_claims_the_trustee_s_certificate(world:
     school = world.secrets.parties[SCHOOL].signing
     before = len(await world.entries())
     for key in (SigningKey.generate(), school, world.secrets.signing):
-        await refused(world.desk.recertify(*claimed(world, TRUSTEE, key=key)))
+        await refused(world.desk.recertify(*claimed(world, TRUSTEE, key=key)), ErrorCode.CLAIM_REFUSED)
     another = Identity(PartyKind.TRUSTEE, "another")
-    await refused(world.desk.recertify(*claimed(world, another)))
+    await refused(world.desk.recertify(*claimed(world, another)), ErrorCode.CLAIM_REFUSED)
     named_like_it = Identity(PartyKind.NODE, TRUSTEE.id)
-    await refused(world.desk.recertify(*claimed(world, named_like_it, key=world.secrets.trustee_signing)))
+    await refused(
+        world.desk.recertify(*claimed(world, named_like_it, key=world.secrets.trustee_signing)), ErrorCode.CLAIM_REFUSED
+    )
     claim, signature, _ = claimed(world, TRUSTEE)
     other = make_request(PrivateKey.generate(), TRUSTEE.uri)
-    await refused(world.desk.recertify(claim, signature, other))
+    await refused(world.desk.recertify(claim, signature, other), ErrorCode.CLAIM_REFUSED)
     for kind in (PartyKind.GATEWAY, PartyKind.OPERATOR, PartyKind.LOCAL):
         party = Identity(kind, "main")
-        await refused(world.desk.recertify(*claimed(world, party, key=world.secrets.trustee_signing)))
+        await refused(
+            world.desk.recertify(*claimed(world, party, key=world.secrets.trustee_signing)), ErrorCode.CLAIM_REFUSED
+        )
     assert len(await world.entries()) == before
 
 

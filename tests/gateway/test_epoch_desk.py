@@ -276,7 +276,7 @@ async def test_an_agency_that_comes_back_is_published_in_the_epochs_that_the_tru
     begun.trustee.epochs["testshire-south-csc"] = (2,)
     party = begun.secrets.parties["testshire-south-csc"]
     await begun.apply(token, party)
-    await begun.desk.approve(party.agency, key_fingerprint=party.signing.verify_key.fingerprint, operator="olga")
+    await begun.desk.approve(party.agency, key_fingerprint=party.signing.verify_key.fingerprint, operator="piet")
     assert begun.directory.current().agency(party.agency).epochs == {2}
 
 

@@ -336,7 +336,7 @@ class DirectoryPublished(Case):
         scene.things["key"] = party.signing.verify_key.fingerprint
 
     async def act(self, scene: Scene) -> None:
-        await scene.world.desk.approve(FARAWAY, key_fingerprint=scene.things["key"], operator="olga")
+        await scene.world.desk.approve(FARAWAY, key_fingerprint=scene.things["key"], operator="piet")
 
     async def again(self, scene: Scene) -> None:
         if not scene.world.desk.is_listed(FARAWAY):

@@ -12,7 +12,7 @@ from federation.ledger.entry import EntryKind
 from federation.policy.evaluator import PolicyPoint
 from federation.transport.certificates import Credentials
 from federation.transport.identity import Party as Identity
-from federation.transport.identity import PartyKind, Peer, bind_peer
+from federation.transport.identity import PartyKind, Peer
 from federation.wire.v1 import admin_pb2, enrolment_pb2
 from gateway.applying import Progress
 from gateway.servicers.enrolment import AdminServicer, EnrolmentServicer
@@ -73,7 +73,7 @@ async def reset(world: World, agency: str = SCHOOL) -> Party:
     new, lost = anew(world, agency), world.directory.current().agency(agency).keys
     token = await invited(world, agency)
     await world.apply(token, new, stated=stated(new, lost))
-    await world.resets.approve(agency, key_fingerprint=new.signing.verify_key.fingerprint, operator="olga")
+    await world.resets.approve(agency, key_fingerprint=new.signing.verify_key.fingerprint, operator="piet")
     return new
 
 
@@ -83,7 +83,7 @@ async def test_new_keys_stand_at_the_end_of_the_chain_and_the_token_fetches_the_
     assert (await world.apply(token, new, stated=statement)).progress is Progress.AWAITING_APPROVAL
     assert (await world.apply(token, new, stated=statement)).progress is Progress.AWAITING_APPROVAL
     assert world.directory.current().agency(SCHOOL) == lost, "nothing changes before the approval"
-    version = await world.resets.approve(SCHOOL, key_fingerprint=new.signing.verify_key.fingerprint, operator="olga")
+    version = await world.resets.approve(SCHOOL, key_fingerprint=new.signing.verify_key.fingerprint, operator="piet")
     listed = world.directory.current().agency(SCHOOL)
     assert (version, listed.verify_key) == (world.directory.current().version, new.signing.verify_key)
     assert (listed.chain[0], len(listed.chain), listed.resets) == (lost.chain[0], 2, listed.chain[1:])
@@ -134,7 +134,7 @@ async def test_the_old_key_speaks_for_the_agency_no_more(world: World) -> None:
     new = await reset(world)
     request = make_request(PrivateKey.generate(), NODE.uri)
     claim, signature = make_claim(NODE, request, key=old, now=world.clock())
-    await refused(world.desk.recertify(claim, signature, request))
+    await refused(world.desk.recertify(claim, signature, request), ErrorCode.CLAIM_REFUSED)
     claim, signature = make_claim(NODE, request, key=new.signing, now=world.clock())
     assert identity_of(await world.desk.recertify(claim, signature, request)) == NODE.uri
     stream = world.stream(world.composed(requester=SCHOOL, targets=[POLICE], key=old), requester=SCHOOL)
@@ -175,12 +175,12 @@ async def test_a_first_statement_that_resets_something_is_no_first_statement(wor
 
 async def test_another_key_is_not_approved_and_what_was_rejected_leaves_everything_as_it_was(world: World) -> None:
     new, lost = anew(world), world.directory.current().agency(SCHOOL)
-    await refused(world.resets.approve(SCHOOL, key_fingerprint="", operator="olga"))
+    await refused(world.resets.approve(SCHOOL, key_fingerprint="", operator="piet"))
     token = await invited(world)
-    await refused(world.resets.approve(SCHOOL, key_fingerprint="", operator="olga"))
+    await refused(world.resets.approve(SCHOOL, key_fingerprint="", operator="piet"))
     statement = stated(new, lost.keys)
     await world.apply(token, new, stated=statement)
-    await refused(world.resets.approve(SCHOOL, key_fingerprint=lost.verify_key.fingerprint, operator="olga"))
+    await refused(world.resets.approve(SCHOOL, key_fingerprint=lost.verify_key.fingerprint, operator="piet"))
     await refused(world.resets.invite(world.descriptor(SCHOOL), valid_s=60, operator="olga"))
     await world.resets.reject(SCHOOL, reason="nobody rang", operator="olga")
     assert (await world.apply(token, new, stated=statement)).progress is Progress.REJECTED
@@ -207,7 +207,7 @@ async def test_nobody_is_reset_who_is_not_enrolled(world: World) -> None:
     new, lost = anew(world), world.directory.current().agency(SCHOOL).keys
     await world.apply(await invited(world), new, stated=stated(new, lost))
     await world.desk.revoke(SCHOOL, reason_code="LEFT", operator="olga")
-    approving = world.resets.approve(SCHOOL, key_fingerprint=new.signing.verify_key.fingerprint, operator="olga")
+    approving = world.resets.approve(SCHOOL, key_fingerprint=new.signing.verify_key.fingerprint, operator="piet")
     await refused(approving, ErrorCode.AGENCY_UNKNOWN)
 
 
@@ -225,7 +225,7 @@ async def test_an_agency_may_lose_its_keys_twice_and_a_restart_knows_it(store_ur
 
 
 async def test_the_operators_commands_are_the_same_as_for_a_newcomer(world: World) -> None:
-    bind_peer(Peer(Identity(PartyKind.OPERATOR, "olga"), "", "", 0))
+    await world.act_as("olga")
     admin: Any = AdminServicer(
         desk=world.desk,
         resets=world.resets,
@@ -233,7 +233,7 @@ async def test_the_operators_commands_are_the_same_as_for_a_newcomer(world: Worl
         epochs=world.epochs,
         links=world.links,
         misuse=world.misuse,
-        operators=["olga"],
+        operators=world.desk.operators,
     )
     enrolling: Any = EnrolmentServicer(world.desk, world.resets, b"roots")
     invite = admin_pb2.InviteRequest(agency=world.descriptor(SCHOOL).canonical(), valid_s=60)
@@ -258,7 +258,10 @@ async def test_the_operators_commands_are_the_same_as_for_a_newcomer(world: Worl
     fingerprint = new.signing.verify_key.fingerprint
     assert [(row.agency, row.key_fingerprint) for row in rows if row.reset] == [(SCHOOL, fingerprint)]
     assert len(rows) == 5
-    await admin.Approve(admin_pb2.ApproveRequest(agency=SCHOOL, key_fingerprint=fingerprint), None)
+    approval = admin_pb2.ApproveRequest(agency=SCHOOL, key_fingerprint=fingerprint)
+    await refused(admin.Approve(approval, None), ErrorCode.SECOND_OPERATOR_NEEDED)
+    await world.act_as("piet")
+    await admin.Approve(approval, None)
     assert (await enrolling.Enrol(request, None)).state == enrolment_pb2.ENROLMENT_STATE_APPROVED
 
     await admin.Invite(invite, None)

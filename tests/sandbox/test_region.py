@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from agency_node.settings import NodeSettings
 from agency_node.users import Users
 from federation.errors import ErrorCode, WardgateError
+from federation.toml_text import to_toml
 from sandbox.families import find_child, load_families
 from sandbox.generator.kinds import SHAPES
 from sandbox.region import SHIPPED_REGIONS, Region, load_region, parse_region
 from sandbox.region_scenes import Scene
 from sandbox.sources import families_of, prepare_sources
-from sandbox.toml_text import to_toml
 from tests.support.documents import examples
 
 TODAY = dt.date(2026, 11, 22)

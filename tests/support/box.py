@@ -20,9 +20,11 @@ from federation.ledger.entry import EntryKind
 from federation.ledger.reader import Criteria, Reader
 from federation.store import open_engine, sqlite_url
 from federation.vocabulary import FamilyInformed
+from gateway.operating import SETTINGS
 from sandbox.bringup import start_service
 from sandbox.folder import SandboxFolder
 from sandbox.local_calls import NodeCaller
+from sandbox.operating import INVITES
 from sandbox.processes import Started
 from sandbox.region import Region, parse_region
 from sandbox.running import bring_up, processes_of, status_of, take_down
@@ -83,6 +85,11 @@ class Box:
         process = self.begin(*arguments)
         out, err = process.communicate(timeout=timeout_s)
         return Finished(process.returncode, out, err)
+
+    def operate(self, verb: str, *arguments: str, operator: str = INVITES) -> Finished:
+        """Run a command as one of the gateway's operators would."""
+        own = str(self.folder.operator(operator) / SETTINGS)
+        return self.wardgate("gateway", verb, "--as", own, *arguments, "--json")
 
     def begin(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start the command and go on."""

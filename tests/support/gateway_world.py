@@ -26,6 +26,7 @@ from agency_node.asking.question import CheckedQuestion, Times
 from federation.admission import AdmissionRecord, TargetDecision, verify_admission, verify_decision
 from federation.answer import Answer, AnswerHeader, SealedPart, seal_answer
 from federation.batch import BatchHeader, verify_batch
+from federation.certificate_claim import make_claim
 from federation.correlation_id import CorrelationId
 from federation.counters import DAY_S, Counters
 from federation.description import sign_description
@@ -68,6 +69,7 @@ from gateway.following import Following
 from gateway.keychain import SEED
 from gateway.live import OPEN
 from gateway.misuse import MisuseDesk
+from gateway.operators import Operators
 from gateway.outdated import cancel_outdated
 from gateway.points import HolderPoints
 from gateway.queries import Queries
@@ -80,6 +82,7 @@ from gateway.teams.withdrawal import Withdrawal
 from gateway.translation import Translator
 from keys import domains
 from keys.authority import CertificateAuthority
+from keys.certificates import key_digest_of, not_after, serial_of
 from keys.digest import sha256
 from keys.keyring import Keyring
 from keys.nhs_number import NhsNumber
@@ -98,6 +101,9 @@ HEALTH = "testshire-icb"
 OTHER_CSC = "testshire-south-csc"
 """Policy lets the first ask the next two; FARAWAY works in another area than the one asked in. OTHER_CSC asks as
 the first does; it is not enrolled unless a test does so."""
+
+INVITER, APPROVER = "olga", "piet"
+"""The gateway's operators."""
 
 ASKED = (("safeguarding_log", "T2"), ("attendance", "T2"), ("police_known", "T1"))
 ATTESTED = ("strategy_discussion_held", "reasonable_cause_significant_harm")
@@ -131,6 +137,9 @@ class Secrets:
     authority: CertificateAuthority = field(default_factory=lambda: CertificateAuthority.create("Test federation"))
     data: Secret = field(default_factory=Secret.random)
     auditors: Auditors = field(default_factory=Auditors)
+    operators: dict[str, SigningKey] = field(
+        default_factory=lambda: {name: SigningKey.generate() for name in (INVITER, APPROVER)}
+    )
     folder: Path = field(default_factory=lambda: Path(mkdtemp()))
 
     def __post_init__(self) -> None:
@@ -297,9 +306,17 @@ class World:
     async def enrol(self, agency: str) -> None:
         """Invite, apply, approve."""
         party = self.secrets.parties[agency]
-        token = await self.desk.invite(self.descriptor(agency), valid_s=3600, operator="olga")
+        token = await self.desk.invite(self.descriptor(agency), valid_s=3600, operator=INVITER)
         await self.apply(token, party)
-        await self.desk.approve(agency, key_fingerprint=party.signing.verify_key.fingerprint, operator="olga")
+        await self.desk.approve(agency, key_fingerprint=party.signing.verify_key.fingerprint, operator=APPROVER)
+
+    async def act_as(self, operator: str) -> None:
+        """Make what follows an operator's call, by a certificate claimed as their commands claim it."""
+        party, key = transport.Party(transport.PartyKind.OPERATOR, operator), self.secrets.operators[operator]
+        request = make_request(PrivateKey.generate(), party.uri)
+        certificate = await self.desk.recertify(*make_claim(party, request, key=key, now=self.clock()), request)
+        expires_at = int(not_after(certificate).timestamp())
+        transport.bind_peer(transport.Peer(party, serial_of(certificate), key_digest_of(certificate), expires_at))
 
     async def apply(
         self,
@@ -696,6 +713,7 @@ async def _compose(
         authority=secrets.authority,
         points=points,
         trustee_party=TRUSTEE,
+        operators=Operators({name: key.verify_key for name, key in secrets.operators.items()}, clock),
         certificate_life=timedelta(hours=24),
         absence=timedelta(days=30),
         clock=clock,

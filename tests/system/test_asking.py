@@ -132,9 +132,7 @@ def test_a_purpose_that_is_never_permitted_is_reported_to_the_askers_own_officer
     )
     assert (entry["body"]["purpose"], entry["body"]["user_ref"]) == ("COMMERCIAL", alert["user_ref"])
     assert region.entries("gateway", query_id=done.json["query_id"]) == []
-    links = region.wardgate(
-        "gateway", "links", "--config", str(region.folder.gateway_config), "--operator", "sandbox-operator", "--json"
-    ).json["links"]
+    links = region.operate("links").json["links"]
     assert {row["agency"] for row in links if row["misuse_week"]} == {"small-csc"}
 
 

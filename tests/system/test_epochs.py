@@ -14,7 +14,6 @@ from agency_node.settings import NodeSettings
 from federation.ledger.entry import EntryKind
 from federation.transport.failures import from_rpc_error
 from federation.transport.identity import Party, PartyKind
-from sandbox.bringup import OPERATOR
 from tests.support.box import KNOWN, NOBODY, Box, Finished, box, until
 from tests.support.member import Member
 from tests.system.test_faults import WHOLE
@@ -32,8 +31,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 def at_gateway(region: Box, *command: str) -> Finished:
-    config = str(region.folder.gateway_config)
-    return region.wardgate("gateway", *command, "--config", config, "--operator", OPERATOR, "--json")
+    return region.operate(*command)
 
 
 def at_trustee(region: Box, command: str, agency: str) -> Finished:

@@ -225,10 +225,7 @@ def test_an_agency_that_hangs_is_not_answered_for(region: Box) -> None:
 
 def test_a_revoked_agency_is_cut_off_within_a_minute(tmp_path_factory: pytest.TempPathFactory) -> None:
     with box(tmp_path_factory.mktemp("revoked")) as region:
-        done = region.wardgate(
-            "gateway", "revoke", "--config", str(region.folder.gateway_config), "--operator", "sandbox-operator",
-            "--agency", "small-health", "--reason", "KEY_COMPROMISE", "--json",
-        )  # fmt: skip
+        done = region.operate("revoke", "--agency", "small-health", "--reason", "KEY_COMPROMISE")
         assert done.code == 0, done.err
 
         def is_left_out() -> bool:
@@ -240,9 +237,7 @@ def test_a_revoked_agency_is_cut_off_within_a_minute(tmp_path_factory: pytest.Te
 
 
 def links(region: Box) -> dict[str, bool]:
-    done = region.wardgate(
-        "gateway", "links", "--config", str(region.folder.gateway_config), "--operator", "sandbox-operator", "--json"
-    )
+    done = region.operate("links")
     assert done.code == 0, done.err
     return {row["agency"]: row["attached"] for row in done.json["links"]}
 

@@ -22,6 +22,7 @@ from federation.errors import ErrorCode, WardgateError
 from federation.ledger.checkpoint import Checkpoint, sign_checkpoint
 from federation.ledger.entry import Entry, EntryKind
 from federation.ledger.journal import Journal
+from federation.person_key import load_person_key
 from federation.renewal import certificate_request
 from federation.transport.identity import Party, PartyKind
 from gateway.applying import Application
@@ -30,7 +31,7 @@ from keys.digest import sha256
 from keys.keyring import Keyring
 from sandbox.approving import PEOPLE
 from sandbox.folder import SandboxFolder
-from trustee.approving import add, load_person_key, read_pending, sign_approval
+from trustee.approving import add, read_pending, sign_approval
 from trustee.members import verify_signer
 from trustee.settings import TrusteeSettings
 
@@ -62,7 +63,7 @@ class Whole:
         described = SignedDescription(content, sign_description(content, keychain.signing_key))
         await gateway.desk.enrol(Application(token, request, signed, described))
         self.fingerprint = keychain.signing_key.verify_key.fingerprint
-        await gateway.desk.approve(SHAM, key_fingerprint=self.fingerprint, operator="olga")
+        await gateway.desk.approve(SHAM, key_fingerprint=self.fingerprint, operator="piet")
 
     async def approve(self, person: str) -> None:
         """One of the trustee's people approves it after all."""

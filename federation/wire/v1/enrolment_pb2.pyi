@@ -46,7 +46,9 @@ class RecertifyRequest(_message.Message):
     claim: _builtins.bytes
     """Canonical JSON of the claim: party, hash of the certificate request, time."""
     claim_signature: _builtins.bytes
-    """Ed25519 by the party's signing key: an agency's as the directory has it, the trustee's as it is pinned."""
+    """Ed25519 by the party's signing key: an agency's as the directory has it, the trustee's as it is pinned, an operator's own
+    as the gateway's settings have it.
+    """
     certificate_request: _builtins.bytes
     """PEM."""
     def __init__(

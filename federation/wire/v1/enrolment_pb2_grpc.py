@@ -59,7 +59,8 @@ class EnrolmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Recertify(self, request, context):
-        """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off.
+        """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off; and an operator, for the
+        minutes of one command.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class EnrolmentServiceStub:
     Enrol: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]
     """Presents a one-time token with a certificate request and a signed key statement."""
     Recertify: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RecertifyRequest, _enrolment_pb2.RecertifyResponse]
-    """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off."""
+    """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off; and an operator, for the
+    minutes of one command.
+    """
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
@@ -46,7 +48,9 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     Enrol: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]  # type: ignore[assignment]
     """Presents a one-time token with a certificate request and a signed key statement."""
     Recertify: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RecertifyRequest, _enrolment_pb2.RecertifyResponse]  # type: ignore[assignment]
-    """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off."""
+    """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off; and an operator, for the
+    minutes of one command.
+    """
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Enrolment is served on its own port, server-authenticated TLS only: the caller has no certificate yet."""
@@ -65,7 +69,9 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _enrolment_pb2.RecertifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.RecertifyResponse, _abc.Awaitable[_enrolment_pb2.RecertifyResponse]]:
-        """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off."""
+        """Certifies an enrolled agency, or the trustee, anew whose certificate ran out while it was off; and an operator, for the
+        minutes of one command.
+        """
 
 def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
