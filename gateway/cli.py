@@ -122,7 +122,7 @@ def operator_key(
     """
     home = folder.absolute()
     key = set_up_operator(home, name, gateway, enrolment=enrolment, gateway_id=gateway_id)
-    shown = {"name": name, "fingerprint": key.fingerprint, "line": f'{name} = "{key.hex}"'}
+    shown = {"name": name, "fingerprint": key.fingerprint, "line": f"{name} = '{key.hex}'"}
     emit({**shown, "settings": str(home / SETTINGS), "roots_file": str(home / ROOTS)}, as_json=as_json)
 
 

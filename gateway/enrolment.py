@@ -301,12 +301,13 @@ class EnrolmentDesk:
         """The party whose claim this is, used for the first time."""
         party = _claiming(claim)
         # A name that nobody has costs the same work as a wrong key: not even the time taken tells which it was.
-        key = self._key_of(party) or self._nobody
+        known = self._key_of(party)
         try:
-            verify_claim(claim, signature, certificate_request=certificate_request, key=key, now=now)
+            verify_claim(claim, signature, certificate_request=certificate_request, key=known or self._nobody, now=now)
         except WardgateError as error:
             if error.code is ErrorCode.SIGNATURE_REJECTED:
-                raise WardgateError(ErrorCode.CLAIM_REFUSED, str(party)) from error
+                why = "is not known" if known is None else "has another key"
+                raise WardgateError(ErrorCode.CLAIM_REFUSED, f"{party} {why}") from error
             raise
         self._claims = {digest: until for digest, until in self._claims.items() if until > now}
         digest = sha256(claim)
