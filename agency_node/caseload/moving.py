@@ -87,11 +87,12 @@ class EpochFollower:
         """
         agency = self._agency()
         ended = self._followed - agency.epochs
-        if await self._oldest(agency.epoch) < agency.epoch or ended:
+        oldest = await self._oldest(agency.epoch)
+        if oldest < agency.epoch or ended:
             with correlated():
                 await self._caseload.follow_epoch()
+            oldest = await self._oldest(agency.epoch)
         self._followed = frozenset(agency.epochs)
-        oldest = await self._oldest(agency.epoch)
         if oldest != self.oldest:
             self.oldest = oldest
             await self._changed()
