@@ -235,6 +235,13 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         "It must be signed by a person whom the trustee's settings name, with that person's own key, and be of the "
         "agency as the directory lists it now. `wardgate trustee pending` shows what is to be approved.",
     ),
+    ErrorCode.RECOVERY_REFUSED: ErrorSpec(
+        _C,
+        _S.FAILED_PRECONDITION,
+        "That recovery of a ledger is not taken.",
+        "It must be signed by the ledger's keeper and agreed to by the other holder, and name everything that was seen "
+        "here. docs/operations.md, *A ledger that lost its end*, has the order of the commands.",
+    ),
     ErrorCode.NOT_AUTHENTICATED: ErrorSpec(
         _P,
         _S.UNAUTHENTICATED,
@@ -291,7 +298,7 @@ CATALOGUE: Final[dict[ErrorCode, ErrorSpec]] = {
         _S.FAILED_PRECONDITION,
         "A ledger does not extend what it showed before.",
         "Its history was rewritten, or it was put back to an older state. `wardgate ledger forks` shows and saves both "
-        "checkpoints.",
+        "checkpoints. Speak to its keeper; the way back is `wardgate recovery`.",
         disbelief=True,
     ),
     ErrorCode.EPOCH_UNKNOWN: ErrorSpec(

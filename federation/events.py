@@ -88,6 +88,7 @@ class Event(StrEnum):
     TRUSTEE_NOT_BELIEVED = "TRUSTEE_NOT_BELIEVED"
     SPLIT_VIEW = "SPLIT_VIEW"
     PEER_VIEW_UNUSABLE = "PEER_VIEW_UNUSABLE"
+    LEDGER_NOT_COMPARED = "LEDGER_NOT_COMPARED"
     # the log itself
     FIELD_REDACTED = "FIELD_REDACTED"
     LIBRARY_MESSAGE = "LIBRARY_MESSAGE"
@@ -248,6 +249,11 @@ EVENTS: Final[dict[Event, EventSpec]] = {
     ),
     Event.PEER_VIEW_UNUSABLE: EventSpec(
         Level.WARNING, "Another member says that it saw a checkpoint which the gateway never signed."
+    ),
+    Event.LEDGER_NOT_COMPARED: EventSpec(
+        Level.WARNING,
+        "The other holder could not be asked how far it had seen this ledger: the service starts, and asks again until "
+        "it is answered. It stops when entries turn out to be missing.",
     ),
     Event.FIELD_REDACTED: EventSpec(
         Level.ALARM, "A log call passed a field or value that may not be logged. It was removed; mend the call."

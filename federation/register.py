@@ -299,7 +299,7 @@ def next_register(
         if known is None or not known.is_endorsed or member.approved_at > known.approved_at:
             members[member.agency] = member
     for name in denied:
-        if members.pop(name, None) is not None:
+        if members.pop(name, None) is not None and name not in revoked:  # its approvals are still there
             revoked[name] = Revoked(agency=name, at=now)
     return RegisterDocument(
         version=register.version + 1,

@@ -86,6 +86,18 @@ def open_engine(url: str) -> AsyncEngine:
             raise WardgateError(ErrorCode.SETTINGS_INVALID, f"{other} is not sqlite or postgresql")
 
 
+def open_existing(url: str) -> AsyncEngine:
+    """Open a store that its service has made: it is never made by looking at it.
+
+    Raises:
+        WardgateError: `STORE_UNAVAILABLE`: there is none; otherwise as `open_engine`.
+    """
+    engine = open_engine(url)
+    if engine.dialect.name == "sqlite" and not Path(make_url(url).database or "").is_file():
+        raise WardgateError(ErrorCode.STORE_UNAVAILABLE, "there is no database yet; `serve` makes it")
+    return engine
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return URL.create("sqlite+aiosqlite", database=str(path)).render_as_string()

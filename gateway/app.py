@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from federation.actor import Actor
 from federation.counters import DAY_S, Counters
 from federation.keyfiles import read_verify_key, write_public
+from federation.ledger.asking import AskedBeforeStart
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
+from federation.ledger.servicer import LedgerServicer
 from federation.person_key import verify_keys
 from federation.policy.alarms import record_alarms
 from federation.policy.evaluator import PolicyPoint
@@ -72,7 +74,7 @@ from gateway.queries import Queries
 from gateway.rates import QueryRates
 from gateway.resets import ResetDesk
 from gateway.servicers.description import DescriptionServicer
-from gateway.servicers.directory import DirectoryServicer, LedgerServicer
+from gateway.servicers.directory import DirectoryServicer
 from gateway.servicers.enrolment import AdminServicer, CertificateServicer, EnrolmentServicer
 from gateway.servicers.link import LinkServicer
 from gateway.servicers.notice import NoticeServicer
@@ -87,7 +89,7 @@ from gateway.teams.register import TeamRegister
 from gateway.teams.withdrawal import Withdrawal
 from gateway.translation import Translator
 from gateway.trustee_client import GrpcTrustee
-from gateway.witnesses import Witnesses
+from gateway.witnesses import key_of
 from keys.keyring import Keyring
 
 STOP_GRACE_S: Final = 3.0
@@ -109,6 +111,7 @@ class Foundation:
     certificates: HeldCertificates
     channel: RotatingChannel
     trustee: GrpcTrustee
+    asked: AskedBeforeStart
     membership: Membership
     clock: Callable[[], float]
 
@@ -145,7 +148,7 @@ async def lay_foundation(
 
     Raises:
         WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED` (also for a seed that does not give a published point),
-            `STORE_UNAVAILABLE`, `BUNDLE_REJECTED`, ...
+            `STORE_UNAVAILABLE`, `LEDGER_INVALID` (also where the trustee has seen more of it), `BUNDLE_REJECTED`, ...
     """
     async with AsyncExitStack() as stack:
         keyring = Keyring(settings.keys_dir)
@@ -158,6 +161,12 @@ async def lay_foundation(
         await journal.open()
         stack.push_async_callback(journal.aclose)
         write_public(settings.data_dir / KEY_FILE, journal.key.text().encode())
+        certificates = HeldCertificates(own_credentials(settings, keychain, clock))
+        channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
+        stack.push_async_callback(channel.close)
+        trustee = GrpcTrustee(channel)
+        asked = AskedBeforeStart(journal, trustee.witnessed)
+        await asked.check()  # before anything is written that contradicts what others hold
         executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="group")
         stack.callback(executor.shutdown, wait=False)
         opened = await open_policy(
@@ -178,10 +187,6 @@ async def lay_foundation(
         directory = begin_directory(settings, keychain, reading(engine), journal, deny_list, clock=clock)
         await directory.load()
         check_all_published(directory.current(), keychain.holder_keys)
-        certificates = HeldCertificates(own_credentials(settings, keychain, clock))
-        channel = RotatingChannel(settings.trustee.address, settings.trustee.party, certificates)
-        stack.push_async_callback(channel.close)
-        trustee = GrpcTrustee(channel)
         membership = await begin_membership(
             settings,
             keychain.signing_key,
@@ -205,6 +210,7 @@ async def lay_foundation(
             certificates=certificates,
             channel=channel,
             trustee=trustee,
+            asked=asked,
             membership=membership,
             clock=clock,
         )
@@ -411,7 +417,11 @@ def _register(gateway: Gateway) -> None:
         misuse=gateway.misuse,
         operators=gateway.desk.operators,
     )
-    ledger = LedgerServicer(Witnesses(base.journal, base.directory.current))
+    ledger = LedgerServicer(
+        base.journal,
+        key_of=lambda witness: key_of(witness, base.directory.current()),
+        witnessed=base.membership.witnessed,
+    )
     query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gateway.exchange), server)
     link_pb2_grpc.add_LinkServiceServicer_to_server(link, server)
     team_pb2_grpc.add_TeamServiceServicer_to_server(TeamServicer(gateway.teams), server)
@@ -457,6 +467,7 @@ def _start_work(gateway: Gateway, supervisor: Supervisor) -> None:
         periods=base.settings.retention,
         clock=base.clock,
     )
+    supervisor.start("comparison", base.asked.run, on_crash=OnCrash.STOP)
     for name, work in {
         "certificate": lambda: renew_own(base.settings, base.keychain, base.certificates, base.clock),
         "channel": base.channel.keep_current,

@@ -200,14 +200,43 @@ class DirectoryAuthority:
             await self._certain()
             return await self._deny(added, entries, actor=actor)
 
-    async def _deny(self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: Actor) -> int:
+    async def recover(
+        self,
+        seen: DirectoryDocument | None,
+        denied: DenyListDocument | None,
+        *,
+        entries: Sequence[Entry],
+        write: Write,
+    ) -> int:
+        """Publish again what others saw, under versions that nobody has seen: after a ledger lost its end.
+
+        Who is listed is what others saw, whatever the store has. Whom either has denied stays denied. Repeating it
+        after a crash publishes once more.
+
+        Raises:
+            WardgateError: `DIRECTORY_REJECTED` when it would not verify, `LEDGER_UNAVAILABLE`.
+        """
+        async with self._changing:
+            await self._read()
+            if denied is not None:
+                added = [entry for entry in denied.entries if entry not in self._deny_entries()]
+                keeper = Actor.keeper(self._journal.key.name)
+                await self._deny(added, [], actor=keeper, above=denied.version)
+            agencies = self._entries if seen is None else seen.agencies
+            if seen is not None:  # the version published now verifies every entry of it
+                version = max(self._trusted.version, seen.version)
+                self._trusted = replace(TrustedDirectory.empty(self._trusted.anchors), version=version)
+            remaining = [item for item in agencies if not self.is_denied(item.agency.id)]
+            return await self._publish(remaining, "recovered", entries, write)
+
+    async def _deny(self, added: Sequence[DenyEntry], entries: Sequence[Entry], *, actor: Actor, above: int = 0) -> int:
+        version = max(self._deny_list.version, above) + 1
         signed = SignedDenyList.issue(
             self._key,
-            version=self._deny_list.version + 1,
+            version=version,
             issued_at=int(self._clock()),
             entries=[*self._deny_entries(), *added],
         )
-        version = self._deny_list.version + 1
         entry = Entry(
             kind=EntryKind.DENY_LIST_PUBLISHED,
             at=int(self._clock()),

@@ -294,7 +294,8 @@ class EnrolmentDesk:
         row = await self._find(agency)
         if row is None or row.progress != Progress.APPROVED or self._directory.is_denied(agency):
             raise WardgateError(ErrorCode.CLAIM_REFUSED, f"{agency} is not enrolled")
-        if datetime.fromtimestamp(now, UTC) > not_after(row.certificate) + self._absence:
+        # After a recovery the last certificate of an agency is not known before its next one.
+        if row.certificate and datetime.fromtimestamp(now, UTC) > not_after(row.certificate) + self._absence:
             raise WardgateError(ErrorCode.CLAIM_REFUSED, f"{agency} was away for too long")
 
     def _claimant(self, claim: bytes, signature: bytes, certificate_request: bytes, now: float) -> Party:

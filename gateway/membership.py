@@ -75,6 +75,10 @@ class Membership:
             raise self.failure
         self._followed.register().check_current(self._clock())
 
+    async def witnessed(self) -> bytes:
+        """See `FollowedRegister.witnessed`."""
+        return await self._followed.witnessed()
+
     async def refresh(self) -> None:
         """Fetch and verify the newest register; a failure is logged and remembered, and what was verified stays.
 

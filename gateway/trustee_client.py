@@ -93,6 +93,14 @@ class GrpcTrustee:
         async with self._errors():
             await self._ledger.Cosign(ledger_pb2.CosignRequest(cosigned_checkpoint=cosigned), timeout=TIMEOUT_S)
 
+    async def witnessed(self) -> bytes:
+        """The last checkpoint of the caller's own ledger that the trustee verified; empty for none."""
+        async with self._errors():
+            found: ledger_pb2.GetWitnessedResponse = await self._ledger.GetWitnessed(
+                ledger_pb2.GetWitnessedRequest(), timeout=TIMEOUT_S
+            )
+        return found.checkpoint
+
     async def points(self, scope: str, epochs: Sequence[int] = ()) -> tuple[bytes, bytes]:
         """See `TrusteeClient`."""
         async with self._errors():

@@ -1,6 +1,5 @@
-"""The gateway's ledger as others check it: checkpoints out, cosignatures in."""
+"""Who watches the gateway's ledger, and with which keys."""
 
-from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import select
@@ -9,12 +8,9 @@ from federation.directory import DirectoryDocument, KeyStatement, TrustedDirecto
 from federation.errors import ErrorCode, WardgateError
 from federation.keyfiles import read_verify_key
 from federation.ledger.checkpoint import WitnessKey
-from federation.ledger.journal import Journal
 from federation.store import open_engine, reading, store_errors
 from federation.transport.identity import Party, PartyKind
-from federation.wire.v1 import ledger_pb2 as wire
 from gateway.directory import DIRECTORY
-from gateway.proofs import checkpoint_update
 from gateway.settings import GatewaySettings
 from keys.signing import VerifyKey
 
@@ -40,39 +36,16 @@ async def known_witnesses(settings: GatewaySettings) -> list[WitnessKey]:
     return [*found, trustee]
 
 
-class Witnesses:
-    """Serves checkpoints and keeps what witnesses say of them."""
+def key_of(witness: Party, directory: TrustedDirectory) -> VerifyKey:
+    """The key of one that watches the gateway's ledger.
 
-    def __init__(self, journal: Journal, directory: Callable[[], TrustedDirectory]) -> None:
-        self._journal = journal
-        self._directory = directory
-
-    async def checkpoint(self, known_size: int) -> wire.CheckpointUpdate:
-        """The current checkpoint, consistent with the caller's."""
-        return await checkpoint_update(self._journal, known_size)
-
-    async def consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """Proof that the tree of `new_size` entries extends the one of `old_size`.
-
-        Raises:
-            WardgateError: `LEDGER_FORKED`: this ledger was never that large.
-        """
-        return await self._journal.consistency(old_size, new_size)
-
-    async def keep(self, witness: Party, cosigned: bytes) -> None:
-        """Keep a witness's cosignature of one of our checkpoints.
-
-        Raises:
-            WardgateError: `NOT_AUTHORISED`, `AGENCY_UNKNOWN`, `LEDGER_INVALID` or `LEDGER_FORKED`.
-        """
-        await self._journal.add_cosignature(cosigned, str(witness), self._key_of(witness))
-
-    def _key_of(self, witness: Party) -> VerifyKey:
-        directory = self._directory()
-        match witness.kind:
-            case PartyKind.NODE:
-                return directory.agency(witness.id).verify_key
-            case PartyKind.TRUSTEE:
-                return directory.anchors.trustee_key
-            case _:
-                raise WardgateError(ErrorCode.NOT_AUTHORISED, f"{witness} is no witness")
+    Raises:
+        WardgateError: `NOT_AUTHORISED`, `AGENCY_UNKNOWN`.
+    """
+    match witness.kind:
+        case PartyKind.NODE:
+            return directory.agency(witness.id).verify_key
+        case PartyKind.TRUSTEE:
+            return directory.anchors.trustee_key
+        case _:
+            raise WardgateError(ErrorCode.NOT_AUTHORISED, f"{witness} is no witness")

@@ -110,6 +110,8 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.DISCLOSURES_ACCOUNTED: "A person has what was asked, told and seen of one child accounted for.",
     EntryKind.RETENTION_APPLIED: "What had served its time beside the ledger was deleted.",
     EntryKind.LEDGER_RECONCILED: "Two ledgers were compared.",
+    EntryKind.LEDGER_RECOVERED: "This ledger lost entries that others had seen, and goes on as all of them accepted.",
+    EntryKind.RECOVERY_ACCEPTED: "Another party's ledger lost entries: this party follows it from what is kept.",
     EntryKind.ALARM_RAISED: "Something did not verify, or a limit was passed.",
     EntryKind.SETTINGS_CHANGED: "A service started with other settings than the last time; their digest.",
     EntryKind.SERVICE_STARTED: "A service started: its version, the digest of its settings, the bundle in force.",

@@ -10,12 +10,15 @@ from grpc_health.v1 import health_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from federation.directory import Anchors, SignedPoints
+from federation.errors import ErrorCode, WardgateError
 from federation.following.follower import View
 from federation.following.gateway import FollowedGateway, Follower
 from federation.keyfiles import write_public
+from federation.ledger.asking import AskedBeforeStart
 from federation.ledger.export import KEY_FILE
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
+from federation.ledger.servicer import LedgerServicer
 from federation.ledger.witness import Witness
 from federation.ledger.witnessing import WatchedLedger
 from federation.person_key import verify_keys
@@ -29,9 +32,11 @@ from federation.transport.certificates import KeyringCertificates
 from federation.transport.channel import RotatingChannel
 from federation.transport.denylist import DenyList
 from federation.transport.health import Health
+from federation.transport.identity import Party
 from federation.transport.methods import ServerRole
 from federation.transport.server import TransportServer, build_server
 from federation.wire.v1 import directory_pb2_grpc, ledger_pb2_grpc, pseudonym_pb2_grpc
+from keys.signing import VerifyKey
 from trustee.approving import read_anchors
 from trustee.books import Books, no_mark
 from trustee.epochs import Epochs
@@ -43,11 +48,10 @@ from trustee.names import ledger_origin
 from trustee.refusals import Refusals
 from trustee.register import Grounds, RegisterKeeper
 from trustee.rotation import Following, load_ranges
-from trustee.servicer import LedgerServicer, RegisterServicer, TrusteeServicer
+from trustee.servicer import RegisterServicer, TrusteeServicer
 from trustee.settings import TrusteeSettings
 from trustee.store.deletions import DELETIONS
 from trustee.translation import Translator
-from trustee.witnesses import Witnesses
 
 LEAST_GAP_S = 1.0
 """Between two looks at the gateway: what a caller can bring about by showing unknown agencies or bad signatures. Who
@@ -65,6 +69,7 @@ class Trustee:
     health: Health
     members: TrusteeView
     journal: Journal
+    asked: AskedBeforeStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +91,31 @@ async def build(settings: TrusteeSettings, *, clock: Callable[[], float] = time.
 
     Raises:
         WardgateError: `SETTINGS_INVALID`, `KEYRING_REJECTED` (also for a seed that does not give a published point),
-            `STORE_UNAVAILABLE`, `LEDGER_INVALID`, `LEDGER_UNAVAILABLE`, or `DIRECTORY_REJECTED` when the store was
-            tampered with.
+            `STORE_UNAVAILABLE`, `LEDGER_INVALID` (also where the gateway has seen more of it), `LEDGER_UNAVAILABLE`,
+            or `DIRECTORY_REJECTED` when the store was tampered with.
     """
     async with AsyncExitStack() as stack:
         house = await _open(settings, stack, clock)
-        body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
-        await stack.enter_async_context(ServiceRecord(house.journal, clock).running(settings, body))
         channel = RotatingChannel(settings.gateway.address, settings.gateway.party, house.certificates)
         stack.push_async_callback(channel.close)
-        yield await _compose(house, channel, stack)
+        asked = AskedBeforeStart(house.journal, GrpcGateway(channel).witnessed)
+        await asked.check()  # before anything is written that contradicts what others hold
+        body = {"quotas": settings.quotas.model_dump(), "epochs": list(house.material.holder.epochs)}
+        await stack.enter_async_context(ServiceRecord(house.journal, clock).running(settings, body))
+        yield await _compose(house, channel, asked, stack)
 
 
 async def serve(settings: TrusteeSettings, supervisor: Supervisor) -> None:
     """Run a trustee until it is asked to stop."""
     async with build(settings) as trustee:
         await trustee.server.start()
+        supervisor.start("comparison", trustee.asked.run, on_crash=OnCrash.STOP)
         try:
             await supervisor.until_stopped()
         finally:
             trustee.health.drain()
             await trustee.server.stop(settings.stop_grace_s)
+            await supervisor.aclose()  # whatever still reads must end before the store is closed
 
 
 async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callable[[], float]) -> _House:
@@ -123,7 +132,7 @@ async def _open(settings: TrusteeSettings, stack: AsyncExitStack, clock: Callabl
     return _House(settings, material, certificates, engine, journal, Books(journal=journal, clock=clock), clock)
 
 
-async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStack) -> Trustee:
+async def _compose(house: _House, channel: RotatingChannel, asked: AskedBeforeStart, stack: AsyncExitStack) -> Trustee:
     settings = house.settings
     anchors = read_anchors(settings, house.material.signing_key.verify_key)
     deny_list = DenyList(anchors.gateway_key)
@@ -141,15 +150,26 @@ async def _compose(house: _House, channel: RotatingChannel, stack: AsyncExitStac
     )
     health = _health(house, members)
     pseudonym_pb2_grpc.add_TrusteeServiceServicer_to_server(_servicer(house, members, epochs, live, bulk), server.grpc)
-    witnesses = Witnesses(house.journal, {str(settings.gateway.party): anchors.gateway_key})
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(witnesses), server.grpc)
+    ledger = LedgerServicer(
+        house.journal,
+        key_of=lambda party: _key_of(party, settings, anchors),
+        witnessed=members.followed.witnessed,
+    )
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server.grpc)
     directory_pb2_grpc.add_RegisterServiceServicer_to_server(RegisterServicer(keeper.shown), server.grpc)
     health_pb2_grpc.add_HealthServicer_to_server(health, server.grpc)
     # Stopped before anything they use is closed: what is pushed last is closed first.
     tasks = Supervisor()
     stack.push_async_callback(tasks.aclose)
     _start_tasks(house, members, epochs, channel, tasks)
-    return Trustee(server, health, members, house.journal)
+    return Trustee(server, health, members, house.journal, asked)
+
+
+def _key_of(witness: Party, settings: TrusteeSettings, anchors: Anchors) -> VerifyKey:
+    """The gateway alone watches the trustee's ledger directly; nodes watch through it."""
+    if witness != settings.gateway.party:
+        raise WardgateError(ErrorCode.NOT_AUTHORISED, f"{witness} is no witness here")
+    return anchors.gateway_key
 
 
 async def _follow(

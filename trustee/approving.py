@@ -21,14 +21,13 @@ from federation.ledger.entry import EntryKind
 from federation.ledger.journal import Journal
 from federation.person_key import verify_keys
 from federation.register import Approval, Register, SignedApproval, description_of
-from federation.store import store_errors
+from federation.store import open_existing, store_errors
 from federation.transport.correlation import correlated
 from keys.signing import SigningKey, VerifyKey
 from trustee.books import Act, Books
 from trustee.key_material import load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.settings import TrusteeSettings
-from trustee.store.existing import open_existing
 from trustee.store.register import add_approval, approvals, kept_register
 
 
@@ -200,10 +199,7 @@ async def _read(
     listed = await read_listed(connection, settings)
     trustee_key = listed.anchors.trustee_key
     kept, approvers = await kept_register(connection), verify_keys(settings.approvers)
-    register = Register()
-    if kept.version:
-        entry = {"register_sha256": kept.digest.hex(), "version": kept.version}
-        register = register.advance(kept.content, kept.signature, key=trustee_key, entry=entry)
+    register = kept.verified(trustee_key)
     given = [signed.verify(approvers) for signed in await approvals(connection) if signed.approver in approvers]
     return listed, register, given
 

@@ -102,13 +102,14 @@ class Books:
         """See `federation.ledger.journal.Journal.settle`."""
         await self._journal.settle()
 
-    async def record(self, act: Act, mark: Mark, *, only_try: bool = False) -> None:
+    async def record(self, act: Act, mark: Mark, *, only_try: bool = False, before: Sequence[Entry] = ()) -> None:
         """Record one act durably, count it and mark it as seen; or do none of these.
 
         Args:
             act: What is done.
             mark: Its replay mark.
             only_try: Find out whether it would be refused, and leave everything as it is.
+            before: Entries that stand before its own, in the same transaction.
 
         Raises:
             WardgateError: `QUOTA_EXCEEDED` or `LEDGER_UNAVAILABLE`.
@@ -128,7 +129,8 @@ class Books:
             return totals
 
         try:
-            totals = (await self._journal.record([self._entry(act.kind, act.agency, act.body)], apply)).result
+            entries = [*before, self._entry(act.kind, act.agency, act.body)]
+            totals = (await self._journal.record(entries, apply)).result
         except _TriedError:
             return
         except _QuotaPassedError as error:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from federation.errors import ErrorCode, WardgateError
 from federation.ledger.journal import Journal
 from federation.ledger.kept import KeptCheckpoint
-from federation.store import store_errors
+from federation.store import open_existing, store_errors
 from federation.transport.correlation import correlated
 from trustee.approving import read_listed
 from trustee.books import Books
@@ -18,7 +18,6 @@ from trustee.key_material import load_keys, open_existing_keyring
 from trustee.names import ledger_origin
 from trustee.rotation import load_ranges, open_epoch, retire_epoch
 from trustee.settings import TrusteeSettings
-from trustee.store.existing import open_existing
 from trustee.store.register import kept_register
 
 

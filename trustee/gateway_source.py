@@ -35,3 +35,11 @@ class GrpcGateway:
         """See `GatewaySource`."""
         async with call_errors(self._server):
             await self._ledger.Cosign(ledger_pb2.CosignRequest(cosigned_checkpoint=cosigned), timeout=TIMEOUT_S)
+
+    async def witnessed(self) -> bytes:
+        """The last checkpoint of the caller's own ledger that the gateway verified; empty for none."""
+        async with call_errors(self._server):
+            found: ledger_pb2.GetWitnessedResponse = await self._ledger.GetWitnessed(
+                ledger_pb2.GetWitnessedRequest(), timeout=TIMEOUT_S
+            )
+        return found.checkpoint

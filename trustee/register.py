@@ -45,6 +45,49 @@ class Grounds:
     approvers: Mapping[str, VerifyKey]
 
 
+async def publish(
+    wanted: RegisterDocument,
+    *,
+    since: Register,
+    books: Books,
+    key: SigningKey,
+    party: str,
+    before: Sequence[Entry] = (),
+) -> KeptRegister:
+    """Sign a register, keep it and record what changed.
+
+    Args:
+        wanted: What is to be signed.
+        since: The one before it.
+        books: Through which it is written.
+        key: The trustee's signing key.
+        party: The trustee's name in its ledger.
+        before: Entries that stand before its own.
+
+    Raises:
+        WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
+    """
+    content = wanted.canonical()
+    kept = KeptRegister(wanted.version, wanted.issued_at, content, key.sign(domains.REGISTER, content))
+    earlier = {name: member.canonical() for name, member in since.members.items()}
+    now = {member.agency: member.canonical() for member in wanted.members}
+    body = {
+        "version": kept.version,
+        "register_sha256": kept.digest.hex(),
+        "members": len(now),
+        "unendorsed": sum(not member.is_endorsed for member in wanted.members),
+        "added": sorted(now.keys() - earlier.keys())[:100],
+        "changed": sorted(name for name in now.keys() & earlier.keys() if now[name] != earlier[name])[:100],
+        "removed": sorted(earlier.keys() - now.keys())[:100],
+    }
+
+    async def apply(connection: AsyncConnection) -> None:
+        await keep_register(connection, kept)
+
+    await books.record(Act(EntryKind.REGISTER_PUBLISHED, party, body), apply, before=before)
+    return kept
+
+
 class RegisterKeeper:
     """Keeps the register current and shows it.
 
@@ -144,27 +187,10 @@ class RegisterKeeper:
         return found
 
     async def _publish(self, wanted: RegisterDocument) -> None:
-        content = wanted.canonical()
-        kept = KeptRegister(wanted.version, wanted.issued_at, content, self._key.sign(domains.REGISTER, content))
-        before = {name: member.canonical() for name, member in self._register.members.items()}
-        after = {member.agency: member.canonical() for member in wanted.members}
-        body = {
-            "version": kept.version,
-            "register_sha256": kept.digest.hex(),
-            "members": len(after),
-            "unendorsed": sum(not member.is_endorsed for member in wanted.members),
-            "added": sorted(after.keys() - before.keys())[:100],
-            "changed": sorted(name for name in after.keys() & before.keys() if after[name] != before[name])[:100],
-            "removed": sorted(before.keys() - after.keys())[:100],
-        }
-
-        async def apply(connection: AsyncConnection) -> None:
-            await keep_register(connection, kept)
-
         with if_unknown(self._doubt):
-            await self._books.record(Act(EntryKind.REGISTER_PUBLISHED, self._party, body), apply)
+            kept = await publish(wanted, since=self._register, books=self._books, key=self._key, party=self._party)
         await self._adopt(kept)
-        _log.event(Event.REGISTER_ADOPTED, version=kept.version, count=len(after))
+        _log.event(Event.REGISTER_ADOPTED, version=kept.version, count=len(wanted.members))
 
     def _doubt(self) -> None:
         self._is_doubted = True

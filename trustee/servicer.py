@@ -7,13 +7,11 @@ import grpc.aio
 
 from federation.directory import SignedPoints
 from federation.translation import HalfTranslation, Refused, Step
-from federation.transport.identity import current_peer
-from federation.wire.v1 import directory_pb2, directory_pb2_grpc, ledger_pb2, ledger_pb2_grpc, pseudonym_pb2_grpc
+from federation.wire.v1 import directory_pb2, directory_pb2_grpc, pseudonym_pb2_grpc
 from federation.wire.v1 import pseudonym_pb2 as wire
 from trustee.evaluation import Evaluation
 from trustee.refusals import Refusals
 from trustee.translation import Translator
-from trustee.witnesses import Witnesses
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,28 +71,3 @@ class RegisterServicer(directory_pb2_grpc.RegisterServiceServicer):
     async def Fetch(self, request: directory_pb2.FetchRequest, context: Context) -> directory_pb2.FetchResponse:
         """The register with its proofs, or that it is unchanged."""
         return directory_pb2.FetchResponse(shown=await self._shown(request.known_version, request.known_size))
-
-
-class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
-    """Lets others watch the trustee's own ledger."""
-
-    def __init__(self, witnesses: Witnesses) -> None:
-        self._witnesses = witnesses
-
-    async def GetCheckpoint(
-        self, request: ledger_pb2.GetCheckpointRequest, context: Context
-    ) -> ledger_pb2.GetCheckpointResponse:
-        """Give the current checkpoint, consistent with the caller's."""
-        return ledger_pb2.GetCheckpointResponse(update=await self._witnesses.checkpoint(request.known_size))
-
-    async def GetConsistency(
-        self, request: ledger_pb2.GetConsistencyRequest, context: Context
-    ) -> ledger_pb2.GetConsistencyResponse:
-        """Prove that one tree extends another."""
-        path = await self._witnesses.consistency(request.old_size, request.new_size)
-        return ledger_pb2.GetConsistencyResponse(path=path)
-
-    async def Cosign(self, request: ledger_pb2.CosignRequest, context: Context) -> ledger_pb2.CosignResponse:
-        """Keep a witness's cosignature."""
-        await self._witnesses.keep(str(current_peer()), request.cosigned_checkpoint)
-        return ledger_pb2.CosignResponse()

@@ -12,14 +12,13 @@ from federation.following.kept import read_states
 from federation.ledger.reader import Reader
 from federation.register import Member
 from federation.renewal import TLS, expiry_sentence
-from federation.store import reading, store_errors
+from federation.store import open_existing, reading, store_errors
 from keys.certificates import not_after
 from keys.keyring import Keyring
 from trustee.key_material import load_keys, open_existing_keyring
 from trustee.quotas import hour_of
 from trustee.rotation import load_ranges
 from trustee.settings import TrusteeSettings
-from trustee.store.existing import open_existing
 from trustee.store.register import kept_register
 from trustee.store.usage import counts_of_hour
 

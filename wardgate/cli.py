@@ -22,6 +22,7 @@ SUB_COMMANDS: Final = {
     "trustee": ("trustee.cli", "trustee_app"),
     "auditor": ("auditor.cli", "auditor_app"),
     "ledger": ("federation.ledger.cli", "ledger_app"),  # in its context: `ledger_services`
+    "recovery": ("wardgate.recovery.cli", "recovery_app"),
     "policy": ("federation.policy.cli", "policy_app"),
 }
 """Name of each sub-command to its module and typer application."""

@@ -149,6 +149,11 @@ class FollowedGateway:
         """The points that the gateway shows as others than they were, for as long as it does."""
         return self.failure.points if isinstance(self.failure, PointsReplacedError) else ()
 
+    async def witnessed(self) -> bytes:
+        """The last checkpoint that was verified, as the store has it; empty for none. Raises `LEDGER_UNAVAILABLE`."""
+        seen = await self._follower.watched.seen()
+        return seen.note if seen else b""
+
     async def load(self) -> None:
         """Take up what was kept, verifying it again.
 
@@ -160,6 +165,7 @@ class FollowedGateway:
             states = await read_states(connection)
 
         self._view = self._follower.view.restored(kept_of(states, head))
+        self._cosigned = min(self._cosigned, self._view.known_size)  # a recovery may have put it back
         if DIRECTORY in states:
             self.verified_at = max(self.verified_at, states[DIRECTORY].updated_at)
         self._is_doubted = False
@@ -361,6 +367,8 @@ class FollowedGateway:
         self._cosigned = head.size
 
     async def _fail(self, error: WardgateError) -> None:
+        if error.code is ErrorCode.LEDGER_FORKED:
+            self._doubt()  # a recovery may have been accepted by command meanwhile: the next look reads the store
         await self._shut_out.alarm(error, self._view.directory.version)
         if is_disbelief(error):
             await self._disbelief.alarm(error, self._view.directory.version)

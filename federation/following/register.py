@@ -125,6 +125,11 @@ class FollowedRegister:
         """The last verified checkpoint of the trustee's ledger."""
         return self._view.head
 
+    async def witnessed(self) -> bytes:
+        """The last checkpoint that was verified, as the store has it; empty for none. Raises `LEDGER_UNAVAILABLE`."""
+        seen = await self._watched.seen()
+        return seen.note if seen else b""
+
     async def load(self) -> None:
         """Take up what was kept, verifying it again.
 
@@ -140,6 +145,7 @@ class FollowedRegister:
             key = self._watched.key.key
             register = register.advance(states[REGISTER].content, states[SIGNATURE].content, key=key, entry=body)
         self._view = RegisterView(register, head)
+        self._cosigned = min(self._cosigned, self._view.known_size)  # a recovery may have put it back
         self._is_doubted = False
 
     async def refresh(self) -> None:
@@ -158,6 +164,10 @@ class FollowedRegister:
             await self.load()
             detail = "another replica was quicker; the next proof fits"
             raise WardgateError(ErrorCode.PEER_UNAVAILABLE, detail) from None
+        except WardgateError as error:
+            if error.code is ErrorCode.LEDGER_FORKED:
+                self._doubt()  # a recovery may have been accepted by command meanwhile: the next look reads the store
+            raise
         self._view.register.check_current(self._clock())
         await self._witness()
         await self._say_unendorsed()

@@ -108,6 +108,8 @@ class EntryKind(StrEnum):
     DISCLOSURES_ACCOUNTED = "disclosures_accounted"
     RETENTION_APPLIED = "retention_applied"
     LEDGER_RECONCILED = "ledger_reconciled"
+    LEDGER_RECOVERED = "ledger_recovered"
+    RECOVERY_ACCEPTED = "recovery_accepted"
     # the service itself
     ALARM_RAISED = "alarm_raised"
     SETTINGS_CHANGED = "settings_changed"

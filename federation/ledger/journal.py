@@ -242,6 +242,10 @@ class Journal:
         """Entries that meet the criteria, in order. Raises `STORE_UNAVAILABLE`."""
         return await self.reader.search(criteria)
 
+    async def holds(self, signed: SignedCheckpoint) -> bool:
+        """Whether this ledger extends a checkpoint that was signed with its key. Raises `STORE_UNAVAILABLE`."""
+        return signed.size <= await self._size(signed.size) and await self._root(signed.size) == signed.root
+
     async def add_cosignature(self, note: bytes, name: str, key: VerifyKey) -> None:
         """Keep a witness's signature over one of our checkpoints, for exports to carry.
 
@@ -257,7 +261,7 @@ class Journal:
         signed = verify_checkpoint(note, self.key)
         if name not in verify_cosignatures(note, {name: key}):
             raise WardgateError(ErrorCode.LEDGER_INVALID, f"no cosignature by {name}")
-        if signed.size > await self._size(signed.size) or signed.root != await self._root(signed.size):
+        if not await self.holds(signed):
             raise WardgateError(ErrorCode.LEDGER_FORKED, f"our tree of {signed.size} is another")
         row = {"size": signed.size, "witness": name, "line": cosignature_line(note, name)}
         await self.record([], lambda connection: _insert_new(connection, "ledger_cosignature", row))

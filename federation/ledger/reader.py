@@ -42,6 +42,9 @@ _CHECKPOINTS: Final = select(_CHECKPOINT.size, _CHECKPOINT.note).order_by(_CHECK
 _COSIGNATURES: Final = (
     select(_COSIGNATURE.line).where(_COSIGNATURE.size == bindparam("of_size")).order_by(_COSIGNATURE.witness)
 )
+_COSIGNED_SIZES: Final = select(_COSIGNATURE.witness, func.max(_COSIGNATURE.size).label("size")).group_by(
+    _COSIGNATURE.witness
+)
 _ALL_COSIGNATURES: Final = select(_COSIGNATURE.size, _COSIGNATURE.line).order_by(
     _COSIGNATURE.size, _COSIGNATURE.witness
 )
@@ -166,6 +169,10 @@ class Reader:
         for row in await self._read(_all, _ALL_COSIGNATURES):
             found.setdefault(row.size, []).append(row.line)
         return found
+
+    async def cosigned_sizes(self) -> list[tuple[str, int]]:
+        """Each witness with the size of the largest checkpoint that it has cosigned."""
+        return [(row.witness, row.size) for row in await self._read(_all, _COSIGNED_SIZES)]
 
     async def _read(self, take: Callable[..., Any], statement: Select[Any], **values: object) -> Any:  # noqa: ANN401 - as `take`
         async with store_errors("ledger read"), self._engine.connect() as connection:

@@ -92,6 +92,11 @@ class WatchedLedger:
             raise OvertakenError
         await self._write(connection, fresh)
 
+    async def begin_again(self, connection: AsyncConnection, kept: SignedCheckpoint) -> None:
+        """Remember another checkpoint instead of the last one, which it need not extend: after a recovery alone."""
+        await self._locked(connection)
+        await self._write(connection, kept)
+
     async def _locked(self, connection: AsyncConnection) -> SignedCheckpoint | None:
         """The row exists before it is locked, so that of two checkpoints shown at once the second sees the first."""
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

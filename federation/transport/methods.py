@@ -40,7 +40,8 @@ _AT_GATEWAY: Final[_Rows] = {
     (f"{WIRE}.DescriptionService", _NODE): ("Propose",),
     (f"{WIRE}.CertificateService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("Renew",),
     (f"{WIRE}.DirectoryService", _EVERY_READER): ("GetDirectory", "GetDenyList", "GetRegister"),
-    (f"{WIRE}.LedgerService", _EVERY_READER): ("GetCheckpoint", "GetConsistency", "Cosign"),
+    (f"{WIRE}.LedgerService", frozenset({PartyKind.NODE, PartyKind.TRUSTEE})): ("GetConsistency", "Cosign"),
+    (f"{WIRE}.LedgerService", frozenset({PartyKind.TRUSTEE})): ("GetWitnessed",),
     (f"{WIRE}.AdminService", _OPERATOR): (
         "Invite",
         "ListEnrolments",
@@ -63,11 +64,7 @@ _AT_TRUSTEE: Final[_Rows] = {
         "GetPoints",
     ),
     (f"{WIRE}.RegisterService", frozenset({PartyKind.GATEWAY})): ("Fetch",),
-    (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY, PartyKind.OPERATOR})): (
-        "GetCheckpoint",
-        "GetConsistency",
-        "Cosign",
-    ),
+    (f"{WIRE}.LedgerService", frozenset({PartyKind.GATEWAY})): ("GetWitnessed", "Cosign"),
 }
 _AT_NODE: Final[_Rows] = {
     (f"{WIRE}.LocalService", frozenset({PartyKind.LOCAL})): (

@@ -27,6 +27,7 @@ class GatewaySide:
     denials: SignedDenyList | None = None
     cosigned: list[bytes] = field(default_factory=list)
     asked: list[tuple[int, int]] = field(default_factory=list)
+    witnessed: bytes = b""
     unreachable: bool = False
 
     async def publish(self, *without: str) -> Published:
@@ -141,7 +142,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         await self._side.cosign(request.cosigned_checkpoint)
         return ledger_pb2.CosignResponse()
 
-    async def GetCheckpoint(  # noqa: N802 - gRPC dictates the name
-        self, request: ledger_pb2.GetCheckpointRequest, _: Any
-    ) -> ledger_pb2.GetCheckpointResponse:
-        return ledger_pb2.GetCheckpointResponse(update=await self._side.head(request.known_size))
+    async def GetWitnessed(  # noqa: N802 - gRPC dictates the name
+        self, _request: ledger_pb2.GetWitnessedRequest, _: Any
+    ) -> ledger_pb2.GetWitnessedResponse:
+        return ledger_pb2.GetWitnessedResponse(checkpoint=self._side.witnessed)

@@ -211,7 +211,7 @@ async def test_an_agency_that_changed_its_key_itself_stays_a_member(
 
 
 async def test_a_revoked_agency_is_a_member_no_more_and_no_approval_brings_it_back(
-    open_desk: OpenDesk, gateway: GatewaySide, people: People
+    open_desk: OpenDesk, gateway: GatewaySide, people: People, clock: Clock
 ) -> None:
     desk = await open_desk()
     await desk.view.refresh()
@@ -222,6 +222,10 @@ async def test_a_revoked_agency_is_a_member_no_more_and_no_approval_brings_it_ba
     await desk.view.refresh()
     assert desk.view.directory.agencies == {}
     assert list(desk.keeper.register().revoked) == ["uclh"]
+    version = desk.keeper.register().version
+    clock.now += 1
+    await desk.view.refresh()
+    assert desk.keeper.register().version == version, "its approvals are still there, and nothing has changed"
     await desk.add(people.approve(agency, at=NOW + 100))
     await desk.view.refresh()
     assert desk.view.directory.agencies == {}

@@ -6,8 +6,9 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from federation.register import Member, RegisterDocument, SignedApproval
+from federation.register import Member, Register, RegisterDocument, SignedApproval
 from keys.digest import sha256
+from keys.signing import VerifyKey
 from trustee.store.dialect import insert_into
 from trustee.store.tables import KeptApproval, PublishedRegister, table
 
@@ -28,6 +29,17 @@ class KeptRegister:
     def digest(self) -> bytes:
         """SHA-256 of its bytes."""
         return sha256(self.content)
+
+    def verified(self, key: VerifyKey) -> Register:
+        """The register, verified again.
+
+        Raises:
+            WardgateError: `REGISTER_REJECTED` or `MESSAGE_*`: the store was tampered with.
+        """
+        if not self.version:
+            return Register()
+        entry = {"register_sha256": self.digest.hex(), "version": self.version}
+        return Register().advance(self.content, self.signature, key=key, entry=entry)
 
     @property
     def members(self) -> dict[str, Member]:

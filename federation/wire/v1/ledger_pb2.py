@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65\x64\x65ration/wire/v1/ledger.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\";\n\x10\x43heckpointUpdate\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63onsistency\x18\x02 \x03(\x0c\"p\n\x0eInclusionProof\x12\r\n\x05index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x03(\x0c\x12\x32\n\x04head\x18\x04 \x01(\x0b\x32$.federation.wire.v1.CheckpointUpdate\"*\n\x14GetCheckpointRequest\x12\x12\n\nknown_size\x18\x01 \x01(\x04\"M\n\x15GetCheckpointResponse\x12\x34\n\x06update\x18\x01 \x01(\x0b\x32$.federation.wire.v1.CheckpointUpdate\";\n\x15GetConsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"&\n\x16GetConsistencyResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\",\n\rCosignRequest\x12\x1b\n\x13\x63osigned_checkpoint\x18\x01 \x01(\x0c\"\x10\n\x0e\x43osignResponse2\xaf\x02\n\rLedgerService\x12\x64\n\rGetCheckpoint\x12(.federation.wire.v1.GetCheckpointRequest\x1a).federation.wire.v1.GetCheckpointResponse\x12g\n\x0eGetConsistency\x12).federation.wire.v1.GetConsistencyRequest\x1a*.federation.wire.v1.GetConsistencyResponse\x12O\n\x06\x43osign\x12!.federation.wire.v1.CosignRequest\x1a\".federation.wire.v1.CosignResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65\x64\x65ration/wire/v1/ledger.proto\x12\x12\x66\x65\x64\x65ration.wire.v1\";\n\x10\x43heckpointUpdate\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63onsistency\x18\x02 \x03(\x0c\"p\n\x0eInclusionProof\x12\r\n\x05index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x03(\x0c\x12\x32\n\x04head\x18\x04 \x01(\x0b\x32$.federation.wire.v1.CheckpointUpdate\"\x15\n\x13GetWitnessedRequest\"*\n\x14GetWitnessedResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\";\n\x15GetConsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"&\n\x16GetConsistencyResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\",\n\rCosignRequest\x12\x1b\n\x13\x63osigned_checkpoint\x18\x01 \x01(\x0c\"\x10\n\x0e\x43osignResponse2\xac\x02\n\rLedgerService\x12\x61\n\x0cGetWitnessed\x12\'.federation.wire.v1.GetWitnessedRequest\x1a(.federation.wire.v1.GetWitnessedResponse\x12g\n\x0eGetConsistency\x12).federation.wire.v1.GetConsistencyRequest\x1a*.federation.wire.v1.GetConsistencyResponse\x12O\n\x06\x43osign\x12!.federation.wire.v1.CosignRequest\x1a\".federation.wire.v1.CosignResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINTUPDATE']._serialized_end=114
   _globals['_INCLUSIONPROOF']._serialized_start=116
   _globals['_INCLUSIONPROOF']._serialized_end=228
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=230
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=272
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=274
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=351
-  _globals['_GETCONSISTENCYREQUEST']._serialized_start=353
-  _globals['_GETCONSISTENCYREQUEST']._serialized_end=412
-  _globals['_GETCONSISTENCYRESPONSE']._serialized_start=414
-  _globals['_GETCONSISTENCYRESPONSE']._serialized_end=452
-  _globals['_COSIGNREQUEST']._serialized_start=454
-  _globals['_COSIGNREQUEST']._serialized_end=498
-  _globals['_COSIGNRESPONSE']._serialized_start=500
-  _globals['_COSIGNRESPONSE']._serialized_end=516
-  _globals['_LEDGERSERVICE']._serialized_start=519
-  _globals['_LEDGERSERVICE']._serialized_end=822
+  _globals['_GETWITNESSEDREQUEST']._serialized_start=230
+  _globals['_GETWITNESSEDREQUEST']._serialized_end=251
+  _globals['_GETWITNESSEDRESPONSE']._serialized_start=253
+  _globals['_GETWITNESSEDRESPONSE']._serialized_end=295
+  _globals['_GETCONSISTENCYREQUEST']._serialized_start=297
+  _globals['_GETCONSISTENCYREQUEST']._serialized_end=356
+  _globals['_GETCONSISTENCYRESPONSE']._serialized_start=358
+  _globals['_GETCONSISTENCYRESPONSE']._serialized_end=396
+  _globals['_COSIGNREQUEST']._serialized_start=398
+  _globals['_COSIGNREQUEST']._serialized_end=442
+  _globals['_COSIGNRESPONSE']._serialized_start=444
+  _globals['_COSIGNRESPONSE']._serialized_end=460
+  _globals['_LEDGERSERVICE']._serialized_start=463
+  _globals['_LEDGERSERVICE']._serialized_end=763
 # @@protoc_insertion_point(module_scope)

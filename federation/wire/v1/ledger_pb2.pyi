@@ -83,44 +83,39 @@ class InclusionProof(_message.Message):
 Global___InclusionProof: _TypeAlias = InclusionProof  # noqa: Y015
 
 @_typing.final
-class GetCheckpointRequest(_message.Message):
+class GetWitnessedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    KNOWN_SIZE_FIELD_NUMBER: _builtins.int
-    known_size: _builtins.int
-    """Tree size of the caller's last verified checkpoint; 0 for none."""
     def __init__(
         self,
-        *,
-        known_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_size", b"known_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetCheckpointRequest: _TypeAlias = GetCheckpointRequest  # noqa: Y015
+Global___GetWitnessedRequest: _TypeAlias = GetWitnessedRequest  # noqa: Y015
 
 @_typing.final
-class GetCheckpointResponse(_message.Message):
+class GetWitnessedResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    UPDATE_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def update(self) -> Global___CheckpointUpdate: ...
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.bytes
+    """C2SP signed note, UTF-8 text; empty where nothing was seen."""
     def __init__(
         self,
         *,
-        update: Global___CheckpointUpdate | None = ...,
+        checkpoint: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetCheckpointResponse: _TypeAlias = GetCheckpointResponse  # noqa: Y015
+Global___GetWitnessedResponse: _TypeAlias = GetWitnessedResponse  # noqa: Y015
 
 @_typing.final
 class GetConsistencyRequest(_message.Message):

@@ -34,10 +34,10 @@ class LedgerServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.GetCheckpoint = channel.unary_unary(
-                '/federation.wire.v1.LedgerService/GetCheckpoint',
-                request_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
-                response_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointResponse.FromString,
+        self.GetWitnessed = channel.unary_unary(
+                '/federation.wire.v1.LedgerService/GetWitnessed',
+                request_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetWitnessedRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetWitnessedResponse.FromString,
                 _registered_method=True)
         self.GetConsistency = channel.unary_unary(
                 '/federation.wire.v1.LedgerService/GetConsistency',
@@ -54,8 +54,8 @@ class LedgerServiceStub:
 class LedgerServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
-    def GetCheckpoint(self, request, context):
-        """Returns the current checkpoint with a consistency proof from the caller's last one.
+    def GetWitnessed(self, request, context):
+        """Returns the last checkpoint of the caller's own ledger that the callee verified: asked before a ledger goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,10 +78,10 @@ class LedgerServiceServicer:
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetCheckpoint,
-                    request_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointRequest.FromString,
-                    response_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointResponse.SerializeToString,
+            'GetWitnessed': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWitnessed,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetWitnessedRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_ledger__pb2.GetWitnessedResponse.SerializeToString,
             ),
             'GetConsistency': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsistency,
@@ -105,7 +105,7 @@ class LedgerService:
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
-    def GetCheckpoint(request,
+    def GetWitnessed(request,
             target,
             options=(),
             channel_credentials=None,
@@ -118,9 +118,9 @@ class LedgerService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/federation.wire.v1.LedgerService/GetCheckpoint',
-            federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
-            federation_dot_wire_dot_v1_dot_ledger__pb2.GetCheckpointResponse.FromString,
+            '/federation.wire.v1.LedgerService/GetWitnessed',
+            federation_dot_wire_dot_v1_dot_ledger__pb2.GetWitnessedRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_ledger__pb2.GetWitnessedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,8 +31,8 @@ class LedgerServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LedgerServiceAsyncStub: ...
-    GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _ledger_pb2.GetCheckpointResponse]
-    """Returns the current checkpoint with a consistency proof from the caller's last one."""
+    GetWitnessed: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetWitnessedRequest, _ledger_pb2.GetWitnessedResponse]
+    """Returns the last checkpoint of the caller's own ledger that the callee verified: asked before a ledger goes on."""
     GetConsistency: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyRequest, _ledger_pb2.GetConsistencyResponse]
     """Proves that one tree extends another: for who holds checkpoints of both, its own and somebody else's."""
     Cosign: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.CosignRequest, _ledger_pb2.CosignResponse]
@@ -41,8 +41,8 @@ class LedgerServiceStub:
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetCheckpoint: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _ledger_pb2.GetCheckpointResponse]  # type: ignore[assignment]
-    """Returns the current checkpoint with a consistency proof from the caller's last one."""
+    GetWitnessed: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetWitnessedRequest, _ledger_pb2.GetWitnessedResponse]  # type: ignore[assignment]
+    """Returns the last checkpoint of the caller's own ledger that the callee verified: asked before a ledger goes on."""
     GetConsistency: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyRequest, _ledger_pb2.GetConsistencyResponse]  # type: ignore[assignment]
     """Proves that one tree extends another: for who holds checkpoints of both, its own and somebody else's."""
     Cosign: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CosignRequest, _ledger_pb2.CosignResponse]  # type: ignore[assignment]
@@ -50,12 +50,12 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
-    def GetCheckpoint(
+    def GetWitnessed(
         self,
-        request: _ledger_pb2.GetCheckpointRequest,
+        request: _ledger_pb2.GetWitnessedRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_ledger_pb2.GetCheckpointResponse, _abc.Awaitable[_ledger_pb2.GetCheckpointResponse]]:
-        """Returns the current checkpoint with a consistency proof from the caller's last one."""
+    ) -> _typing.Union[_ledger_pb2.GetWitnessedResponse, _abc.Awaitable[_ledger_pb2.GetWitnessedResponse]]:
+        """Returns the last checkpoint of the caller's own ledger that the callee verified: asked before a ledger goes on."""
 
     @_abc_1.abstractmethod
     def GetConsistency(
