@@ -214,6 +214,7 @@ async def compose(base: Foundation) -> Node:
             leading=_leading(base, teams),
             inbox=JsonInbox(decisions),
             alerts=Alerts(responder, users=base.users.current),
+            neighbours=base.following.neighbours,
             accounting=accounting,
             index=runs.watch,
             sources=SourceOrders(desk, caseload, runs),

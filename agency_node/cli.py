@@ -28,6 +28,8 @@ inbox_app = typer.Typer(no_args_is_help=True, help="Decisions that policy refers
 node_app.add_typer(inbox_app, name="inbox")
 alerts_app = typer.Typer(no_args_is_help=True, help="What policy obliges this agency to tell its own people.")
 node_app.add_typer(alerts_app, name="alerts")
+members_app = typer.Typer(no_args_is_help=True, help="Members of this agency's areas that are new or have changed.")
+node_app.add_typer(members_app, name="members")
 node_app.add_typer(team_app, name="team")
 node_app.add_typer(grant_app, name="grant")
 node_app.add_typer(sources_app, name="sources")
@@ -437,3 +439,38 @@ def alerts_see(
 
     call_node(settings, call)
     done("seen")
+
+
+@members_app.command("list")
+@fail_with_code
+def members_list(config: Config = None, directory: Dir = None, agency: Agency = "", as_json: Json = False) -> None:
+    """Agencies of this agency's areas that are new, changed or without their keys, until somebody has seen it."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> bytes:
+        response: local_pb2.GetStatusResponse = await stub.GetStatus(local_pb2.GetStatusRequest())
+        return response.status
+
+    emit({"changes": json.loads(call_node(settings, call))["members"]["changes"]}, as_json=as_json)
+
+
+@members_app.command("see")
+@fail_with_code
+def members_see(
+    user: User,
+    until: Annotated[int, typer.Option("--until", help="`at` of the newest change that you were shown.")],
+    config: Config = None,
+    directory: Dir = None,
+    agency: Agency = "",
+    as_json: Json = False,
+) -> None:
+    """Say that these changes have been seen; the ledger says by whom."""
+    settings = find_settings(config, directory, agency)
+
+    async def call(stub: "local_pb2_grpc.LocalServiceAsyncStub") -> int:
+        response: local_pb2.SeeMembersResponse = await stub.SeeMembers(
+            local_pb2.SeeMembersRequest(user=user, until=until)
+        )
+        return response.seen
+
+    emit({"seen": call_node(settings, call)}, as_json=as_json)

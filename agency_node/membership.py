@@ -5,6 +5,7 @@ every change of it is an alarm in the log, an entry of this node's own ledger, a
 agency were replaced without the old ones is said as soon as the gateway lists it, before anybody believes it.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,11 +23,11 @@ from federation.register import description_of
 from federation.store import store_errors
 from federation.telemetry import EventLog
 from federation.transport.correlation import correlation
+from federation.vocabulary import UserRef
 
 KNOWN: Final = "known-members"
-SHOWN_S: Final = 30 * 24 * 3600
-"""How long a change stands in the status."""
 MAX_SHOWN: Final = 100
+"""Changes that stand in the status until somebody has seen them; the ledger has all."""
 
 _log = EventLog(__name__)
 
@@ -61,11 +62,32 @@ class Neighbours:
         self._clock = clock
         self._seen: TrustedDirectory | None = None
         self._known: dict[str, Any] = {}
+        self._keeping = asyncio.Lock()
 
     def changes(self) -> list[JsonObject]:
-        """What changed in the last thirty days, newest first."""
-        since = self._clock() - SHOWN_S
-        return [change for change in self._known.get("changes", []) if change["at"] >= since]
+        """What changed and nobody has seen yet, newest first."""
+        return list(self._known.get("changes", []))
+
+    async def see(self, seen_by: UserRef, *, until: int) -> int:
+        """A person has seen what changed up to a time: the ledger says who, and the status shows it no more.
+
+        Args:
+            seen_by: Who.
+            until: Time of the newest change that was shown, seconds since the epoch.
+
+        Returns:
+            How many changes that were.
+
+        Raises:
+            WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
+        """
+        async with self._keeping:
+            seen = [change for change in self.changes() if change["at"] <= until]
+            if seen:
+                left = [change for change in self.changes() if change not in seen]
+                entry = self._entry(EntryKind.MEMBERS_SEEN, Actor.user(seen_by), seen)
+                await self._write({**self._known, "changes": left}, [entry])
+        return len(seen)
 
     async def load(self) -> None:
         """Take up what was seen before a restart.
@@ -83,6 +105,10 @@ class Neighbours:
         Raises:
             WardgateError: `LEDGER_UNAVAILABLE`, `OUTCOME_UNKNOWN`; tried again with the next look at the gateway.
         """
+        async with self._keeping:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         members = self._members()
         own = members.agencies.get(self._agency)
         if members is self._seen:
@@ -137,23 +163,27 @@ class Neighbours:
         ]
 
     async def _keep(self, known: JsonObject, changes: list[JsonObject]) -> None:
+        actor = Actor.agency(self._agency)
+        entries = [self._entry(EntryKind.MEMBERS_CHANGED, actor, changes[:MAX_SHOWN])] if changes else []
+        await self._write(known, entries)
+        for change in changes:
+            _log.event(Event.MEMBERS_CHANGED, agency=change["agency"], kind=change["change"])
+
+    async def _write(self, known: JsonObject, entries: list[Entry]) -> None:
         now = int(self._clock())
         state = State(now, to_canonical(known))
-        entries = [self._entry(changes[:MAX_SHOWN], now)] if changes else []
 
         async def apply(connection: AsyncConnection) -> None:
             await keep_states(connection, {KNOWN: state}, now)
 
         await self._journal.record(entries, apply)
         self._known = known
-        for change in changes:
-            _log.event(Event.MEMBERS_CHANGED, agency=change["agency"], kind=change["change"])
 
-    def _entry(self, changes: list[JsonObject], now: int) -> Entry:
+    def _entry(self, kind: EntryKind, actor: Actor, changes: list[JsonObject]) -> Entry:
         return Entry(
-            kind=EntryKind.MEMBERS_CHANGED,
-            at=now,
-            actor=Actor.agency(self._agency),
+            kind=kind,
+            at=int(self._clock()),
+            actor=actor,
             correlation_id=correlation(),
             query_id=None,
             body={"changes": [{key: change[key] for key in ("agency", "change", "kind")} for change in changes]},

@@ -81,6 +81,7 @@ ENTRIES: Final[Mapping[EntryKind, str]] = {
     EntryKind.COUNTERS_RECONCILED: "Gateway and trustee compared what they had counted.",
     EntryKind.EPOCH_ROTATED: "An epoch of a scope was opened or retired.",
     EntryKind.MEMBER_APPROVED: "One of the trustee's people approved a member as it stands.",
+    EntryKind.MEMBERS_SEEN: "A person has seen which agencies of the areas are new, changed or without their keys.",
     EntryKind.MEMBERS_CHANGED: "An agency of this agency's areas is new, is described otherwise, or has lost its keys.",
     EntryKind.REGISTER_PUBLISHED: "The trustee signed a version of the register of members.",
     EntryKind.REGISTER_ACCEPTED: "A newer register was verified and is in force here.",

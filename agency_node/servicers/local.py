@@ -12,6 +12,7 @@ from agency_node.asking.question import QuestionDocument
 from agency_node.caseload.orders import SourceOrder, SourceOrders
 from agency_node.description import Describing
 from agency_node.inbox.alerts import Alerts
+from agency_node.membership import Neighbours
 from agency_node.teams.leading import Leading, TeamWish
 from federation.canonical import JsonObject, to_canonical
 from federation.directory import AgencyDescriptor
@@ -44,6 +45,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         leading: Leading,
         inbox: Inbox,
         alerts: Alerts,
+        neighbours: Neighbours,
         accounting: Accounting,
         index: Callable[[], AsyncIterator[JsonObject]],
         sources: SourceOrders,
@@ -54,6 +56,7 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         self._leading = leading
         self._inbox = inbox
         self._alerts = alerts
+        self._neighbours = neighbours
         self._accounting = accounting
         self._index = index
         self._sources = sources
@@ -93,6 +96,11 @@ class LocalServicer(local_pb2_grpc.LocalServiceServicer):
         """A person has seen it."""
         await to_the_end(self._alerts.see(request.user, request.alert_id))
         return wire.SeeAlertResponse()
+
+    async def SeeMembers(self, request: wire.SeeMembersRequest, context: Context) -> wire.SeeMembersResponse:
+        """A person has seen how the members changed."""
+        seeing = self._neighbours.see(self._leading.user_ref(request.user), until=request.until)
+        return wire.SeeMembersResponse(seen=await to_the_end(seeing))
 
     async def AccountForChild(
         self, request: wire.AccountForChildRequest, context: Context

@@ -30,6 +30,7 @@ from federation.policy.engine import WAIT_S, EntryPoint
 from federation.policy.evaluator import Evaluated, PolicyPoint
 from federation.policy_input import agency_input, policy_time, requester_input
 from federation.team import TeamAction, TeamDocument, TeamMember, TeamOrder, order_input
+from federation.vocabulary import UserRef
 from keys import domains
 from keys.digest import sha256
 from keys.signing import SigningKey
@@ -116,7 +117,7 @@ class Leading:
         self._users.current().employed(user_id, date_in_england(self._clock()))
         return _shown(await self._teams.team(team_id))
 
-    def user_ref(self, user_id: str) -> str:
+    def user_ref(self, user_id: str) -> UserRef:
         """By what other agencies name one of this agency's people.
 
         Raises:

@@ -76,6 +76,7 @@ class EntryKind(StrEnum):
     # who is a member
     MEMBER_APPROVED = "member_approved"
     MEMBERS_CHANGED = "members_changed"
+    MEMBERS_SEEN = "members_seen"
     REGISTER_PUBLISHED = "register_published"
     REGISTER_ACCEPTED = "register_accepted"
     # caseload and sources

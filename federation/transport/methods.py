@@ -74,6 +74,7 @@ _AT_NODE: Final[_Rows] = {
         "DecideReferral",
         "ListAlerts",
         "SeeAlert",
+        "SeeMembers",
         "AccountForChild",
         "Index",
         "OrderSources",

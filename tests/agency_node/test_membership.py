@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from agency_node.membership import SHOWN_S, Neighbours
+from agency_node.membership import Neighbours
 from federation.directory import TrustedDirectory
 from federation.ledger.entry import EntryKind
+from federation.vocabulary import UserRef
 from tests.support.node_house import NodeHouse
 from tests.support.region import Region
 
@@ -37,6 +38,9 @@ class Shown:
         self.directory = replace(self.directory, agencies=agencies)
 
 
+SOMEBODY = UserRef("ab" * 16)
+
+
 def neighbours(node: NodeHouse, shown: Shown) -> Neighbours:
     return Neighbours(OWN, shown, shown, engine=node.engine, journal=node.journal, clock=node.clock)
 
@@ -62,8 +66,31 @@ async def test_those_who_were_there_at_first_are_no_news_and_who_comes_is_told_o
     await desk.refresh()
     assert len(await told(node)) == 1
     assert [change["agency"] for change in again.changes()] == ["uclh"]
-    node.clock.now += SHOWN_S + 1
+
+
+async def test_a_change_stands_until_a_person_has_seen_it_and_the_ledger_says_who(node: NodeHouse) -> None:
+    shown = Shown("met-police", "uclh")
+    shown.publish("uclh", "met-police")
+    desk = neighbours(node, shown)
+    await desk.refresh()
+    shown.publish("met-police")
+    await desk.refresh()
+    first = int(node.clock.now)
+    node.clock.now += 400 * 24 * 3600
+    shown.publish()
+    await desk.refresh()
+    assert [change["agency"] for change in desk.changes()] == ["met-police", "uclh"]
+
+    assert await desk.see(SOMEBODY, until=first - 1) == 0
+    assert await desk.see(SOMEBODY, until=first) == 1
+    again = neighbours(node, shown)
+    await again.load()
+    assert [change["agency"] for change in again.changes()] == ["met-police"]
+    assert await again.see(SOMEBODY, until=int(node.clock.now)) == 1
+    assert await again.see(SOMEBODY, until=int(node.clock.now)) == 0
     assert again.changes() == []
+    seen = await node.entries(EntryKind.MEMBERS_SEEN)
+    assert [body["changes"][0]["agency"] for body in seen] == ["uclh", "met-police"]
 
 
 async def test_another_description_is_told_and_another_key_of_their_own_is_not(node: NodeHouse) -> None:

@@ -466,6 +466,49 @@ class SeeAlertResponse(_message.Message):
 Global___SeeAlertResponse: _TypeAlias = SeeAlertResponse  # noqa: Y015
 
 @_typing.final
+class SeeMembersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    until: _builtins.int
+    """Time of the newest change that was shown, seconds since the epoch: what came later is still unseen."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        until: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["until", b"until", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeeMembersRequest: _TypeAlias = SeeMembersRequest  # noqa: Y015
+
+@_typing.final
+class SeeMembersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEEN_FIELD_NUMBER: _builtins.int
+    seen: _builtins.int
+    """How many changes are seen by this."""
+    def __init__(
+        self,
+        *,
+        seen: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seen", b"seen"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeeMembersResponse: _TypeAlias = SeeMembersResponse  # noqa: Y015
+
+@_typing.final
 class AccountForChildRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

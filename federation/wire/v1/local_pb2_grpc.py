@@ -65,6 +65,11 @@ class LocalServiceStub:
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.SerializeToString,
                 response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.FromString,
                 _registered_method=True)
+        self.SeeMembers = channel.unary_unary(
+                '/federation.wire.v1.LocalService/SeeMembers',
+                request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeMembersRequest.SerializeToString,
+                response_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeMembersResponse.FromString,
+                _registered_method=True)
         self.AccountForChild = channel.unary_unary(
                 '/federation.wire.v1.LocalService/AccountForChild',
                 request_serializer=federation_dot_wire_dot_v1_dot_local__pb2.AccountForChildRequest.SerializeToString,
@@ -146,6 +151,14 @@ class LocalServiceServicer:
 
     def SeeAlert(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SeeMembers(self, request, context):
+        """A person has seen which members of this agency's areas are new, changed or without their keys; status has what is
+        still unseen.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -237,6 +250,11 @@ def add_LocalServiceServicer_to_server(servicer, server):
                     servicer.SeeAlert,
                     request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.FromString,
                     response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.SerializeToString,
+            ),
+            'SeeMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SeeMembers,
+                    request_deserializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeMembersRequest.FromString,
+                    response_serializer=federation_dot_wire_dot_v1_dot_local__pb2.SeeMembersResponse.SerializeToString,
             ),
             'AccountForChild': grpc.unary_unary_rpc_method_handler(
                     servicer.AccountForChild,
@@ -442,6 +460,33 @@ class LocalService:
             '/federation.wire.v1.LocalService/SeeAlert',
             federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertRequest.SerializeToString,
             federation_dot_wire_dot_v1_dot_local__pb2.SeeAlertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SeeMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.wire.v1.LocalService/SeeMembers',
+            federation_dot_wire_dot_v1_dot_local__pb2.SeeMembersRequest.SerializeToString,
+            federation_dot_wire_dot_v1_dot_local__pb2.SeeMembersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class LocalServiceStub:
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_local_pb2.ListAlertsRequest, _local_pb2.ListAlertsResponse]
     """What policy obliges this agency to report to one of its own people."""
     SeeAlert: _grpc.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]
+    SeeMembers: _grpc.UnaryUnaryMultiCallable[_local_pb2.SeeMembersRequest, _local_pb2.SeeMembersResponse]
+    """A person has seen which members of this agency's areas are new, changed or without their keys; status has what is
+    still unseen.
+    """
     AccountForChild: _grpc.UnaryUnaryMultiCallable[_local_pb2.AccountForChildRequest, _local_pb2.AccountForChildResponse]
     """Who asked this agency about a child, what it told, who of its people asked, decided and looked. Policy decides who
     may have it; the look is an entry of the ledger.
@@ -73,6 +77,10 @@ class LocalServiceAsyncStub(LocalServiceStub):
     ListAlerts: _aio.UnaryUnaryMultiCallable[_local_pb2.ListAlertsRequest, _local_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """What policy obliges this agency to report to one of its own people."""
     SeeAlert: _aio.UnaryUnaryMultiCallable[_local_pb2.SeeAlertRequest, _local_pb2.SeeAlertResponse]  # type: ignore[assignment]
+    SeeMembers: _aio.UnaryUnaryMultiCallable[_local_pb2.SeeMembersRequest, _local_pb2.SeeMembersResponse]  # type: ignore[assignment]
+    """A person has seen which members of this agency's areas are new, changed or without their keys; status has what is
+    still unseen.
+    """
     AccountForChild: _aio.UnaryUnaryMultiCallable[_local_pb2.AccountForChildRequest, _local_pb2.AccountForChildResponse]  # type: ignore[assignment]
     """Who asked this agency about a child, what it told, who of its people asked, decided and looked. Policy decides who
     may have it; the look is an entry of the ledger.
@@ -137,6 +145,16 @@ class LocalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _local_pb2.SeeAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_local_pb2.SeeAlertResponse, _abc.Awaitable[_local_pb2.SeeAlertResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SeeMembers(
+        self,
+        request: _local_pb2.SeeMembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_local_pb2.SeeMembersResponse, _abc.Awaitable[_local_pb2.SeeMembersResponse]]:
+        """A person has seen which members of this agency's areas are new, changed or without their keys; status has what is
+        still unseen.
+        """
 
     @_abc_1.abstractmethod
     def AccountForChild(
