@@ -612,7 +612,7 @@ def test_a_mark_that_cannot_be_read_stops_the_reading(tmp_path: Path, line: str)
     assert "line 2" in refused.value.detail
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_any_bytes_are_rows_or_an_error_of_the_catalogue(folder: Path, content: bytes) -> None:
     for prefix in (b"", LOG.encode()):
@@ -639,7 +639,7 @@ def joined_by_quotations(lines: list[str]) -> list[str]:
     return rows
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         st.lists(st.sampled_from(["A", "B", "1", "01/03/2026", "visit", '"', "'", "", "é", "x" * 60]), max_size=12),

@@ -152,7 +152,9 @@ VALUE = ATOM | st.lists(ATOM, max_size=3) | st.dictionaries(TEXT, ATOM, max_size
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(choice=st.integers(0, 10_000), changes=st.lists(st.tuples(st.integers(0, 10_000), VALUE), max_size=3))
 async def test_whatever_the_schema_accepts_is_decided_alike_without_a_built_in_error(
     real: Both, published: VerifiedBundle, choice: int, changes: list[tuple[int, Any]]
